@@ -1,0 +1,1 @@
+"""The fast table for NumPy arrays: Numba kernels that free the GIL, and BLAS through NumPy, on one pool of threads."""

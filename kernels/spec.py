@@ -1,0 +1,556 @@
+"""The contract that every backend's kernels keep: for each, its signature, its output shapes and its cost.
+
+An entry is an ordinary function with the kernel's signature. Its docstring says what the kernel computes; its body is
+the shape rule: it raises every error a caller can make, and returns the shapes of the results. The kernels themselves
+may then trust their arguments. ``flop`` is the arithmetic of the obvious method: clever variants can be compared by it.
+
+Arrays are float32 or float64, channels last: images (N, H, W, C), convolution weights (kh, kw, C, K), dense weights
+(in, out). Inputs are never written, except by the optimisers, whose names end in an underscore. Results are new,
+C-contiguous arrays.
+"""
+
+from functools import lru_cache, wraps
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+ENTRIES = {}
+
+
+class Entry:
+    """One kernel of the contract.
+
+    Attributes
+    ----------
+    name, family, paper : str
+        ``family`` is the file that holds the kernel in every backend.
+    rule : callable
+        The kernel's signature; checks the arguments and returns the output shape (a tuple of shapes for several
+        results, None for a kernel that works in place).
+    flop : callable
+        Same signature; floating-point operations of the direct method.
+    """
+
+    def __init__(self, rule, family, flop, paper):
+        self.name, self.family, self.paper = rule.__name__, family, paper
+        self.rule, self.flop = rule, flop
+
+    def bytes(self, *args, **kwargs):
+        """Least memory traffic of one call in bytes: every array argument read once, every result written once."""
+        arrays = [a for a in (*args, *kwargs.values()) if hasattr(a, "nbytes")]
+        shapes = self.rule(*args, **kwargs)
+        shapes = () if shapes is None else shapes if shapes and isinstance(shapes[0], tuple) else (shapes,)
+        return sum(a.nbytes for a in arrays) + arrays[0].dtype.itemsize * sum(prod(s) for s in shapes)
+
+
+def kernel(family, flop, paper=""):
+    """Enter a shape rule into the contract."""
+
+    def enter(rule):
+        ENTRIES[rule.__name__] = Entry(rule, family, wraps(rule)(flop), paper)
+        return rule
+
+    return enter
+
+
+# --- what the rules share ---------------------------------------------------------------------------------------------
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def _floats(kernel, **arrays):
+    """Check that all arrays are of one array type and one floating dtype."""
+    first_name, first = next(iter(arrays.items()))
+    kind, dtype = type(first), getattr(first, "dtype", None)
+    if dtype not in _FLOATS:
+        raise TypeError(f"{kernel}: {first_name} must be a float32 or float64 array, got {_describe(first)}")
+    for name, array in arrays.items():
+        if type(array) is not kind:
+            raise TypeError(f"{kernel}: {first_name} is a {_describe(first)} but {name} is a {_describe(array)}")
+        if array.dtype is not dtype and array.dtype != dtype:
+            raise TypeError(f"{kernel}: {first_name} is {dtype} but {name} is {array.dtype}; convert one of them")
+
+
+def _describe(array):
+    kind = f"{type(array).__module__}.{type(array).__name__}"
+    return f"{kind} of {array.dtype}" if hasattr(array, "dtype") else kind
+
+
+def _expect(condition, message):
+    if not condition:
+        raise ValueError(message)
+
+
+def _ndim(kernel, name, array, ndim, meaning):
+    if array.ndim != ndim:
+        raise ValueError(f"{kernel}: {name} must have {ndim} axes {meaning}, got shape {array.shape}")
+
+
+def _same_shape(kernel, **arrays):
+    (first_name, first), *rest = arrays.items()
+    for name, array in rest:
+        if array.shape != first.shape:
+            raise ValueError(
+                f"{kernel}: {name} has shape {array.shape}, expected {first.shape}, the shape of {first_name}"
+            )
+
+
+class Geometry(NamedTuple):
+    """A window sliding over an image: its size, its stride, the padding of four sides, and the map that results."""
+
+    kh: int
+    kw: int
+    sh: int
+    sw: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+    out_h: int
+    out_w: int
+
+
+def geometry(kernel, hw, window, stride, padding):
+    """Resolve stride and padding of a sliding window.
+
+    Parameters
+    ----------
+    kernel : str
+        Name used in errors.
+    hw, window : tuple of int
+        Height and width of the image and of the window, in pixels.
+    stride : int or (int, int)
+    padding : int, ((top, bottom), (left, right)) or "same"
+        "same" is TensorFlow's rule: the output has ceil(H / S) rows, and the odd pixel of padding goes to the bottom
+        and to the right.
+
+    Returns
+    -------
+    Geometry
+    """
+    try:
+        return _geometry(kernel, hw, window, stride, padding)
+    except TypeError:  # an unhashable list, say
+        raise ValueError(
+            f"{kernel}: stride {stride!r} and padding {padding!r} must be ints or tuples of ints"
+        ) from None
+
+
+@lru_cache(maxsize=4096)
+def _geometry(kernel, hw, window, stride, padding):
+    strides = (stride, stride) if isinstance(stride, int) else stride
+    _expect(
+        isinstance(strides, tuple) and len(strides) == 2 and min(strides) >= 1,
+        f"{kernel}: stride must be a positive int or a pair of them, got {stride!r}",
+    )
+    if padding == "same":
+        total = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(hw, window, strides, strict=True)]
+        sides = tuple((t // 2, t - t // 2) for t in total)
+    elif isinstance(padding, int):
+        sides = ((padding, padding), (padding, padding))
+    else:
+        sides = padding
+    well_formed = (
+        isinstance(sides, tuple) and len(sides) == 2 and all(isinstance(p, tuple) and len(p) == 2 for p in sides)
+    )
+    _expect(
+        well_formed and min(min(p) for p in sides) >= 0,
+        f'{kernel}: padding must be an int, ((top, bottom), (left, right)) or "same", all >= 0; got {padding!r}',
+    )
+    out = [(n + sum(p) - k) // s + 1 for n, k, s, p in zip(hw, window, strides, sides, strict=True)]
+    _expect(
+        min(out) >= 1,
+        f"{kernel}: a {window[0]}x{window[1]} window does not fit an image of {hw[0]}x{hw[1]} with padding {padding!r}",
+    )
+    return Geometry(*window, *strides, *sides[0], *sides[1], *out)
+
+
+# --- conv -------------------------------------------------------------------------------------------------------------
+# Three faces of one trilinear form  sum y[n,p,q,k] x[n, p S - top + i, q S - left + j, c] w[i,j,c,k]:
+# fix two of the arrays and the form is linear in the third; its coefficients are the third array's gradient.
+
+
+def _conv_flop(n, geo, c, k):
+    return 2 * n * geo.out_h * geo.out_w * geo.kh * geo.kw * c * k
+
+
+@kernel(
+    "conv",
+    paper="Dumoulin & Visin, A guide to convolution arithmetic, arXiv:1603.07285",
+    flop=lambda x, w, stride=1, padding=0: _conv_flop(
+        x.shape[0], geometry("conv2d", x.shape[1:3], w.shape[:2], stride, padding), *w.shape[2:]
+    ),
+)
+def conv2d(x, w, stride=1, padding=0):
+    """Cross-correlate images x (N, H, W, C) with filters w (kh, kw, C, K): y (N, P, Q, K).
+
+    y[n,p,q,k] = sum_ijc x[n, p S + i - top, q S + j - left, c] w[i,j,c,k], with zeros outside the image.
+    """
+    _floats("conv2d", x=x, w=w)
+    _ndim("conv2d", "x", x, 4, "(N, H, W, C)")
+    _ndim("conv2d", "w", w, 4, "(kh, kw, C, K)")
+    if x.shape[3] != w.shape[2]:
+        raise ValueError(
+            f"conv2d: x {x.shape} has {x.shape[3]} channels but w {w.shape} expects {w.shape[2]} (kh, kw, C, K)"
+        )
+    geo = geometry("conv2d", x.shape[1:3], w.shape[:2], stride, padding)
+    return (x.shape[0], geo.out_h, geo.out_w, w.shape[3])
+
+
+@kernel(
+    "conv",
+    paper="Dumoulin & Visin, arXiv:1603.07285, section 4",
+    flop=lambda dy, w, stride=1, padding=0, *, input_hw: _conv_flop(
+        dy.shape[0], geometry("conv2d_grad_input", tuple(input_hw), w.shape[:2], stride, padding), *w.shape[2:]
+    ),
+)
+def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
+    """Gradient of conv2d in x, the transposed convolution: dy (N, P, Q, K), w (kh, kw, C, K): dx (N, H, W, C).
+
+    dx[n,h,w,c] = sum over i, j, k with p S + i - top = h, q S + j - left = w of dy[n,p,q,k] w[i,j,c,k].
+    ``input_hw`` is (H, W): several sizes have the same (P, Q).
+    """
+    _floats("conv2d_grad_input", dy=dy, w=w)
+    _ndim("conv2d_grad_input", "dy", dy, 4, "(N, P, Q, K)")
+    _ndim("conv2d_grad_input", "w", w, 4, "(kh, kw, C, K)")
+    if dy.shape[3] != w.shape[3]:
+        raise ValueError(
+            f"conv2d_grad_input: dy {dy.shape} has {dy.shape[3]} channels but w {w.shape} makes {w.shape[3]}"
+        )
+    geo = geometry("conv2d_grad_input", tuple(input_hw), w.shape[:2], stride, padding)
+    _expect(
+        dy.shape[1:3] == (geo.out_h, geo.out_w),
+        f"conv2d_grad_input: an image of {tuple(input_hw)} gives maps of {geo[-2:]}, but dy is {dy.shape}",
+    )
+    return (dy.shape[0], *input_hw, w.shape[2])
+
+
+@kernel(
+    "conv",
+    paper="Dumoulin & Visin, arXiv:1603.07285",
+    flop=lambda x, dy, stride=1, padding=0, *, kernel_hw: _conv_flop(
+        x.shape[0],
+        geometry("conv2d_grad_weight", x.shape[1:3], tuple(kernel_hw), stride, padding),
+        x.shape[3],
+        dy.shape[3],
+    ),
+)
+def conv2d_grad_weight(x, dy, stride=1, padding=0, *, kernel_hw):
+    """Gradient of conv2d in w: x (N, H, W, C), dy (N, P, Q, K): dw (kh, kw, C, K).
+
+    dw[i,j,c,k] = sum_npq x[n, p S + i - top, q S + j - left, c] dy[n,p,q,k].
+    """
+    _floats("conv2d_grad_weight", x=x, dy=dy)
+    _ndim("conv2d_grad_weight", "x", x, 4, "(N, H, W, C)")
+    _ndim("conv2d_grad_weight", "dy", dy, 4, "(N, P, Q, K)")
+    geo = geometry("conv2d_grad_weight", x.shape[1:3], tuple(kernel_hw), stride, padding)
+    expected = (x.shape[0], geo.out_h, geo.out_w)
+    _expect(
+        dy.shape[:3] == expected,
+        f"conv2d_grad_weight: x {x.shape} gives maps (N, P, Q) = {expected}, but dy is {dy.shape}",
+    )
+    return (*kernel_hw, x.shape[3], dy.shape[3])
+
+
+# --- linear -----------------------------------------------------------------------------------------------------------
+
+
+@kernel("linear", flop=lambda x, w, b=None: 2 * x.shape[0] * w.shape[0] * w.shape[1])
+def linear(x, w, b=None):
+    """y = x w + b: x (N, in), w (in, out), b (out,) or None: y (N, out)."""
+    _floats("linear", x=x, w=w, **({} if b is None else {"b": b}))
+    _ndim("linear", "x", x, 2, "(N, in)")
+    _ndim("linear", "w", w, 2, "(in, out)")
+    if x.shape[1] != w.shape[0]:
+        raise ValueError(f"linear: x {x.shape} has {x.shape[1]} features but w {w.shape} expects {w.shape[0]}")
+    if b is not None and b.shape != w.shape[1:]:
+        raise ValueError(f"linear: b has shape {b.shape}, expected {w.shape[1:]} for w {w.shape}")
+    return (x.shape[0], w.shape[1])
+
+
+@kernel("linear", flop=lambda dy, w: 2 * dy.shape[0] * w.shape[0] * w.shape[1])
+def linear_grad_input(dy, w):
+    """dx = dy w^T: dy (N, out), w (in, out): dx (N, in)."""
+    _floats("linear_grad_input", dy=dy, w=w)
+    _ndim("linear_grad_input", "dy", dy, 2, "(N, out)")
+    _ndim("linear_grad_input", "w", w, 2, "(in, out)")
+    if dy.shape[1] != w.shape[1]:
+        raise ValueError(
+            f"linear_grad_input: dy {dy.shape} has {dy.shape[1]} features but w {w.shape} makes {w.shape[1]}"
+        )
+    return (dy.shape[0], w.shape[0])
+
+
+@kernel("linear", flop=lambda x, dy: 2 * x.shape[0] * x.shape[1] * dy.shape[1])
+def linear_grad_weight(x, dy):
+    """dw = x^T dy: x (N, in), dy (N, out): dw (in, out)."""
+    _floats("linear_grad_weight", x=x, dy=dy)
+    _ndim("linear_grad_weight", "x", x, 2, "(N, in)")
+    _ndim("linear_grad_weight", "dy", dy, 2, "(N, out)")
+    if x.shape[0] != dy.shape[0]:
+        raise ValueError(f"linear_grad_weight: x {x.shape} and dy {dy.shape} differ in their number of rows N")
+    return (x.shape[1], dy.shape[1])
+
+
+# --- batchnorm --------------------------------------------------------------------------------------------------------
+# Ioffe & Szegedy, arXiv:1502.03167. ``slope`` fuses the activation that nearly always follows: leaky ReLU with that
+# slope, where 1 is the identity and 0 is ReLU. Statistics run over every axis but the last.
+
+_BATCH_NORM = "Ioffe & Szegedy, Batch normalization, arXiv:1502.03167"
+
+
+def _channel_vectors(kernel, x, **vectors):
+    _expect(x.ndim >= 2, f"{kernel}: x must have a channel axis and at least one more, got shape {x.shape}")
+    for name, vector in vectors.items():
+        if vector.shape != x.shape[-1:]:
+            raise ValueError(f"{kernel}: {name} has shape {vector.shape}, expected {x.shape[-1:]} for x {x.shape}")
+
+
+@kernel("batchnorm", paper=f"{_BATCH_NORM}, algorithm 1", flop=lambda x, gamma, beta, *, eps, slope=1.0: 8 * x.size)
+def batch_norm(x, gamma, beta, *, eps, slope=1.0):
+    """Normalise by the batch: x (..., C), gamma, beta (C,): y like x, mean (C,), var (C,).
+
+    y = lrelu(gamma (x - mean) / sqrt(var + eps) + beta, slope). ``var`` is the biased variance, never negative.
+    """
+    _floats("batch_norm", x=x, gamma=gamma, beta=beta)
+    _channel_vectors("batch_norm", x, gamma=gamma, beta=beta)
+    _expect(x.size > 0, f"batch_norm: x is empty, shape {x.shape}")
+    return (x.shape, x.shape[-1:], x.shape[-1:])
+
+
+@kernel(
+    "batchnorm",
+    paper=f"{_BATCH_NORM}, algorithm 2",
+    flop=lambda x, gamma, beta, mean, var, *, eps, slope=1.0: 3 * x.size,
+)
+def batch_norm_inference(x, gamma, beta, mean, var, *, eps, slope=1.0):
+    """Normalise by given moments: x (..., C), gamma, beta, mean, var (C,): y like x."""
+    _floats("batch_norm_inference", x=x, gamma=gamma, beta=beta, mean=mean, var=var)
+    _channel_vectors("batch_norm_inference", x, gamma=gamma, beta=beta, mean=mean, var=var)
+    return x.shape
+
+
+@kernel(
+    "batchnorm",
+    paper=f"{_BATCH_NORM}, section 3",
+    flop=lambda dy, x, gamma, beta, mean, var, *, eps, slope=1.0: 14 * x.size,
+)
+def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):
+    """Gradients of batch_norm: dy, x (..., C), the rest (C,): dx like x, dgamma (C,), dbeta (C,).
+
+    With r = 1 / sqrt(var + eps), xhat = (x - mean) r and g = dy lrelu'(gamma xhat + beta):
+    dbeta = sum g, dgamma = sum g xhat, dx = gamma r (g - dbeta / M - xhat dgamma / M), M values a channel.
+    """
+    _floats("batch_norm_grad", dy=dy, x=x, gamma=gamma, beta=beta, mean=mean, var=var)
+    _same_shape("batch_norm_grad", x=x, dy=dy)
+    _channel_vectors("batch_norm_grad", x, gamma=gamma, beta=beta, mean=mean, var=var)
+    return (x.shape, x.shape[-1:], x.shape[-1:])
+
+
+# --- pointwise --------------------------------------------------------------------------------------------------------
+
+
+@kernel("pointwise", paper="Maas et al., Rectifier nonlinearities, ICML 2013", flop=lambda x, slope=0.01: x.size)
+def leaky_relu(x, slope=0.01):
+    """y = x where x > 0, slope x elsewhere; slope 0 is ReLU."""
+    _floats("leaky_relu", x=x)
+    _expect(slope >= 0, f"leaky_relu: slope must be >= 0, got {slope}")
+    return x.shape
+
+
+@kernel("pointwise", flop=lambda dy, y, slope=0.01: dy.size)
+def leaky_relu_grad(dy, y, slope=0.01):
+    """dx = dy where y > 0, slope dy elsewhere. The sign of y is that of x, so the input need not be kept."""
+    _floats("leaky_relu_grad", dy=dy, y=y)
+    _same_shape("leaky_relu_grad", y=y, dy=dy)
+    return y.shape
+
+
+@kernel("pointwise", flop=lambda x: x.size)
+def tanh(x):
+    """y = tanh(x)."""
+    _floats("tanh", x=x)
+    return x.shape
+
+
+@kernel("pointwise", flop=lambda dy, y: 3 * y.size)
+def tanh_grad(dy, y):
+    """dx = dy (1 - y^2)."""
+    _floats("tanh_grad", dy=dy, y=y)
+    _same_shape("tanh_grad", y=y, dy=dy)
+    return y.shape
+
+
+@kernel("pointwise", flop=lambda x: 4 * x.size)
+def sigmoid(x):
+    """y = 1 / (1 + exp(-x)), without overflow at any x."""
+    _floats("sigmoid", x=x)
+    return x.shape
+
+
+@kernel("pointwise", flop=lambda dy, y: 3 * y.size)
+def sigmoid_grad(dy, y):
+    """dx = dy y (1 - y)."""
+    _floats("sigmoid_grad", dy=dy, y=y)
+    _same_shape("sigmoid_grad", y=y, dy=dy)
+    return y.shape
+
+
+# --- pool -------------------------------------------------------------------------------------------------------------
+
+
+def pool_geometry(kernel, hw, window, stride):
+    """:func:`geometry` of a pooling window, whose stride is its own size unless given; there is no padding."""
+    pair = (window, window) if isinstance(window, int) else tuple(window)
+    return geometry(kernel, tuple(hw), pair, pair if stride is None else stride, 0)
+
+
+@kernel("pool", flop=lambda x, window, stride=None: x.size)
+def max_pool2d(x, window, stride=None):
+    """Largest value of each window: x (N, H, W, C): y (N, P, Q, C) and index (N, P, Q, C) int32.
+
+    ``index`` is h W + w of the value chosen, the first one of equals. ``stride`` defaults to the window.
+    """
+    _floats("max_pool2d", x=x)
+    _ndim("max_pool2d", "x", x, 4, "(N, H, W, C)")
+    geo = pool_geometry("max_pool2d", x.shape[1:3], window, stride)
+    shape = (x.shape[0], geo.out_h, geo.out_w, x.shape[3])
+    return (shape, shape)
+
+
+@kernel("pool", flop=lambda dy, index, *, input_hw: dy.size)
+def max_pool2d_grad(dy, index, *, input_hw):
+    """Scatter dy (N, P, Q, C) to the pixels chosen by index: dx (N, H, W, C)."""
+    _floats("max_pool2d_grad", dy=dy)
+    _same_shape("max_pool2d_grad", index=index, dy=dy)
+    return (dy.shape[0], *input_hw, dy.shape[3])
+
+
+@kernel("pool", flop=lambda x, index: index.size)
+def max_pool2d_gather(x, index):
+    """Take the pixels chosen by index from x (N, H, W, C): y (N, P, Q, C). The adjoint of max_pool2d_grad."""
+    _floats("max_pool2d_gather", x=x)
+    _ndim("max_pool2d_gather", "x", x, 4, "(N, H, W, C)")
+    return index.shape
+
+
+@kernel("pool", flop=lambda x, window, stride=None: x.size)
+def avg_pool2d(x, window, stride=None):
+    """Mean of each window: x (N, H, W, C): y (N, P, Q, C)."""
+    _floats("avg_pool2d", x=x)
+    _ndim("avg_pool2d", "x", x, 4, "(N, H, W, C)")
+    geo = pool_geometry("avg_pool2d", x.shape[1:3], window, stride)
+    return (x.shape[0], geo.out_h, geo.out_w, x.shape[3])
+
+
+@kernel("pool", flop=lambda dy, window, stride=None, *, input_hw: dy.shape[0] * prod(input_hw) * dy.shape[3])
+def avg_pool2d_grad(dy, window, stride=None, *, input_hw):
+    """Spread dy (N, P, Q, C) evenly over the windows: dx (N, H, W, C). The adjoint of avg_pool2d."""
+    _floats("avg_pool2d_grad", dy=dy)
+    _ndim("avg_pool2d_grad", "dy", dy, 4, "(N, P, Q, C)")
+    geo = pool_geometry("avg_pool2d_grad", input_hw, window, stride)
+    _expect(
+        dy.shape[1:3] == (geo.out_h, geo.out_w),
+        f"avg_pool2d_grad: an image of {tuple(input_hw)} gives maps of {geo[-2:]}, but dy is {dy.shape}",
+    )
+    return (dy.shape[0], *input_hw, dy.shape[3])
+
+
+@kernel("pool", paper="Lin et al., Network in network, arXiv:1312.4400, section 3.2", flop=lambda x: x.size)
+def global_avg_pool2d(x):
+    """Mean over the image: x (N, H, W, C): y (N, C)."""
+    _floats("global_avg_pool2d", x=x)
+    _ndim("global_avg_pool2d", "x", x, 4, "(N, H, W, C)")
+    return (x.shape[0], x.shape[3])
+
+
+@kernel("pool", flop=lambda dy, *, input_hw: dy.shape[0] * prod(input_hw) * dy.shape[1])
+def global_avg_pool2d_grad(dy, *, input_hw):
+    """Spread dy (N, C) evenly over images of ``input_hw``: dx (N, H, W, C)."""
+    _floats("global_avg_pool2d_grad", dy=dy)
+    _ndim("global_avg_pool2d_grad", "dy", dy, 2, "(N, C)")
+    return (dy.shape[0], *input_hw, dy.shape[1])
+
+
+# --- loss -------------------------------------------------------------------------------------------------------------
+# Each value's or row's loss, in nats; means are the caller's. Exact and finite for logits of +-1e4.
+
+
+@kernel(
+    "loss",
+    paper="Goodfellow et al., Generative adversarial nets, arXiv:1406.2661, eq. 1, on logits",
+    flop=lambda logits, targets: 6 * logits.size,
+)
+def sigmoid_cross_entropy(logits, targets):
+    """-t ln s(x) - (1 - t) ln(1 - s(x)) = max(x, 0) - x t + ln(1 + exp(-|x|)), s the sigmoid, t in [0, 1]."""
+    _floats("sigmoid_cross_entropy", logits=logits, targets=targets)
+    _same_shape("sigmoid_cross_entropy", logits=logits, targets=targets)
+    return logits.shape
+
+
+@kernel("loss", flop=lambda logits: 4 * logits.size)
+def softmax(logits):
+    """Probabilities of each row: logits (N, K): (N, K)."""
+    _floats("softmax", logits=logits)
+    _ndim("softmax", "logits", logits, 2, "(N, K)")
+    return logits.shape
+
+
+@kernel("loss", flop=lambda logits, targets: 5 * logits.size)
+def softmax_cross_entropy(logits, targets):
+    """-sum_k t[n,k] ln softmax(logits)[n,k]: logits (N, K), targets (N, K) rows of probabilities: (N,)."""
+    _floats("softmax_cross_entropy", logits=logits, targets=targets)
+    _ndim("softmax_cross_entropy", "logits", logits, 2, "(N, K)")
+    _same_shape("softmax_cross_entropy", logits=logits, targets=targets)
+    return logits.shape[:1]
+
+
+@kernel("loss", flop=lambda x, mean, std: 6 * x.size)
+def gaussian_nll(x, mean, std):
+    """-ln N(x; mean, std^2) = ln std + ((x - mean) / std)^2 / 2 + ln(2 pi) / 2, all of one shape, std > 0."""
+    _floats("gaussian_nll", x=x, mean=mean, std=std)
+    _same_shape("gaussian_nll", x=x, mean=mean, std=std)
+    return x.shape
+
+
+@kernel("loss", flop=lambda x, targets: 2 * x.size)
+def squared_error(x, targets):
+    """(x - t)^2."""
+    _floats("squared_error", x=x, targets=targets)
+    _same_shape("squared_error", x=x, targets=targets)
+    return x.shape
+
+
+# --- optim ------------------------------------------------------------------------------------------------------------
+# In place: the parameter and the optimiser's state are written, the gradient is not.
+
+
+@kernel("optim", flop=lambda param, grad, velocity, *, lr, momentum: 4 * param.size)
+def sgd_(param, grad, velocity, *, lr, momentum):
+    """velocity = momentum velocity + grad; param -= lr velocity."""
+    _floats("sgd_", param=param, grad=grad, velocity=velocity)
+    _same_shape("sgd_", param=param, grad=grad, velocity=velocity)
+
+
+@kernel(
+    "optim",
+    paper="Kingma & Ba, Adam, arXiv:1412.6980, algorithm 1",
+    flop=lambda param, grad, m, v, *, step, lr, beta1, beta2, eps: 12 * param.size,
+)
+def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
+    """m, v: moving moments of grad; param -= lr mhat / (sqrt(vhat) + eps), mhat = m / (1 - beta1^step), step from 1."""
+    _floats("adam_", param=param, grad=grad, m=m, v=v)
+    _same_shape("adam_", param=param, grad=grad, m=m, v=v)
+    _expect(step >= 1, f"adam_: step counts from 1, got {step}")
+
+
+@kernel(
+    "optim",
+    paper="Tieleman & Hinton, Coursera lecture 6.5, 2012",
+    flop=lambda param, grad, square_mean, *, lr, decay, eps: 7 * param.size,
+)
+def rmsprop_(param, grad, square_mean, *, lr, decay, eps):
+    """square_mean = decay square_mean + (1 - decay) grad^2; param -= lr grad / (sqrt(square_mean) + eps)."""
+    _floats("rmsprop_", param=param, grad=grad, square_mean=square_mean)
+    _same_shape("rmsprop_", param=param, grad=grad, square_mean=square_mean)

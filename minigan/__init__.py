@@ -1,0 +1,54 @@
+"""minigan: generative adversarial networks from the ground up, with no deep-learning framework.
+
+The names below load what they need on first use, so ``import minigan`` costs little more than ``import numpy``.
+"""
+
+from importlib import import_module
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+# In a bare clone and in an editable install kernels/ lies beside this package, not in it; a wheel has it inside.
+_root = Path(__file__).resolve().parent.parent
+if (_root / "setup.py").exists() and (_root / "kernels" / "__init__.py").exists():
+    __path__.append(str(_root))
+
+_HOME = {
+    "Tensor": "autograd",
+    "no_grad": "autograd",
+    "frozen": "autograd",
+    "grad": "autograd",
+    "detect_nonfinite": "autograd",
+    "gradcheck": "gradient_check",
+}
+_SUBMODULES = (
+    "autograd",
+    "ops",
+    "nn",
+    "optim",
+    "latents",
+    "losses",
+    "models",
+    "training",
+    "data",
+    "kernels",
+    "presets",
+)
+
+__all__ = [*_HOME, *_SUBMODULES]
+
+
+def __getattr__(name):
+    if name in _HOME:
+        import_module("minigan.ops")  # gives Tensor its operators
+        value = getattr(import_module(f"minigan.{_HOME[name]}"), name)
+    elif name in _SUBMODULES:
+        value = import_module(f"minigan.{name}")
+    else:
+        raise AttributeError(f"module 'minigan' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__ + ["__version__"])

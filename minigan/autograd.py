@@ -1,0 +1,448 @@
+"""Reverse-mode automatic differentiation: the tape, and the walk back along it. This file knows no operation.
+
+An operation computes its result on arrays and calls :func:`record` with one *rule* for each input: the function that
+turns the result's gradient into the input's, and the tensors that this function needs. A whole rule fits one screen::
+
+    def mul(a, b):
+        return record("mul", a.data * b.data,
+                      (a, lambda dy, b: dy * b, b),
+                      (b, lambda dy, a: dy * a, a))
+
+The rules are written with operations, so a gradient is itself differentiable: :func:`grad` with ``create_graph=True``.
+Rules of inputs that need no gradient are forgotten at once, with all they would have kept in memory.
+"""
+
+from collections import deque
+from contextlib import contextmanager
+from itertools import count
+
+import numpy as np
+
+OUTPUT = object()
+"""In a rule, stands for the operation's own result (which holds the rule, so the rule must not hold it)."""
+
+
+class _Mode:
+    """What the tape does just now; one for the process."""
+
+    recording = True
+    detecting = False  # inside detect_nonfinite()
+
+
+class Tensor:
+    """An array that remembers how it was made.
+
+    Parameters
+    ----------
+    data : array_like
+        A NumPy (or CuPy) array is taken as it is, without a copy; anything else goes through ``numpy.asarray``.
+    requires_grad : bool
+        Whether :meth:`backward` shall leave this tensor's gradient in ``grad``.
+    name : str, optional
+        Appears in errors.
+
+    Attributes
+    ----------
+    data : array
+    grad : array or None
+        d(loss)/d(this), same shape and dtype; further calls of ``backward`` add to it.
+    requires_grad : bool
+    op : Op or None
+        The operation that made it; None for a leaf.
+    """
+
+    __slots__ = ("__weakref__", "_writes", "data", "grad", "name", "op", "requires_grad")
+    __array_ufunc__ = None  # ndarray * Tensor asks Tensor.__rmul__ instead of looping over elements
+
+    def __init__(self, data, requires_grad=False, name=None):
+        if isinstance(data, Tensor):
+            raise TypeError("Tensor: data is a Tensor already; use it, or its .detach()")
+        is_array = hasattr(data, "dtype") and not isinstance(data, np.generic)
+        self.data = data if is_array else np.asarray(data)
+        if requires_grad and self.data.dtype.kind != "f":
+            raise TypeError(f"Tensor: only floating-point data can require a gradient, got {self.data.dtype}")
+        self.grad, self.requires_grad, self.name, self.op = None, requires_grad, name, None
+        self._writes = [0]
+
+    # --- the array inside -------------------------------------------------------------------------------------------
+
+    shape = property(lambda self: self.data.shape)
+    ndim = property(lambda self: self.data.ndim)
+    size = property(lambda self: self.data.size)
+    dtype = property(lambda self: self.data.dtype)
+
+    def numpy(self):
+        """Return the data as a NumPy array; from a GPU, a copy."""
+        return self.data.get() if hasattr(self.data, "get") else self.data
+
+    def item(self):
+        """Return the only value as a Python number (a GPU is waited for)."""
+        return self.data.item()
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **kwargs):
+        return self.data.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self):
+        return self.data.__dlpack_device__()
+
+    def __len__(self):
+        return len(self.data)
+
+    def __float__(self):
+        return float(self.data)
+
+    def __bool__(self):
+        return bool(self.data)
+
+    def __repr__(self):
+        made = f", op={self.op.name}" if self.op else ", requires_grad=True" if self.requires_grad else ""
+        called = f", name={self.name!r}" if self.name else ""
+        return f"Tensor({np.array2string(self.numpy(), prefix='Tensor(')}, shape={self.shape}{called}{made})"
+
+    # --- its place in the graph ---------------------------------------------------------------------------------------
+
+    def detach(self):
+        """Return a tensor of the same data, outside the graph."""
+        other = Tensor(self.data, name=self.name)
+        other._writes = self._writes
+        return other
+
+    def assign_(self, data):
+        """Overwrite the data in place. A graph that had saved the old data can no longer run backward.
+
+        Raises
+        ------
+        RuntimeError
+            If the tensor is the result of an operation.
+        ValueError
+            If the shapes differ.
+        """
+        data = data.data if isinstance(data, Tensor) else np.asarray(data)
+        if data.shape != self.shape:
+            raise ValueError(f"assign_: {_called(self)} has shape {self.shape}, got {data.shape}")
+        self.mark_written()
+        self.data[...] = data
+
+    def mark_written(self):
+        """Declare that the data is about to be changed in place (optimisers do)."""
+        if self.op is not None:
+            raise RuntimeError(f"{_called(self)} is the result of {self.op.name}; only leaves are written in place")
+        self._writes[0] += 1
+
+    def backward(self, dy=None, *, keep_graph=False):
+        """Add d(self)/d(leaf) to ``grad`` of every leaf that requires it, and consume the graph.
+
+        Parameters
+        ----------
+        dy : array_like, optional
+            Gradient of the final quantity in this tensor; 1 for a scalar.
+        keep_graph : bool
+            Leave the graph for another walk.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no graph, if it was consumed, or if a tensor that it saved was written since.
+        """
+        for leaf, gradient in _walk(self, dy, None, keep_graph).items():
+            new = gradient.data
+            if leaf.grad is not None:
+                leaf.grad = leaf.grad + new
+            else:
+                leaf.grad = new if new.flags.owndata else new.copy()  # a view may be read-only, or another's
+
+
+class Op:
+    """One operation on the tape: what it was called, and the rules of the inputs that want a gradient.
+
+    Attributes
+    ----------
+    name : str
+    order : int
+        Counts up, so an operation's inputs always have smaller numbers.
+    rules : list of (targets, function, saved, writes) or None
+        ``targets`` are the Ops (or leaf Tensors) that receive what ``function(dy, *saved)`` returns; ``writes`` says
+        how often each saved tensor had been written. None once consumed.
+    result : array or None
+        The result, if a rule asked for OUTPUT.
+    """
+
+    __slots__ = ("name", "order", "result", "rules")
+    _order = count()
+
+    def __init__(self, name, rules, result):
+        self.name, self.order, self.rules, self.result = name, next(Op._order), rules, result
+
+
+_NEVER_WRITTEN = [0]  # shared by all results of operations: only leaves may be written
+
+
+def _result(data, op):
+    if isinstance(data, np.generic):
+        data = np.asarray(data)  # NumPy turns results without axes into scalars
+    tensor = Tensor.__new__(Tensor)
+    tensor.data, tensor.op, tensor.requires_grad = data, op, op is not None
+    tensor.grad = tensor.name = None
+    tensor._writes = _NEVER_WRITTEN
+    return tensor
+
+
+def record(name, data, *rules):
+    """Make the result of an operation, and enter the operation on the tape if that is wanted.
+
+    Parameters
+    ----------
+    name : str
+    data : array
+        The result.
+    *rules : (input, function, *saved)
+        ``function(dy, *saved)`` returns the gradient of ``input``, a Tensor. ``input`` may be a tuple of Tensors; the
+        function then returns as many gradients. A constant (None, a float) as input has no gradient. ``saved`` are
+        Tensors, constants, or OUTPUT, given back as they were.
+
+    Returns
+    -------
+    Tensor
+    """
+    if _Mode.detecting:
+        _check_finite(name, data, rules)
+    if not _Mode.recording:
+        return _result(data, None)
+    kept, result = [], None
+    for source, function, *saved in rules:
+        targets = [_node(s) for s in source] if type(source) is tuple else [_node(source)]
+        if targets.count(None) < len(targets):
+            writes = []
+            for s in saved:
+                writes.append(s._writes[0] if isinstance(s, Tensor) else 0)
+                if s is OUTPUT:
+                    result = data
+            kept.append((targets, function, saved, writes))
+    return _result(data, Op(name, kept, result) if kept else None)
+
+
+def _node(source):
+    """What receives the gradient of an operation's input: the operation that made it, the leaf itself, or nobody."""
+    return (source.op or source) if isinstance(source, Tensor) and source.requires_grad else None
+
+
+def grad(output, inputs, dy=None, *, create_graph=False, keep_graph=None):
+    """Gradients of a tensor in chosen tensors, without touching any ``grad``.
+
+    Parameters
+    ----------
+    output : Tensor
+    inputs : Tensor or sequence of Tensor
+        Leaves or intermediate results.
+    dy : array_like, optional
+        Gradient of the final quantity in ``output``; 1 for a scalar.
+    create_graph : bool
+        Record the walk itself, so that the gradients can be differentiated again.
+    keep_graph : bool, optional
+        Leave the graph for another walk; by default as ``create_graph``.
+
+    Returns
+    -------
+    Tensor or list of Tensor
+        Shaped as the inputs; zeros for an input that the output does not depend on.
+    """
+    single = isinstance(inputs, Tensor)
+    wanted = [inputs] if single else list(inputs)
+    for tensor in wanted:
+        if not tensor.requires_grad:
+            raise RuntimeError(f"grad: {_called(tensor)} of shape {tensor.shape} does not require a gradient")
+    keep = create_graph if keep_graph is None else keep_graph
+    found = _walk(output, dy, {tensor.op or tensor for tensor in wanted}, keep, create_graph)
+    gradients = [
+        found[key] if (key := tensor.op or tensor) in found else Tensor(np.zeros_like(tensor.data)) for tensor in wanted
+    ]
+    return gradients[0] if single else gradients
+
+
+def _walk(output, dy, wanted, keep_graph, create_graph=False):
+    """Walk the graph from output backwards; return gradients of the wanted nodes (None: of all leaves), by node."""
+    if not output.requires_grad:
+        raise RuntimeError(f"backward: {_called(output)} depends on nothing that requires a gradient")
+    root = _node(output)
+    operations = _operations_leading_to(root)
+    needed = None if wanted is None else _reaching(wanted, operations)
+    gradients, found = {root: _seed(output, dy)}, {}
+    with _recording(create_graph):
+        while operations:
+            operation = operations.pop()
+            gradient = gradients.pop(operation, None)
+            if wanted is not None and operation in wanted and gradient is not None:
+                found[operation] = gradient
+            if gradient is not None and (needed is None or operation in needed):
+                for target, part in _inputs_gradients(operation, gradient, needed):
+                    before = gradients.get(target)
+                    gradients[target] = part if before is None else before + part
+            if not keep_graph:
+                operation.rules = operation.result = None
+    leaves = {node: gradient for node, gradient in gradients.items() if type(node) is not Op}
+    return leaves if wanted is None else found | {n: g for n, g in leaves.items() if n in wanted}
+
+
+def _seed(output, dy):
+    if dy is None:
+        if output.size != 1:
+            raise RuntimeError(
+                f"backward: {_called(output)} has shape {output.shape}; give dy, or reduce it to a scalar"
+            )
+        return Tensor(np.ones_like(output.data))
+    dy = dy if isinstance(dy, Tensor) else Tensor(np.asarray(dy, dtype=output.dtype))
+    if dy.shape != output.shape:
+        raise ValueError(f"backward: dy has shape {dy.shape}, expected {output.shape}")
+    return dy
+
+
+def _operations_leading_to(root):
+    """All operations that root depends on, in the order in which they were made."""
+    if type(root) is not Op:
+        return []
+    seen, queue = {root}, deque([root])
+    while queue:
+        operation = queue.pop()
+        if operation.rules is None:
+            raise RuntimeError(
+                f"backward: the graph of {operation.name} was consumed by an earlier backward; "
+                "run the forward pass again, or keep it with keep_graph=True"
+            )
+        for targets, *_ in operation.rules:
+            for target in targets:
+                if type(target) is Op and target not in seen:
+                    seen.add(target)
+                    queue.append(target)
+    return sorted(seen, key=lambda operation: operation.order)
+
+
+def _reaching(wanted, operations):
+    """The nodes on a way from the output to a wanted node: only their gradients are computed."""
+    needed = set(wanted)
+    for operation in operations:
+        if any(target in needed for targets, *_ in operation.rules for target in targets):
+            needed.add(operation)
+    return needed
+
+
+def _inputs_gradients(operation, gradient, needed):
+    """Apply an operation's rules to its result's gradient: yield (node, gradient) for each input that is needed."""
+    for targets, function, saved, writes in operation.rules:
+        if needed is not None and not any(target in needed for target in targets):
+            continue
+        tensors = [
+            _unchanged(s, written, operation)
+            if isinstance(s, Tensor)
+            else _result(operation.result, operation)
+            if s is OUTPUT
+            else s
+            for s, written in zip(saved, writes, strict=True)
+        ]
+        try:
+            parts = function(gradient, *tensors)
+            for target, part in zip(targets, parts if type(parts) is tuple else (parts,), strict=True):
+                if target is not None:
+                    if _Mode.detecting:
+                        _check_finite("it", part.data, [(gradient, None)])
+                    yield target, part
+        except FloatingPointError as error:
+            error.add_note(f"in the backward pass, in the gradient of {operation.name}")
+            raise
+
+
+def _unchanged(tensor, written, operation):
+    if tensor._writes[0] != written:
+        raise RuntimeError(
+            f"backward: {_called(tensor)} of shape {tensor.shape} was written in place after {operation.name} "
+            "had saved it for its gradient; run the forward pass again after an update"
+        )
+    return tensor
+
+
+def _called(tensor):
+    return tensor.name or (f"the result of {tensor.op.name}" if tensor.op else "a tensor")
+
+
+# --- modes ------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _recording(on):
+    before, _Mode.recording = _Mode.recording, on
+    try:
+        yield
+    finally:
+        _Mode.recording = before
+
+
+def no_grad():
+    """Return a context in which nothing is recorded: results need no gradient and keep no inputs alive."""
+    return _recording(False)
+
+
+def recording():
+    """Whether operations are being recorded just now."""
+    return _Mode.recording
+
+
+@contextmanager
+def frozen(*owners):
+    """Take parameters out of differentiation for the length of a block; gradients still flow through to other inputs.
+
+    This is how g's step runs through d without computing d's weight gradients. It changes no other behaviour: batch
+    normalisation goes on using the statistics of its batch.
+
+    Parameters
+    ----------
+    *owners : Module or Tensor
+        Modules (anything with ``parameters()``) or single tensors.
+    """
+    tensors = [p for owner in owners for p in (owner.parameters() if hasattr(owner, "parameters") else [owner])]
+    before = [tensor.requires_grad for tensor in tensors]
+    for tensor in tensors:
+        tensor.requires_grad = False
+    try:
+        yield
+    finally:
+        for tensor, value in zip(tensors, before, strict=True):
+            tensor.requires_grad = value
+
+
+@contextmanager
+def detect_nonfinite():
+    """Raise FloatingPointError at the first operation, forward or backward, that makes a NaN or an infinity.
+
+    The error names the operation and gives its inputs' statistics. Costs a pass over every result.
+    """
+    before, _Mode.detecting = _Mode.detecting, True
+    try:
+        yield
+    finally:
+        _Mode.detecting = before
+
+
+def _check_finite(name, data, rules):
+    if data.dtype.kind != "f" or np.isfinite(data).all():
+        return
+    inputs = {}
+    for source, *_ in rules:
+        for tensor in source if type(source) is tuple else (source,):
+            if tensor is not None:
+                inputs[id(tensor)] = tensor
+    raise FloatingPointError(
+        f"{name} made {_statistics(data)}; from " + ("; ".join(_about(t) for t in inputs.values()) or "no tensor input")
+    )
+
+
+def _about(tensor):
+    return f"{_called(tensor)}: {_statistics(tensor.data)}"
+
+
+def _statistics(data):
+    nan, infinite = int(np.isnan(data).sum()), int(np.isinf(data).sum())
+    finite = data[np.isfinite(data)]
+    span = f"finite values from {finite.min():.6g} to {finite.max():.6g}" if finite.size else "no finite value"
+    return f"shape {data.shape}, {nan} NaN, {infinite} infinite, {span}"

@@ -1,0 +1,112 @@
+"""Checks that gradients are right, by comparing them with finite differences in float64."""
+
+import numpy as np
+
+from . import ops
+from .autograd import Tensor, grad
+
+SMALL = 64  # up to this many values an input is checked element by element
+
+
+def gradcheck(function, *inputs, order=1, tolerance=1e-6, seed=0):
+    """Compare the gradients of a function with central differences, and raise where they disagree.
+
+    A small input is checked element by element. A large one is checked along a random direction v, where
+    <grad, v> = (f(x + h v) - f(x - h v)) / 2h: two evaluations at any size, and no wrong gradient passes but by chance.
+
+    Parameters
+    ----------
+    function : callable
+        Takes Tensors, returns one Tensor. Must be deterministic.
+    *inputs : array_like
+        Its arguments, converted to float64. Keep away from kinks (0 of a ReLU, ties of a maximum).
+    order : {1, 2}
+        2 checks the gradient of <gradient, random direction> as well: the second derivatives.
+    tolerance : float
+        Largest error allowed, relative to the largest value of that gradient (or of the difference, if larger).
+    seed : int
+        For the random directions.
+
+    Returns
+    -------
+    float
+        The largest relative error found.
+
+    Raises
+    ------
+    AssertionError
+        Names the input, the place, both values and the error.
+
+    Notes
+    -----
+    The function's result is weighted with random numbers before it is summed: a plain sum would hide every error that
+    cancels, such as all of batch normalisation's input gradient.
+    """
+    rng = np.random.default_rng(seed)
+    arrays = [np.array(x, dtype=np.float64) for x in inputs]
+    with_shape = function(*[Tensor(x) for x in arrays])
+    weights = Tensor(rng.standard_normal(with_shape.shape))
+
+    def scalar(*tensors):
+        return ops.sum(function(*tensors) * weights)
+
+    worst = _compare(scalar, arrays, tolerance, rng, "first")
+    if order == 2:
+        directions = [Tensor(rng.standard_normal(x.shape)) for x in arrays]
+
+        def slope(*tensors):
+            leaves = [t if t.requires_grad else Tensor(t.data, requires_grad=True) for t in tensors]
+            gradients = grad(scalar(*leaves), leaves, create_graph=True)
+            terms = [ops.sum(g * v) for g, v in zip(gradients, directions, strict=True)]
+            return sum(terms[1:], terms[0])
+
+        worst = max(worst, _compare(slope, arrays, tolerance, rng, "second"))
+    return worst
+
+
+def _compare(scalar, arrays, tolerance, rng, which):
+    leaves = [Tensor(x.copy(), requires_grad=True) for x in arrays]
+    result = scalar(*leaves)
+    gradients = grad(result, leaves) if result.requires_grad else [Tensor(np.zeros_like(x)) for x in arrays]
+    worst = 0.0
+    for i, (x, gradient) in enumerate(zip(arrays, gradients, strict=True)):
+        for place, v in _directions(x, rng):
+            expected = _difference(scalar, arrays, i, v)
+            got = float((gradient.data * v).sum())
+            # An element's error counts against the largest gradient, a direction's against what it may add up to.
+            scale = max(np.abs(gradient.data).max(initial=0) * np.sqrt((v * v).sum()), abs(expected), 1e-3)
+            error = abs(got - expected) / scale
+            worst = max(worst, error)
+            if not error <= tolerance:
+                raise AssertionError(
+                    f"gradcheck: {which} derivative in input {i} of shape {x.shape} {place}: "
+                    f"backward gives {got:.10g}, differences give {expected:.10g}, "
+                    f"relative error {error:.2g} > {tolerance:g}"
+                )
+    return worst
+
+
+def _directions(x, rng):
+    if x.size > SMALL:
+        yield "along a random direction", rng.standard_normal(x.shape)
+        return
+    for index in np.ndindex(x.shape):
+        v = np.zeros_like(x)
+        v[index] = 1.0
+        yield f"at {index}", v
+
+
+def _difference(scalar, arrays, i, v, h=2e-3):
+    """The derivative along v: central differences at h, h/2, h/4, extrapolated to h = 0 (Richardson), error O(h^6)."""
+
+    def central(h):
+        ends = []
+        for sign in (1, -1):
+            moved = [Tensor(x + sign * h * v if j == i else x) for j, x in enumerate(arrays)]
+            ends.append(float(scalar(*moved).item()))
+        return (ends[0] - ends[1]) / (2 * h)
+
+    h = h / max(1.0, np.sqrt((v * v).sum()) / 4)
+    d1, d2, d4 = central(h), central(h / 2), central(h / 4)
+    e1, e2 = (4 * d2 - d1) / 3, (4 * d4 - d2) / 3
+    return (16 * e2 - e1) / 15

@@ -1,0 +1,60 @@
+"""Batch normalisation (Ioffe & Szegedy, arXiv:1502.03167), with the leaky ReLU that follows fused into it."""
+
+from .. import kernels
+from ..autograd import Tensor, record, recording
+from .pointwise import _leaky_relu_grad, square
+from .shape import mean, sum
+
+
+def batch_norm(x, gamma, beta, *, eps=1e-5, slope=1.0):
+    """Normalise each channel by the mean and variance of the batch.
+
+    Parameters
+    ----------
+    x : Tensor (..., C)
+    gamma, beta : Tensor (C,)
+    eps : float
+        Added to the variance, inside the root.
+    slope : float
+        Slope of a leaky ReLU applied to the result: 1 is none, 0 is ReLU.
+
+    Returns
+    -------
+    y : Tensor like x
+    mean, var : arrays (C,)
+        The batch's moments (biased variance), for the running averages; not differentiable.
+    """
+    y, mean_, var = kernels.batch_norm(x.data, gamma.data, beta.data, eps=eps, slope=slope)
+
+    def gradients(dy, x, gamma, beta):
+        if recording():  # somebody wants the gradient's graph: the fused kernel has none, its parts have
+            return _gradients_by_parts(dy, x, gamma, beta, eps, slope)
+        arrays = kernels.batch_norm_grad(dy.data, x.data, gamma.data, beta.data, mean_, var, eps=eps, slope=slope)
+        return tuple(Tensor(array) for array in arrays)
+
+    return record("batch_norm", y, ((x, gamma, beta), gradients, x, gamma, beta)), mean_, var
+
+
+def _gradients_by_parts(dy, x, gamma, beta, eps, slope):
+    axes, m = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
+    centred = x - mean(x, axes)
+    r = (mean(square(centred), axes) + eps) ** -0.5
+    xhat = centred * r
+    g = _leaky_relu_grad(dy, gamma * xhat + beta, slope)
+    dbeta, dgamma = sum(g, axes), sum(g * xhat, axes)
+    dx = gamma * r * (g - dbeta / m - xhat * (dgamma / m))
+    return dx, dgamma, dbeta
+
+
+def batch_norm_inference(x, gamma, beta, mean, var, *, eps=1e-5, slope=1.0):
+    """Normalise each channel by given moments: x (..., C) Tensor, gamma, beta (C,) Tensors, mean, var (C,) arrays."""
+    y = kernels.batch_norm_inference(x.data, gamma.data, beta.data, mean, var, eps=eps, slope=slope)
+
+    def gradients(dy, x, gamma, beta):
+        axes = tuple(range(x.ndim - 1))
+        r = Tensor((var + eps) ** -0.5)
+        xhat = (x - Tensor(mean)) * r
+        g = _leaky_relu_grad(dy, gamma * xhat + beta, slope)
+        return g * (gamma * r), sum(g * xhat, axes), sum(g, axes)
+
+    return record("batch_norm_inference", y, ((x, gamma, beta), gradients, x, gamma, beta))

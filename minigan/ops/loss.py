@@ -1,0 +1,122 @@
+"""Losses of each value or each row, in nats, on logits: exact and finite for logits of +-1e4. Means are the caller's.
+
+The classic bugs live here in other code: ln(p + eps) goes flat at -ln eps, a clipped probability has no gradient beyond
+the clip, a softmax goes into a loss that applies softmax again. Taking logits rules all three out.
+"""
+
+import numpy as np
+
+from .. import kernels
+from ..autograd import OUTPUT, Tensor, record
+from .pointwise import sigmoid, square
+from .shape import reshape, sum
+
+
+def _like(targets, x):
+    """Targets as an array of x's dtype and shape; a number stands for all."""
+    array = targets.data if isinstance(targets, Tensor) else targets
+    return np.ascontiguousarray(np.broadcast_to(np.asarray(array, dtype=x.dtype), x.shape))
+
+
+def sigmoid_cross_entropy(logits, targets):
+    """Binary cross-entropy of each logit: max(x, 0) - x t + ln(1 + e^-abs(x)).
+
+    Parameters
+    ----------
+    logits : Tensor
+    targets : float or array_like
+        The probability that is right, in [0, 1]: a number for all, or one for each logit. Not differentiable.
+
+    Raises
+    ------
+    ValueError
+        For a target outside [0, 1].
+    """
+    t = _like(targets, logits)
+    if t.size and not (t.min() >= 0 and t.max() <= 1):
+        raise ValueError(f"sigmoid_cross_entropy: targets must be in [0, 1], got {t.min():g} to {t.max():g}")
+    loss = kernels.sigmoid_cross_entropy(logits.data, t)
+    return record("sigmoid_cross_entropy", loss, (logits, lambda dy, x: dy * (sigmoid(x) - Tensor(t)), logits))
+
+
+def softmax(logits):
+    """Probabilities of each row: logits (N, K): (N, K). Never put its result into a loss: losses take logits."""
+    return record(
+        "softmax",
+        kernels.softmax(logits.data),
+        (logits, lambda dy, y: y * (dy - sum(dy * y, 1, keepdims=True)), OUTPUT),
+    )
+
+
+def softmax_cross_entropy(logits, targets):
+    """Cross-entropy of each row.
+
+    Parameters
+    ----------
+    logits : Tensor (N, K)
+    targets : array_like
+        (N,) integer classes in [0, K), or (N, K) rows of probabilities. Not differentiable.
+
+    Returns
+    -------
+    Tensor (N,)
+    """
+    t = np.asarray(targets.data if isinstance(targets, Tensor) else targets)
+    if t.ndim == 1:
+        t = one_hot(t, logits.shape[1], logits.dtype)
+    t = t.astype(logits.dtype, copy=False)
+    total = Tensor(t.sum(axis=1, keepdims=True))  # 1, up to rounding
+    return record(
+        "softmax_cross_entropy",
+        kernels.softmax_cross_entropy(logits.data, t),
+        (logits, lambda dy, x: reshape(dy, -1, 1) * (softmax(x) * total - Tensor(t)), logits),
+    )
+
+
+def one_hot(labels, classes, dtype=np.float32):
+    """Rows of zeros with a one: labels (N,) of integers in [0, classes): (N, classes) array.
+
+    Raises
+    ------
+    ValueError
+        For labels that are no integers, or out of range.
+    """
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels must be integers, got {labels.dtype}")
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+        raise ValueError(f"labels must be in [0, {classes}), got {labels.min()} to {labels.max()}")
+    rows = np.zeros((len(labels), classes), dtype)
+    rows[np.arange(len(labels)), labels] = 1
+    return rows
+
+
+def gaussian_nll(x, mean, std):
+    """-ln N(x; mean, std^2) of each value: ln std + ((x - mean) / std)^2 / 2 + ln(2 pi) / 2.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    mean, std : Tensor
+        All of one shape; std > 0. The caller keeps std away from 0, where the likelihood has no bound.
+    """
+    x = x if isinstance(x, Tensor) else Tensor(_like(x, mean))
+
+    def gradients(dy, x, mean, std):
+        s = (x - mean) / std
+        dx = dy * s / std
+        return dx, -dx, dy * (1.0 - square(s)) / std
+
+    loss = kernels.gaussian_nll(x.data, mean.data, std.data)
+    return record("gaussian_nll", loss, ((x, mean, std), gradients, x, mean, std))
+
+
+def squared_error(x, targets):
+    """(x - t)^2 of each value; targets a Tensor, an array or a number."""
+    t = targets if isinstance(targets, Tensor) else Tensor(_like(targets, x))
+
+    def gradients(dy, x, t):
+        dx = dy * (2.0 * (x - t))
+        return dx, -dx
+
+    return record("squared_error", kernels.squared_error(x.data, t.data), ((x, t), gradients, x, t))

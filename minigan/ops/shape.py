@@ -1,0 +1,82 @@
+"""Operations that move, repeat, add up or select values. Each one's gradient is its adjoint, which is here too."""
+
+import numpy as np
+
+from ..autograd import record
+
+
+def reshape(x, *shape):
+    """The same values in another shape; one axis may be -1."""
+    shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+    before = x.shape
+    return record("reshape", x.data.reshape(shape), (x, lambda dy: reshape(dy, before)))
+
+
+def transpose(x, *axes):
+    """Permute the axes; reverse them by default. The result is a view."""
+    axes = axes or tuple(reversed(range(x.ndim)))
+    back = tuple(np.argsort(axes).tolist())
+    return record("transpose", x.data.transpose(axes), (x, lambda dy: transpose(dy, *back)))
+
+
+def broadcast_to(x, shape):
+    """Repeat values along axes of length one and new leading axes. The result is a read-only view."""
+    if x.shape == shape:
+        return x
+    before = x.shape
+    return record("broadcast_to", np.broadcast_to(x.data, shape), (x, lambda dy: sum_to(dy, before)))
+
+
+def sum_to(x, shape):
+    """Add up the axes that broadcasting ``shape`` to x's shape had repeated: the adjoint of broadcast_to."""
+    if x.shape == shape:
+        return x
+    before, leading = x.shape, x.ndim - len(shape)
+    repeated = tuple(i + leading for i, n in enumerate(shape) if n == 1 and before[i + leading] != 1)
+    total = x.data.sum(axis=tuple(range(leading)) + repeated, keepdims=True).reshape(shape)
+    return record("sum_to", total, (x, lambda dy: broadcast_to(dy, before)))
+
+
+def sum(x, axis=None, keepdims=False):
+    """Sum over an axis, several, or all."""
+    before = x.shape
+    axes = range(x.ndim) if axis is None else [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
+    kept = tuple(1 if i in axes else n for i, n in enumerate(before))
+    total = x.data.sum(axis=tuple(axes), keepdims=keepdims)
+    return record("sum", total, (x, lambda dy: broadcast_to(reshape(dy, kept), before)))
+
+
+def mean(x, axis=None, keepdims=False):
+    """Mean over an axis, several, or all."""
+    total = sum(x, axis, keepdims)
+    return total * (total.size / x.size)
+
+
+def concatenate(tensors, axis=0):
+    """Join tensors along an axis."""
+    tensors = tuple(tensors)
+    axis %= tensors[0].ndim
+    ends = np.cumsum([t.shape[axis] for t in tensors]).tolist()
+
+    def split(dy):
+        before = (slice(None),) * axis
+        return tuple(getitem(dy, (*before, slice(a, b))) for a, b in zip([0, *ends], ends, strict=False))
+
+    return record("concatenate", np.concatenate([t.data for t in tensors], axis), (tensors, split))
+
+
+def getitem(x, index):
+    """x[index], with any index that NumPy knows."""
+    before = x.shape
+    return record("getitem", x.data[index], (x, lambda dy: _place(dy, index, before)))
+
+
+def _place(x, index, shape):
+    """Zeros of ``shape`` with x added at ``index``: the adjoint of getitem."""
+    result = np.zeros_like(x.data, shape=shape)
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(isinstance(part, slice | int | type(None) | type(Ellipsis)) for part in parts):
+        result[index] = x.data
+    else:
+        np.add.at(result, index, x.data)  # a list of places may name one twice
+    return record("place", result, (x, lambda dy: getitem(dy, index)))

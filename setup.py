@@ -1,0 +1,46 @@
+"""Packaging. kernels/ stands at the top of the repository to be found, and is installed as minigan.kernels."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+source = (here / "minigan" / "__init__.py").read_text(encoding="utf-8")
+version = source.split('__version__ = "')[1].split('"')[0]
+test = ["pytest>=8", "hypothesis>=6.100"]
+
+setup(
+    name="minigan",
+    version=version,
+    description="Generative adversarial networks from the ground up: own autograd, own kernels, no framework",
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE", "minigan/data/embedded/LICENSE*"],
+    python_requires=">=3.11,<3.14",
+    packages=[
+        *find_packages(include=["minigan", "minigan.*"]),
+        "minigan.kernels",
+        *(f"minigan.kernels.{name}" for name in find_packages("kernels")),
+    ],
+    package_dir={"minigan.kernels": "kernels"},
+    package_data={"minigan.data": ["embedded/*"], "minigan.kernels": ["**/*.cu", "**/*.cuh"]},
+    install_requires=[
+        "numpy>=2.1",
+        "numba>=0.61",
+        "threadpoolctl>=3.5",
+        "matplotlib>=3.9",
+        "pillow>=11",
+        "tyro>=0.9.10",
+        "tqdm>=4.66",
+        "pooch>=1.8",
+    ],
+    extras_require={
+        "cuda12": ["cupy-cuda12x>=14"],
+        "cuda13": ["cupy-cuda13x>=14"],
+        "mpi": ["mpi4py>=4"],
+        "test": test,
+        "dev": [*test, "ruff>=0.9", "build>=1.2"],
+    },
+    entry_points={"console_scripts": ["minigan = minigan.cli:main"]},
+)
