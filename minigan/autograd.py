@@ -116,7 +116,7 @@ class Tensor:
         Raises
         ------
         RuntimeError
-            If the tensor is the result of an operation.
+            If the tensor is the result of an operation on the tape, or shares its data (:meth:`detach`).
         ValueError
             If the shapes differ.
         """
@@ -128,8 +128,8 @@ class Tensor:
 
     def mark_written(self):
         """Declare that the data is about to be changed in place (optimisers do)."""
-        if self.op is not None:
-            raise RuntimeError(f"{_called(self)} is the result of {self.op.name}; only leaves are written in place")
+        if self._writes is _NEVER_WRITTEN:
+            raise RuntimeError(f"{_called(self)} shares its data with the tape; only leaves are written in place")
         self._writes[0] += 1
 
     def backward(self, dy=None, *, keep_graph=False):
@@ -147,12 +147,14 @@ class Tensor:
         RuntimeError
             If there is no graph, if it was consumed, or if a tensor that it saved was written since.
         """
+        taken = {id(dy.data if isinstance(dy, Tensor) else dy)}
         for leaf, gradient in _walk(self, dy, None, keep_graph).items():
-            new = gradient.data
             if leaf.grad is not None:
-                leaf.grad = leaf.grad + new
-            else:
-                leaf.grad = new if new.flags.owndata else new.copy()  # a view may be read-only, or another's
+                gradient = gradient + leaf.grad
+            new = gradient.data.astype(leaf.dtype, copy=False)
+            # A view may be read-only, or another's; a sum hands the same array to both of its terms.
+            leaf.grad = new if new.flags.owndata and id(new) not in taken else new.copy()
+            taken.add(id(new))
 
 
 class Op:
@@ -177,7 +179,7 @@ class Op:
         self.name, self.order, self.rules, self.result = name, next(Op._order), rules, result
 
 
-_NEVER_WRITTEN = [0]  # shared by all results of operations: only leaves may be written
+_NEVER_WRITTEN = [0]  # shared by all results on the tape, and by what is detached from them: only leaves are written
 
 
 def _result(data, op):
@@ -186,7 +188,7 @@ def _result(data, op):
     tensor = Tensor.__new__(Tensor)
     tensor.data, tensor.op, tensor.requires_grad = data, op, op is not None
     tensor.grad = tensor.name = None
-    tensor._writes = _NEVER_WRITTEN
+    tensor._writes = [0] if op is None else _NEVER_WRITTEN
     return tensor
 
 
@@ -412,12 +414,12 @@ def frozen(*owners):
 
 
 @contextmanager
-def detect_nonfinite():
+def detect_nonfinite(on=True):
     """Raise FloatingPointError at the first operation, forward or backward, that makes a NaN or an infinity.
 
     The error names the operation and gives its inputs' statistics. Costs a pass over every result.
     """
-    before, _Mode.detecting = _Mode.detecting, True
+    before, _Mode.detecting = _Mode.detecting, on
     try:
         yield
     finally:
@@ -437,8 +439,10 @@ def _check_finite(name, data, rules):
     )
 
 
-def _about(tensor):
-    return f"{_called(tensor)}: {_statistics(tensor.data)}"
+def _about(value):
+    if isinstance(value, Tensor):
+        return f"{_called(value)}: {_statistics(value.data)}"
+    return f"a constant: {_statistics(value) if hasattr(value, 'dtype') else value}"
 
 
 def _statistics(data):

@@ -1,0 +1,37 @@
+"""Activations value by value; each gradient takes the output y, so that a network need not keep the input too.
+
+``np.asarray`` keeps a result of no axes an array; NumPy would make it a scalar.
+"""
+
+import numpy as np
+
+
+def leaky_relu(x, slope=0.01):
+    """y = x where x > 0, slope x elsewhere."""
+    return np.where(x > 0, x, x * x.dtype.type(slope))
+
+
+def leaky_relu_grad(dy, y, slope=0.01):
+    """dx = dy where y > 0, slope dy elsewhere."""
+    return np.where(y > 0, dy, dy * y.dtype.type(slope))
+
+
+def tanh(x):
+    """y = tanh(x)."""
+    return np.asarray(np.tanh(x))
+
+
+def tanh_grad(dy, y):
+    """dx = dy (1 - y^2)."""
+    return np.asarray(dy * (1 - y * y))
+
+
+def sigmoid(x):
+    """y = 1 / (1 + e^-x) for x >= 0 and e^x / (1 + e^x) below: the exponent is never positive."""
+    e = np.exp(-np.abs(x))
+    return np.asarray(np.where(x >= 0, x.dtype.type(1), e) / (1 + e))
+
+
+def sigmoid_grad(dy, y):
+    """dx = dy y (1 - y)."""
+    return np.asarray(dy * y * (1 - y))

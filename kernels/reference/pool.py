@@ -1,0 +1,70 @@
+"""Pooling as a loop over the offsets of the window, each of which sees one strided view of the image."""
+
+import numpy as np
+
+from ..spec import pool_geometry
+
+
+def max_pool2d(x, window, stride=None):
+    """Keep the largest value seen so far, and where it was; a NaN beats every number."""
+    geo = pool_geometry("max_pool2d", x.shape[1:3], window, stride)
+    pixel = np.arange(x.shape[1] * x.shape[2], dtype=np.int32).reshape(1, *x.shape[1:3], 1)
+    y = _seen_through(x, 0, 0, geo).copy()
+    index = np.broadcast_to(_seen_through(pixel, 0, 0, geo), y.shape).copy()
+    for i in range(geo.kh):
+        for j in range(geo.kw):
+            value = _seen_through(x, i, j, geo)
+            better = (value > y) | (np.isnan(value) & ~np.isnan(y))
+            np.copyto(y, value, where=better)
+            np.copyto(index, _seen_through(pixel, i, j, geo), where=better)
+    return y, index
+
+
+def max_pool2d_grad(dy, index, *, input_hw):
+    """Add each gradient to the pixel that won."""
+    n, c = dy.shape[0], dy.shape[3]
+    dx = np.zeros((n, input_hw[0] * input_hw[1], c), dy.dtype)
+    image, channel = np.arange(n)[:, None, None, None], np.arange(c)
+    np.add.at(dx, (image, index, channel), dy)
+    return dx.reshape(n, *input_hw, c)
+
+
+def max_pool2d_gather(x, index):
+    """Take each window's pixel from another array of the image's shape."""
+    n, c = x.shape[0], x.shape[3]
+    return np.take_along_axis(x.reshape(n, -1, c), index.reshape(n, -1, c), axis=1).reshape(index.shape)
+
+
+def avg_pool2d(x, window, stride=None):
+    """Add the values seen through each offset and divide by how many there are."""
+    geo = pool_geometry("avg_pool2d", x.shape[1:3], window, stride)
+    offsets = [(i, j) for i in range(geo.kh) for j in range(geo.kw)]
+    return sum(_seen_through(x, i, j, geo) for i, j in offsets) / x.dtype.type(len(offsets))
+
+
+def avg_pool2d_grad(dy, window, stride=None, *, input_hw):
+    """Give every pixel of a window an equal share; windows may overlap."""
+    geo = pool_geometry("avg_pool2d_grad", input_hw, window, stride)
+    dx = np.zeros((dy.shape[0], *input_hw, dy.shape[3]), dy.dtype)
+    for i in range(geo.kh):
+        for j in range(geo.kw):
+            _seen_through(dx, i, j, geo)[...] += dy / dy.dtype.type(geo.kh * geo.kw)
+    return dx
+
+
+def global_avg_pool2d(x):
+    """Mean over rows and columns."""
+    return x.mean((1, 2), dtype=np.float64).astype(x.dtype)
+
+
+def global_avg_pool2d_grad(dy, *, input_hw):
+    """Give every pixel an equal share."""
+    share = dy / dy.dtype.type(input_hw[0] * input_hw[1])
+    return np.broadcast_to(share[:, None, None, :], (dy.shape[0], *input_hw, dy.shape[1])).copy()
+
+
+def _seen_through(x, i, j, geo):
+    """View of the pixels (N, P, Q, C) that the window's offset (i, j) meets as it slides."""
+    rows = slice(i, i + geo.sh * (geo.out_h - 1) + 1, geo.sh)
+    columns = slice(j, j + geo.sw * (geo.out_w - 1) + 1, geo.sw)
+    return x[:, rows, columns]

@@ -1,0 +1,140 @@
+"""So that one call, ``load("mnist-10k")``, turns a name or a path into arrays ready to train on.
+
+>>> from minigan.data import load
+>>> load("mnist-10k").images.shape
+(10000, 28, 28, 1)
+"""
+
+import difflib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from . import celeba, folder, mnist, toy2d, toyfaces
+from .dataset import Dataset, validate
+
+__all__ = ["Dataset", "Name", "load", "names", "validate"]
+
+DESCRIPTIONS = {
+    "mnist-10k": "10,000 + 2,000 handwritten digits, 28 x 28 grey, part of minigan",
+    "mnist": "60,000 + 10,000 handwritten digits, 28 x 28 grey",
+    "fashion-mnist": "60,000 + 10,000 pictures of clothes, 28 x 28 grey",
+    "celeba": "202,599 faces of celebrities, cropped to 64 x 64 RGB",
+    "toyfaces": "drawn faces, 64 x 64 RGB, with known factors",
+    "ring": "points of the plane: 8 Gaussians on a circle",
+    "grid": "points of the plane: 25 Gaussians on a square",
+    "line": "points of the plane: a smeared segment",
+    "moons": "points of the plane: two smeared half circles",
+}
+GENERATED = ("toyfaces", *toy2d.DISTRIBUTIONS)
+DEFAULT_DRAWN = 10_000
+
+
+class Name(NamedTuple):
+    """A data set that can be asked for: its name, what it is, and whether it is here or where to get it."""
+
+    name: str
+    description: str
+    where: str
+
+
+def names() -> list[Name]:
+    """List the data sets there are by name, without downloading or reading any."""
+    where = dict.fromkeys(DESCRIPTIONS, "here")
+    for name in mnist.ORIGINS:
+        if not mnist.is_here(name):
+            where[name] = f"downloaded when asked for, from {mnist.ORIGINS[name].mirrors[0]}"
+    if celeba.find() is None:
+        where["celeba"] = celeba.WHERE
+    return [Name(name, description, where[name]) for name, description in DESCRIPTIONS.items()]
+
+
+def load(
+    name_or_path: str | Path,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    split: str = "train",
+    seed: int = 0,
+    n: int | None = None,
+) -> Dataset:
+    """Load a data set by name, or the user's own from a path.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        A name that `names` lists; or a folder or zip of pictures, a folder of IDX files, CelebA's folder or zip, or a
+        .npy or .csv of points. A name wins over a file of the same name: write "./ring" for the file.
+    size : int, optional
+        The side of the square images; otherwise 28 for the MNIST family, 64 for the rest.
+    channels : int, optional
+        1 (grey) or 3 (RGB); otherwise what the data have, and 3 for pictures.
+    split : str
+        "train" or "test"; for CelebA also "valid" and "all". The user's pictures and points have only "train".
+    seed : int
+        Decides the toy faces and the points drawn; the splits never share a stream.
+    n : int, optional
+        How many toy faces or points to draw, 10,000 otherwise; how many items to keep, from the first, of the others.
+
+    Returns
+    -------
+    Dataset
+        float32 images (N, H, W, C) in [-1, 1], or float32 points (N, 2).
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, an option the set does not have, or data that cannot be trained on.
+    FileNotFoundError
+        For data that are not here and cannot be fetched; says what to do.
+    """
+    if n is not None and n < 1:
+        raise ValueError(f"n = {n}: expected at least 1")
+    name = str(name_or_path)
+    if name in GENERATED:
+        found = _generate(name, size, channels, split, seed, n or DEFAULT_DRAWN)
+    elif name in mnist.ORIGINS or name == "mnist-10k":
+        found = mnist.load(name, split=split, size=size, channels=channels).head(n)
+    elif name == "celeba":
+        found = celeba.load(split=split, size=size, channels=channels, n=n)
+    else:
+        found = _load_path(Path(name_or_path).expanduser(), size, channels, split, n)
+    validate(found.images, channels=channels)
+    return found
+
+
+def _generate(name: str, size: int | None, channels: int | None, split: str, seed: int, n: int) -> Dataset:
+    if split not in ("train", "test"):
+        raise ValueError(f"split = {split!r}: expected 'train' or 'test' for {name}")
+    stream = np.random.SeedSequence(seed).spawn(2)[split == "test"]
+    if name == "toyfaces":
+        if channels not in (None, 3):
+            raise ValueError(f"channels = {channels}: toyfaces are RGB; expected 3")
+        return toyfaces.load(n, size=64 if size is None else size, seed=stream)
+    _refuse_image_options(name, size, channels)
+    points = toy2d.DISTRIBUTIONS[name]().sample(np.random.default_rng(stream), n)
+    return Dataset(points, None, name, "drawn by minigan.data.toy2d")
+
+
+def _refuse_image_options(name: str, size: int | None, channels: int | None) -> None:
+    if size is not None or channels is not None:
+        raise ValueError(f"{name}: points of the plane have no size and no channels, got {size=}, {channels=}")
+
+
+def _load_path(path: Path, size: int | None, channels: int | None, split: str, n: int | None) -> Dataset:
+    if not path.exists():
+        near = difflib.get_close_matches(str(path), DESCRIPTIONS, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(f"{str(path)!r} is no data set and no path; {hint}Expected one of {', '.join(DESCRIPTIONS)}.")
+    # Either split tells an IDX folder, so that a folder with one of them is not searched for pictures.
+    if any(mnist.find(path, each) for each in mnist.FILES):
+        return mnist.load(path.name, split=split, folder=path, size=size, channels=channels).head(n)
+    if celeba.find(path) is not None:
+        return celeba.load(path, split=split, size=size, channels=channels, n=n)
+    if split != "train":
+        raise ValueError(f"split = {split!r}: {path} has no splits; expected 'train'")
+    if path.suffix in (".npy", ".csv"):
+        _refuse_image_options(str(path), size, channels)
+        return Dataset(toy2d.read_points(path), None, path.stem, str(path)).head(n)
+    return folder.load(path, size=size, channels=channels, n=n)

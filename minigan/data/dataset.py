@@ -1,0 +1,137 @@
+"""So that every part of the engine agrees on what data is: arrays in [-1, 1] that passed one check, and a source."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Arrays, and the place they came from.
+
+    Attributes
+    ----------
+    images : ndarray
+        float32 images (N, H, W, C) in [-1, 1], or float32 points (N, 2) for the distributions of the plane.
+    labels : ndarray or None
+        int64 classes (N,).
+    name : str
+        What was asked for.
+    source : str
+        A sentence or a path that says where the arrays came from.
+    factors : dict of str to ndarray, or None
+        What is known about each item: arrays of length N, such as the factors a toy face was drawn from.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    name: str
+    source: str
+    factors: dict[str, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, {self.images.shape} {self.images.dtype}, from {self.source})"
+
+    def head(self, n: int | None) -> "Dataset":
+        """Return the first `n` items, or this very set for ``n=None``; ValueError where there are fewer."""
+        if n is None:
+            return self
+        if not 1 <= n <= len(self):
+            raise ValueError(f"n = {n}: expected 1 to {len(self)}, the number of items in {self.name!r}")
+        factors = self.factors and {key: values[:n] for key, values in self.factors.items()}
+        labels = None if self.labels is None else self.labels[:n]
+        return Dataset(self.images[:n], labels, self.name, self.source, factors)
+
+
+def validate(images: np.ndarray, *, channels: int | None = None) -> np.ndarray:
+    """Return `images` if the engine can train on them, and say what is wrong with them otherwise.
+
+    Parameters
+    ----------
+    images : ndarray
+        float32, (N, H, W, C) in [-1, 1]; or points, (N, 2) of any finite value, where `channels` is None.
+    channels : int, optional
+        The C that the network expects.
+
+    Raises
+    ------
+    TypeError
+        For anything but a float32 array.
+    ValueError
+        For a wrong number of axes or channels, no item at all, NaN or infinity, values outside [-1, 1].
+    """
+    if not isinstance(images, np.ndarray):
+        raise TypeError(f"images: expected a NumPy array, got {type(images).__name__}")
+    if images.dtype != np.float32:
+        cure = "scale bytes with images / np.float32(127.5) - 1" if images.dtype == np.uint8 else "convert with astype"
+        raise TypeError(f"images: expected float32 in [-1, 1], got {images.dtype} of shape {images.shape}; {cure}")
+    points = images.ndim == 2 and images.shape[1] == 2 and channels is None
+    if images.ndim != 4 and not points:
+        raise ValueError(f"images: expected shape (N, H, W, C), channels last, got {images.shape}")
+    if images.size == 0:
+        raise ValueError(f"images: expected at least one image and pixel, got shape {images.shape}")
+    if channels is not None and images.shape[3] != channels:
+        hint = "; the channels seem to come first: transpose(0, 2, 3, 1)" if images.shape[1] == channels else ""
+        raise ValueError(f"images: expected {channels} channel(s), got {images.shape[3]} in shape {images.shape}{hint}")
+    _check_values(images, bounded=not points)
+    return images
+
+
+def _check_values(images: np.ndarray, bounded: bool) -> None:
+    # The extremes are NaN or infinite exactly where some value is: two passes, no mask as large as the data.
+    low, high = images.min(), images.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = ~np.isfinite(images)
+        first = tuple(int(i) for i in np.unravel_index(bad.argmax(), bad.shape))
+        raise ValueError(
+            f"images: {int(bad.sum())} of {images.size} values are not finite; the first is {images[first]} at {first}"
+        )
+    if bounded and (low < -1 or high > 1):
+        raise ValueError(f"images: expected values in [-1, 1], got {low:g} to {high:g}")
+
+
+def scale(pixels: np.ndarray) -> np.ndarray:
+    """Map bytes 0..255 to float32 in [-1, 1], both ends exact."""
+    images = pixels.astype(np.float32)
+    images /= 127.5
+    images -= 1
+    return images
+
+
+def refit(pixels: np.ndarray, *, size: int | None, channels: int | None) -> np.ndarray:
+    """Resize square grey images and repeat them over the channels asked for.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        uint8 (N, H, H, 1).
+    size : int, optional
+        The new H; by bicubic interpolation with antialiasing (Parmar et al. 2022, arXiv:2104.11222).
+    channels : int, optional
+        1 or 3.
+
+    Returns
+    -------
+    ndarray
+        uint8 (N, size, size, channels).
+    """
+    check_shape(size, channels)
+    if size is not None and size != pixels.shape[1]:
+        from PIL import Image
+
+        resized = np.empty((len(pixels), size, size, 1), np.uint8)
+        for old, new in zip(pixels, resized, strict=True):
+            new[..., 0] = Image.fromarray(old[..., 0]).resize((size, size), Image.Resampling.BICUBIC)
+        pixels = resized
+    return np.repeat(pixels, 3, axis=3) if channels == 3 else pixels
+
+
+def check_shape(size: int | None, channels: int | None) -> None:
+    """Raise ValueError for a `size` below 1 or `channels` other than 1 and 3."""
+    if size is not None and size < 1:
+        raise ValueError(f"size = {size}: expected a side of at least 1 pixel")
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels = {channels}: expected 1 (grey) or 3 (RGB)")

@@ -1,0 +1,131 @@
+"""So that anyone's own pictures, in a folder or a zip, become training images with nothing to prepare."""
+
+import io
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from .dataset import Dataset, check_shape, scale
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+DEFAULT_SIZE = 64
+
+
+def load(path: str | Path, *, size: int | None = None, channels: int | None = None, n: int | None = None) -> Dataset:
+    """Load every picture below a folder or in a zip, sorted by name, cropped to the centre square and resized.
+
+    Parameters
+    ----------
+    path : path
+        A folder, searched with its subfolders, or a zip.
+    size : int, optional
+        The side of the square images; 64 otherwise.
+    channels : int, optional
+        1 (grey) or 3 (RGB, the default).
+    n : int, optional
+        Read only the first `n`.
+
+    Returns
+    -------
+    Dataset
+        float32 images (N, size, size, channels) in [-1, 1].
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such path, or no picture in it.
+    ValueError
+        For a picture that cannot be read, by name.
+    """
+    path = Path(path)
+    with open_pictures(path) as (names, read):
+        if not names:
+            raise FileNotFoundError(f"{path}: no picture found; expected files that end in {', '.join(SUFFIXES)}")
+        pixels = read_pictures(
+            path, names[:n], read, size=DEFAULT_SIZE if size is None else size, channels=channels or 3
+        )
+    return Dataset(scale(pixels), None, path.stem, str(path))
+
+
+@contextmanager
+def open_pictures(path: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
+    """Give the sorted names of the pictures in a folder or zip, and a function from a name to its bytes."""
+    if path.is_dir():
+        names = (file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+        yield _pictures(names), lambda name: (path / name).read_bytes()
+    elif not path.exists():
+        raise FileNotFoundError(f"{path}: no such folder or zip")
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            yield _pictures(archive.namelist()), archive.read
+    else:
+        raise ValueError(f"{path}: expected a folder or a zip of pictures")
+
+
+def _pictures(names: Iterator[str] | Sequence[str]) -> list[str]:
+    def is_picture(name: str) -> bool:
+        path = PurePosixPath(name)
+        # macOS writes a hidden twin of each file into its zips: __MACOSX/._picture.png
+        return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+
+    return sorted(filter(is_picture, names))
+
+
+def read_pictures(
+    source: Path, names: Sequence[str], read: Callable[[str], bytes], *, size: int, channels: int
+) -> np.ndarray:
+    """Decode pictures of `source` on all cores into one uint8 array (N, size, size, channels)."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tqdm import tqdm
+
+    check_shape(size, channels)
+    pixels = np.empty((len(names), size, size, channels), np.uint8)
+
+    def place(index: int) -> None:
+        pixels[index] = decode(read(names[index]), str(source / names[index]), size=size, channels=channels)
+
+    with ThreadPoolExecutor() as pool:
+        # disable=None: a progress bar on a terminal only.
+        for _ in tqdm(pool.map(place, range(len(names))), total=len(names), desc="reading pictures", disable=None):
+            pass
+    return pixels
+
+
+def decode(content: bytes, name: str, *, size: int, channels: int) -> np.ndarray:
+    """Decode one picture: upright, transparency over white, the centre square, bicubic with antialiasing.
+
+    Returns
+    -------
+    ndarray
+        uint8 (size, size, channels).
+
+    Raises
+    ------
+    ValueError
+        Names the file that is no picture, or a broken one.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            picture = ImageOps.exif_transpose(picture)
+            # Pillow would clip these to white instead of scaling them.
+            if picture.mode.startswith("I;16"):
+                picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+            elif picture.mode in ("I", "F"):
+                raise ValueError("32 bits a pixel have no known white; save it with 8 or 16")
+            if picture.has_transparency_data:
+                picture = picture.convert("RGBA")
+                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+            picture = picture.convert("RGB" if channels == 3 else "L")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{name}: not a readable picture ({len(content)} bytes): {error}") from error
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    box = (left, top, left + side, top + side)
+    picture = picture.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    return np.asarray(picture).reshape(size, size, channels)

@@ -1,0 +1,144 @@
+"""So that a GAN can be judged exactly: distributions of the plane to draw from, whose density is known."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Equal parts of round Gaussians: every distribution of this file, so that samples and density always agree.
+
+    Attributes
+    ----------
+    centres : ndarray
+        float64 (M, 2): the modes; for `line` and `moons` a chain of points, closer than `std`, along the curve.
+    std : float
+        The standard deviation of each Gaussian along each axis, above 0.
+    name : str
+        What to call it in a plot.
+    """
+
+    centres: np.ndarray
+    std: float
+    name: str
+
+    def __post_init__(self):
+        if self.centres.ndim != 2 or self.centres.shape[1] != 2 or not len(self.centres):
+            raise ValueError(f"centres: expected shape (M, 2) with M >= 1, got {self.centres.shape}")
+        if not (np.isfinite(self.std) and self.std > 0):
+            raise ValueError(f"std = {self.std}: expected a finite number above 0")
+
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Draw `n` points, float32 (n, 2)."""
+        mode = rng.integers(len(self.centres), size=n)
+        return (self.centres[mode] + self.std * rng.standard_normal((n, 2))).astype(np.float32)
+
+    def density(self, points: np.ndarray) -> np.ndarray:
+        """Return the probability density, float64 (...), at points (..., 2); it integrates to one over the plane."""
+        points = np.asarray(points, np.float64)
+        if points.shape[-1:] != (2,):
+            raise ValueError(f"points: expected shape (..., 2), got {points.shape}")
+        total = np.zeros(points.shape[:-1])
+        for centre in self.centres:
+            total += np.exp(-0.5 * (((points - centre) / self.std) ** 2).sum(axis=-1))
+        return total / (len(self.centres) * 2 * np.pi * self.std**2)
+
+
+def ring(modes: int = 8, radius: float = 1.0, std: float = 0.01) -> Mixture:
+    """Place `modes` Gaussians on a circle, evenly: the angle 2 pi k / modes, so the last does not fall on the first."""
+    if modes < 1:
+        raise ValueError(f"modes = {modes}: expected at least 1")
+    angle = 2 * np.pi * np.arange(modes) / modes
+    return Mixture(radius * np.stack([np.cos(angle), np.sin(angle)], axis=1), std, "ring")
+
+
+def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> Mixture:
+    """Place side x side Gaussians on a square lattice around the origin; the default is 25 modes, -4 to 4 by 2."""
+    if side < 1:
+        raise ValueError(f"side = {side}: expected at least 1")
+    ticks = spacing * (np.arange(side) - (side - 1) / 2)
+    return Mixture(np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2), std, "grid")
+
+
+def line(std: float = 0.05) -> Mixture:
+    """Smear the segment from (-1, -1) to (1, 1)."""
+    t = np.linspace(-1, 1, _links(2 * 2**0.5, std))
+    return Mixture(np.stack([t, t], axis=1), std, "line")
+
+
+def moons(std: float = 0.05) -> Mixture:
+    """Smear two interlocking half circles of radius 1: scikit-learn's ``make_moons``, moved to the origin."""
+    angle = np.linspace(0, np.pi, _links(np.pi, std))
+    upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    lower = np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], axis=1)
+    return Mixture(np.concatenate([upper, lower]) - (0.5, 0.25), std, "moons")
+
+
+def _links(length: float, std: float) -> int:
+    if not std > 0:
+        raise ValueError(f"std = {std}: expected a finite number above 0")
+    # Gaussians 0.8 std apart add up to a ridge that is flat to one part in 10,000.
+    return 2 + int(length / (0.8 * std))
+
+
+def own(points: np.ndarray, std: float | None = None) -> Mixture:
+    """Make a distribution of given points: a kernel estimate around them.
+
+    Parameters
+    ----------
+    points : array_like
+        (N, 2), finite.
+    std : float, optional
+        The kernel's width; otherwise Scott's rule in two dimensions, N**(-1/6) times the points' deviation.
+    """
+    points = check_points(points).astype(np.float64)
+    if std is None:
+        std = len(points) ** (-1 / 6) * float(points.std(axis=0).mean())
+    return Mixture(points, std, "own points")
+
+
+def read_points(path: str | Path) -> np.ndarray:
+    """Read float32 points (N, 2) from a .npy, or from a .csv with or without a line of headings.
+
+    Raises
+    ------
+    ValueError
+        For any other shape, text that is no number, NaN or infinity.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".npy":
+            points = np.load(path, allow_pickle=False)
+        else:
+            with path.open() as file:
+                skip = int(_is_heading(file.readline()))
+            points = np.loadtxt(path, delimiter=",", skiprows=skip, ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path}: expected rows of two numbers: {error}") from error
+    return check_points(points, str(path))
+
+
+def _is_heading(line: str) -> bool:
+    try:
+        [float(field) for field in line.split(",")]
+    except ValueError:
+        return True
+    return False
+
+
+def check_points(points: np.ndarray, name: str = "points") -> np.ndarray:
+    """Return points as float32 (N, 2); ValueError, naming `name`, for another shape or values that are not finite."""
+    points = np.asarray(points, np.float32)
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+        raise ValueError(f"{name}: expected points of shape (N, 2) with N >= 1, got {points.shape}")
+    bad = ~np.isfinite(points).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"{name}: {int(bad.sum())} of {len(points)} points are not finite; the first is row {bad.argmax()}"
+        )
+    return points
+
+
+DISTRIBUTIONS = {"ring": ring, "grid": grid, "line": line, "moons": moons}

@@ -1,0 +1,66 @@
+"""The first GANs: a pair for MNIST with dense layers and max pooling, and an MLP pair for points in the plane."""
+
+from functools import partial
+
+from .. import nn
+
+norm = partial(nn.BatchNorm, eps=1e-3, momentum=0.1)
+
+
+def generator(z, *, rng=None):
+    """Noise (z,) to digits (28, 28, 1) in [-1, 1]. Batch normalisation comes after the activation here."""
+    linear, conv_t = partial(nn.Linear, rng=rng), partial(nn.ConvTranspose2d, kernel=4, stride=2, padding=1, rng=rng)
+    return nn.Sequential(
+        linear(z, 1024),
+        nn.ReLU(),
+        norm(1024),
+        linear(1024, 7 * 7 * 128),
+        nn.ReLU(),
+        norm(7 * 7 * 128),
+        nn.Reshape(7, 7, 128),
+        conv_t(128, 64),
+        nn.ReLU(),
+        norm(64),
+        conv_t(64, 1),
+        nn.Tanh(),
+        input_shape=(z,),
+    )
+
+
+def discriminator(*, rng=None):
+    """Digits (28, 28, 1) to a logit (1,). Valid 5x5 convolutions, leaky slope 0.01."""
+    linear, conv = partial(nn.Linear, rng=rng), partial(nn.Conv2d, kernel=5, rng=rng)
+    return nn.Sequential(
+        conv(1, 32),
+        nn.LeakyReLU(0.01),
+        nn.MaxPool2d(2),
+        conv(32, 64),
+        nn.LeakyReLU(0.01),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        linear(4 * 4 * 64, 1024),
+        nn.LeakyReLU(0.01),
+        linear(1024, 1),
+        input_shape=(28, 28, 1),
+    )
+
+
+def mlp_generator(z, width=128, *, rng=None):
+    """Noise (z,) to a point of the plane (2,)."""
+    linear = partial(nn.Linear, init=nn.he_uniform, rng=rng)
+    return nn.Sequential(
+        linear(z, width), nn.ReLU(), linear(width, width), nn.ReLU(), linear(width, 2), input_shape=(z,)
+    )
+
+
+def mlp_discriminator(width=128, *, rng=None):
+    """A point of the plane (2,) to a logit (1,)."""
+    linear = partial(nn.Linear, init=nn.he_uniform, rng=rng)
+    return nn.Sequential(
+        linear(2, width),
+        nn.LeakyReLU(0.2),
+        linear(width, width),
+        nn.LeakyReLU(0.2),
+        linear(width, 1),
+        input_shape=(2,),
+    )

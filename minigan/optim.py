@@ -1,0 +1,135 @@
+"""Optimisers: they turn gradients into new weights, in place, one fused pass over each parameter."""
+
+import numpy as np
+
+from . import kernels
+
+
+class Optimizer:
+    """What all optimisers share: parameters, a step count, and state of each parameter's shape.
+
+    Parameters
+    ----------
+    module : Module
+        Its parameters are trained; they take their dotted names into error messages.
+    lr : float
+        Learning rate.
+
+    Raises
+    ------
+    ValueError
+        For a module without parameters, or a learning rate that is not positive and finite.
+    """
+
+    state_names = ()
+
+    def __init__(self, *modules, lr):
+        self.named = [pair for module in modules for pair in module.named_parameters()]
+        if len(modules) > 1:
+            self.named = [(f"{i}.{n}", p) for i, module in enumerate(modules) for n, p in module.named_parameters()]
+        if not self.named:
+            raise ValueError(f"{type(self).__name__}: the module has no parameters to train")
+        if not (np.isfinite(lr) and lr > 0):
+            raise ValueError(f"{type(self).__name__}: lr must be positive and finite, got {lr}")
+        self.lr, self.steps = lr, 0
+        for name, parameter in self.named:
+            parameter.name = parameter.name or name
+        self.state = {name: [np.zeros_like(p.data) for _, p in self.named] for name in self.state_names}
+
+    def zero_grad(self):
+        """Forget all gradients."""
+        for _, parameter in self.named:
+            parameter.grad = None
+
+    def step(self):
+        """Update every parameter that has a gradient."""
+        self.steps += 1
+        for i, (_, parameter) in enumerate(self.named):
+            if parameter.grad is not None:
+                parameter.mark_written()
+                self._update(parameter.data, parameter.grad, *(arrays[i] for arrays in self.state.values()))
+
+    def _update(self, param, grad, *state):
+        raise TypeError(f"{type(self).__name__} is not an optimiser: it defines no _update")
+
+    def state_dict(self):
+        """Step count and copies of all state: name -> array."""
+        state = {
+            f"{kind}.{name}": array.copy()
+            for kind, arrays in self.state.items()
+            for (name, _), array in zip(self.named, arrays, strict=True)
+        }
+        return state | {"steps": np.array(self.steps)}
+
+    def load_state_dict(self, state):
+        """Take the state of an optimiser of the same kind for the same module.
+
+        Raises
+        ------
+        ValueError
+            Lists every missing, unexpected and misshapen entry.
+        """
+        own = {
+            f"{kind}.{name}": array
+            for kind, arrays in self.state.items()
+            for (name, _), array in zip(self.named, arrays, strict=True)
+        }
+        wrong = sorted(set(own) ^ (set(state) - {"steps"}))
+        wrong += [
+            f"{n} {np.shape(state[n])} != {own[n].shape}" for n in own if n in state and state[n].shape != own[n].shape
+        ]
+        if wrong or "steps" not in state:
+            raise ValueError(
+                f"load_state_dict: {type(self).__name__} does not fit: " + ", ".join(wrong or ["no steps"])
+            )
+        self.steps = int(state["steps"])
+        for name, array in own.items():
+            array[...] = state[name]
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum: v = momentum v + grad; w -= lr v."""
+
+    state_names = ("velocity",)
+
+    def __init__(self, *modules, lr, momentum=0.0):
+        super().__init__(*modules, lr=lr)
+        self.momentum = momentum
+
+    def _update(self, param, grad, velocity):
+        kernels.sgd_(param, grad, velocity, lr=self.lr, momentum=self.momentum)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba, arXiv:1412.6980, algorithm 1), eps after bias correction.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate alpha.
+    beta1, beta2 : float
+        Decay of the moments. GANs take beta1 = 0.5 (Radford et al., arXiv:1511.06434).
+    eps : float
+    """
+
+    state_names = ("m", "v")
+
+    def __init__(self, *modules, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8):
+        super().__init__(*modules, lr=lr)
+        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+
+    def _update(self, param, grad, m, v):
+        kernels.adam_(param, grad, m, v, step=self.steps, lr=self.lr, beta1=self.beta1, beta2=self.beta2, eps=self.eps)
+
+
+class RMSProp(Optimizer):
+    """RMSProp (Tieleman & Hinton, 2012): s = decay s + (1 - decay) grad^2; w -= lr grad / (sqrt(s) + eps)."""
+
+    state_names = ("square_mean",)
+
+    def __init__(self, *modules, lr=1e-2, decay=0.99, eps=1e-8):
+        super().__init__(*modules, lr=lr)
+        self.decay, self.eps = decay, eps
+
+    def _update(self, param, grad, square_mean):
+        kernels.rmsprop_(param, grad, square_mean, lr=self.lr, decay=self.decay, eps=self.eps)

@@ -1,0 +1,134 @@
+"""Checkpoints: one ``.npz`` file with everything that decides the rest of a run. No pickle: loading one runs no code.
+
+The file is written beside its place and moved there when it is complete: a full disk or a power cut leaves the old one.
+"""
+
+import json
+import os
+import platform
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from .. import __version__
+
+FORMAT = 1
+_META = "meta"  # the one entry that is not an array of the training: JSON in bytes
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message says why."""
+
+
+def save(path, trainer, config):
+    """Write a trainer's whole state.
+
+    Parameters
+    ----------
+    path : path
+        An existing file is replaced, at once or not at all.
+    trainer : Trainer
+    config : dict
+        What the run was asked to do; plain enough for JSON.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written (full disk, no permission); the old file is still there.
+    """
+    path = Path(path)
+    arrays, counters = trainer.state_dict()
+    meta = {
+        "format": FORMAT,
+        "config": config,
+        "counters": counters,
+        "data": fingerprint(trainer.images),
+        "versions": {"minigan": __version__, "numpy": np.__version__, "python": platform.python_version()},
+    }
+    text = np.frombuffer(json.dumps(meta, default=_plain).encode(), np.uint8)
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with open(temporary, "wb") as file:
+            np.savez(file, **{_META: text}, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(
+            error.errno, f"checkpoint not written, the one before is kept: {error.strerror}", str(path)
+        ) from None
+
+
+def _plain(value):
+    if isinstance(value, np.integer | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"checkpoint: {type(value).__name__} does not fit JSON")
+
+
+def load(path):
+    """Read a checkpoint.
+
+    Returns
+    -------
+    arrays : dict of str to array
+    meta : dict
+        config, counters, data (fingerprint), versions, format.
+
+    Raises
+    ------
+    FileNotFoundError
+    CheckpointError
+        For a file that is no checkpoint, is damaged, or is of a newer format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            meta = json.loads(file[_META].tobytes())
+            arrays = {name: file[name] for name in file.files if name != _META}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise CheckpointError(f"{path} is not a whole minigan checkpoint ({error})") from None
+    if meta.get("format") != FORMAT:
+        raise CheckpointError(f"{path} has format {meta.get('format')}, this version reads {FORMAT}")
+    return arrays, meta
+
+
+def resume(path, trainer, config, *, may_differ=()):
+    """Load a checkpoint into a trainer that was built from the same config and data.
+
+    Parameters
+    ----------
+    may_differ : collection of str
+        Config fields that may have changed: those that do not touch the steps, such as their number.
+
+    Raises
+    ------
+    CheckpointError
+        If a field of the config, the data, or the model differs; says which and how.
+    """
+    arrays, meta = load(path)
+    before, now = meta["config"], json.loads(json.dumps(config))
+    changed = [
+        f"{name} was {before.get(name)!r}, now {now.get(name)!r}"
+        for name in sorted(before | now)
+        if name not in may_differ and before.get(name) != now.get(name)
+    ]
+    if changed:
+        raise CheckpointError(f"cannot resume {path} with another config: " + "; ".join(changed))
+    if meta["data"] != fingerprint(trainer.images):
+        raise CheckpointError(
+            f"cannot resume {path}: it was trained on data {meta['data']}, these are {fingerprint(trainer.images)}"
+        )
+    try:
+        trainer.load_state_dict(arrays, meta["counters"])
+    except ValueError as error:
+        raise CheckpointError(f"{path} is a checkpoint of another model: {error}") from None
+
+
+def fingerprint(images):
+    """Shape and CRC-32 of a data set, to tell it from another."""
+    return f"{'x'.join(map(str, images.shape))} crc32 {zlib.crc32(np.ascontiguousarray(images)):08x}"

@@ -1,0 +1,184 @@
+"""The loop: batch, step, hooks. And the order of everything random, so that one seed decides a run."""
+
+import signal
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+
+from ..autograd import detect_nonfinite
+
+STREAMS = ("init", "order", "noise", "samples", "metrics")
+
+
+def random_streams(seed):
+    """Independent generators for each use of chance in a run, so that more of one does not change another.
+
+    Returns
+    -------
+    dict of str to numpy.random.Generator
+        init (weights), order (of the data), noise (training), samples (the fixed ones), metrics.
+    """
+    children = np.random.SeedSequence(seed).spawn(len(STREAMS))
+    return {name: np.random.default_rng(child) for name, child in zip(STREAMS, children, strict=True)}
+
+
+class Batches:
+    """Endless batches of a data set: each epoch in a new order, the incomplete batch at its end left out.
+
+    Parameters
+    ----------
+    images : array (N, ...)
+    batch : int
+    rng : numpy.random.Generator
+
+    Raises
+    ------
+    ValueError
+        For a batch larger than the data set.
+    """
+
+    def __init__(self, images, batch, rng):
+        if not 1 <= batch <= len(images):
+            raise ValueError(f"batch: {batch} images asked for, the data set has {len(images)}")
+        self.images, self.batch, self.rng = images, batch, rng
+        self._start_epoch()
+
+    def _start_epoch(self):
+        self._before_shuffle = self.rng.bit_generator.state
+        self._order, self._next = self.rng.permutation(len(self.images)), 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self._next + self.batch > len(self.images):
+            self._start_epoch()
+        chosen = self._order[self._next : self._next + self.batch]
+        self._next += self.batch
+        return self.images[chosen]
+
+    def state_dict(self):
+        """Where it stands: the generator before this epoch's shuffle, and the place in the epoch."""
+        return {"before_shuffle": self._before_shuffle, "next": self._next}
+
+    def load_state_dict(self, state):
+        """Stand where ``state`` stood: the same data give the same batches from here on."""
+        self.rng.bit_generator.state = state["before_shuffle"]
+        self._start_epoch()
+        self._next = state["next"]
+
+
+class Trainer:
+    """Trains a system on data, and lets hooks watch.
+
+    Parameters
+    ----------
+    system : GAN or another system
+    images : array (N, ...)
+        float32, in [-1, 1] (points of the plane: any values).
+    streams : dict of Generators
+        From :func:`random_streams`.
+    batch : int
+        Real images of one update.
+    hooks : sequence
+        Objects with any of ``start(trainer)``, ``after_step(trainer, scalars)``, ``stop(trainer)``, called in order.
+    find_nonfinite : bool
+        Check every result of every operation, and name the first that is not finite; slower.
+
+    Attributes
+    ----------
+    iteration : int
+        Steps done, over all runs of this training.
+    interrupted, failed : bool
+        Whether the last run ended with Ctrl-C, or with an exception: then the weights may be half updated.
+    """
+
+    def __init__(self, system, images, streams, *, batch, hooks=(), find_nonfinite=False):
+        self.system, self.images, self.streams, self.hooks = system, images, streams, list(hooks)
+        self.batches = Batches(images, batch, streams["order"])
+        self.find_nonfinite = find_nonfinite
+        self.iteration, self.last_iteration, self.interrupted, self.failed = 0, 0, False, False
+
+    def run(self, iterations):
+        """Train until ``iterations`` steps are done in all; on Ctrl-C, until the step under way is.
+
+        Hooks' ``stop`` is called in every case, in order.
+        """
+        self.last_iteration, self.interrupted, self.failed = iterations, False, False
+        self._call("start")
+        try:
+            with self._interruptible(), detect_nonfinite(self.find_nonfinite):
+                while self.iteration < iterations and not self.interrupted:
+                    scalars = self.system.step(self.batches, self.streams["noise"])
+                    self.iteration += 1
+                    self._call("after_step", scalars)
+        except BaseException:
+            self.failed = True
+            raise
+        finally:
+            self._call("stop")
+
+    def _call(self, event, *arguments):
+        for hook in self.hooks:
+            if hasattr(hook, event):
+                getattr(hook, event)(self, *arguments)
+
+    @contextmanager
+    def _interruptible(self):
+        """Let Ctrl-C end the loop after the step under way, where the state is whole; a second one ends it at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals reach the main thread only
+            return
+
+        def interrupt(number, frame):
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def state_dict(self):
+        """Everything that decides the steps to come, besides the data and the config.
+
+        Returns
+        -------
+        arrays : dict of str to array
+            Weights, buffers and optimiser state: "module.g.0.w", "optimizer.g.m.0.w", ...
+        counters : dict
+            Iteration, place in the data, and the state of every random stream; plain enough for JSON.
+        """
+        arrays = {}
+        for kind, parts in (("module", self.system.modules), ("optimizer", self.system.optimizers)):
+            for part, owner in parts.items():
+                arrays |= {f"{kind}.{part}.{name}": array for name, array in owner.state_dict().items()}
+        counters = {
+            "iteration": self.iteration,
+            "batches": self.batches.state_dict(),
+            "streams": {name: rng.bit_generator.state for name, rng in self.streams.items()},
+        }
+        return arrays, counters
+
+    def load_state_dict(self, arrays, counters):
+        """Continue where ``state_dict`` was taken.
+
+        Raises
+        ------
+        ValueError
+            If the arrays are those of another model; says what is missing, unexpected and misshapen.
+        """
+        for kind, parts in (("module", self.system.modules), ("optimizer", self.system.optimizers)):
+            for part, owner in parts.items():
+                owner.load_state_dict(_below(f"{kind}.{part}.", arrays))
+        for name, state in counters["streams"].items():
+            self.streams[name].bit_generator.state = state
+        self.batches.load_state_dict(counters["batches"])
+        self.iteration = counters["iteration"]
+
+
+def _below(prefix, arrays):
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
