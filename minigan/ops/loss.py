@@ -36,7 +36,11 @@ def sigmoid_cross_entropy(logits, targets):
     if t.size and not (t.min() >= 0 and t.max() <= 1):
         raise ValueError(f"sigmoid_cross_entropy: targets must be in [0, 1], got {t.min():g} to {t.max():g}")
     loss = kernels.sigmoid_cross_entropy(logits.data, t)
-    return record("sigmoid_cross_entropy", loss, (logits, lambda dy, x: dy * (sigmoid(x) - Tensor(t)), logits))
+
+    def gradient(dy, x):  # sigmoid(x) - t, but without the cancellation that leaves 0 where t = 1 and x > 17 in float32
+        return dy * ((1 - t) * sigmoid(x) - t * sigmoid(-x))
+
+    return record("sigmoid_cross_entropy", loss, (logits, gradient, logits))
 
 
 def softmax(logits):

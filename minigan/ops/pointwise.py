@@ -58,8 +58,13 @@ def neg(a):
 
 
 def power(a, exponent):
-    """y = a ** exponent, the exponent a constant."""
-    return record("power", a.data**exponent, (a, lambda dy, a: dy * (exponent * a ** (exponent - 1)), a))
+    """y = a ** exponent, the exponent a constant number."""
+    exponent = exponent.item() if isinstance(exponent, np.generic) else exponent
+
+    def gradient(dy, a):
+        return dy * (exponent * a ** (exponent - 1)) if exponent else dy * 0.0  # 0 a^-1 would be NaN at 0
+
+    return record("power", a.data**exponent, (a, gradient, a))
 
 
 def square(a):
