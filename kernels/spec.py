@@ -63,7 +63,7 @@ def _floats(kernel, **arrays):
     """Check that all arrays are of one array type and one floating dtype."""
     first_name, first = next(iter(arrays.items()))
     kind, dtype = type(first), getattr(first, "dtype", None)
-    if dtype not in _FLOATS:
+    if dtype is None or dtype not in _FLOATS:  # NumPy says that None == float64
         raise TypeError(f"{kernel}: {first_name} must be a float32 or float64 array, got {_describe(first)}")
     for name, array in arrays.items():
         if type(array) is not kind:
@@ -406,6 +406,11 @@ def pool_geometry(kernel, hw, window, stride):
     return geometry(kernel, tuple(hw), pair, pair if stride is None else stride, 0)
 
 
+def _integers(kernel, index, values):
+    if type(index) is not type(values) or index.dtype.kind != "i":
+        raise TypeError(f"{kernel}: index must be an integer {type(values).__name__}, got {_describe(index)}")
+
+
 @kernel("pool", flop=lambda x, window, stride=None: x.size)
 def max_pool2d(x, window, stride=None):
     """Largest value of each window: x (N, H, W, C): y (N, P, Q, C) and index (N, P, Q, C) int32.
@@ -421,9 +426,11 @@ def max_pool2d(x, window, stride=None):
 
 @kernel("pool", flop=lambda dy, index, *, input_hw: dy.size)
 def max_pool2d_grad(dy, index, *, input_hw):
-    """Scatter dy (N, P, Q, C) to the pixels chosen by index: dx (N, H, W, C)."""
+    """Scatter dy (N, P, Q, C) to the pixels chosen by index: dx (N, H, W, C). IndexError for a pixel outside."""
     _floats("max_pool2d_grad", dy=dy)
+    _ndim("max_pool2d_grad", "dy", dy, 4, "(N, P, Q, C)")
     _same_shape("max_pool2d_grad", index=index, dy=dy)
+    _integers("max_pool2d_grad", index, dy)
     return (dy.shape[0], *input_hw, dy.shape[3])
 
 
@@ -432,6 +439,10 @@ def max_pool2d_gather(x, index):
     """Take the pixels chosen by index from x (N, H, W, C): y (N, P, Q, C). The adjoint of max_pool2d_grad."""
     _floats("max_pool2d_gather", x=x)
     _ndim("max_pool2d_gather", "x", x, 4, "(N, H, W, C)")
+    _ndim("max_pool2d_gather", "index", index, 4, "(N, P, Q, C)")
+    _integers("max_pool2d_gather", index, x)
+    if (index.shape[0], index.shape[3]) != (x.shape[0], x.shape[3]):
+        raise ValueError(f"max_pool2d_gather: x {x.shape} and index {index.shape} differ in N or C")
     return index.shape
 
 

@@ -65,6 +65,16 @@ def parallel(body, n, block=None):
         raise region.error
 
 
+def range_length(n, values):
+    """Length of a range for ``parallel`` over ``n`` rows, ``values`` values in all, for one pass over memory.
+
+    One range a thread, not many: two threads that touch new memory block by block meet in every huge page (2 MiB), and
+    the system's zeroing of these pages then takes longer than the kernel. All rows at once where there are so few
+    values that waking a thread (20 to 50 us) would cost more than it saves.
+    """
+    return max(n, 1) if values < 1 << 19 else -(-n // NUM_THREADS)
+
+
 class _Region:
     """One call of ``parallel``: hands out its ranges until there are none, or one has failed."""
 

@@ -1,0 +1,106 @@
+"""Activations at the speed of memory: one pass over each array, in blocks that stay in a core's cache.
+
+NumPy's tanh and exp are vectorised, which Numba's are not; everything else is one short loop.
+"""
+
+import numpy as np
+from numba import njit
+
+from .threads import parallel, range_length
+
+BLOCK = 1 << 16  # values; 256 KiB of float32, so that a block's second pass finds it in the second-level cache
+
+
+def elementwise(body, *arrays):
+    """Fill a new array like the first one by ``body(*flat pieces, flat piece of the result)``, in blocks over the pool.
+
+    Parameters
+    ----------
+    body : callable
+        Works on one-dimensional contiguous pieces at the same place of each array; writes the last.
+    *arrays : ndarray
+        All of one shape; any strides.
+    """
+    out = np.empty(arrays[0].shape, arrays[0].dtype)
+    flat = [np.ascontiguousarray(array).reshape(-1) for array in arrays]
+    flat.append(out.reshape(-1))
+
+    def run(start, stop, _):
+        for at in range(start, stop, BLOCK):
+            body(*[array[at : min(at + BLOCK, stop)] for array in flat])
+
+    parallel(run, out.size, range_length(out.size, out.size))
+    return out
+
+
+def leaky_relu(x, slope=0.01):
+    """y = x where x > 0, slope x elsewhere."""
+    slope = x.dtype.type(slope)
+    return elementwise(lambda x, y: _leaky_relu(x, x, slope, y), x)
+
+
+def leaky_relu_grad(dy, y, slope=0.01):
+    """dx = dy where y > 0, slope dy elsewhere."""
+    slope = y.dtype.type(slope)
+    return elementwise(lambda dy, y, dx: _leaky_relu(dy, y, slope, dx), dy, y)
+
+
+@njit(nogil=True, cache=True)
+def _leaky_relu(value, sign, slope, out):
+    for i in range(out.size):
+        out[i] = value[i] if sign[i] > 0 else slope * value[i]
+
+
+def tanh(x):
+    """y = tanh(x)."""
+    return elementwise(np.tanh, x)
+
+
+def tanh_grad(dy, y):
+    """dx = dy (1 - y^2)."""
+    return elementwise(_tanh_grad, dy, y)
+
+
+@njit(nogil=True, cache=True)
+def _tanh_grad(dy, y, dx):
+    one = y.dtype.type(1)
+    for i in range(dx.size):
+        dx[i] = dy[i] * (one - y[i] * y[i])
+
+
+def sigmoid(x):
+    """y = 1 / (1 + e) for x >= 0 and e / (1 + e) below, e = exp(-|x|)."""
+    return elementwise(_sigmoid_block, x)
+
+
+def _sigmoid_block(x, y):
+    exp_minus_abs(x, y)
+    _sigmoid(x, y)
+
+
+def exp_minus_abs(x, out):
+    """Write exp(-|x|), which never overflows, to out."""
+    np.abs(x, out=out)
+    np.negative(out, out=out)
+    np.exp(out, out=out)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")  # or the test for a zero divisor keeps the loop scalar
+def _sigmoid(x, y):
+    one = y.dtype.type(1)
+    for i in range(y.size):
+        e = y[i]
+        above = one if x[i] >= 0 else e
+        y[i] = above / (one + e)
+
+
+def sigmoid_grad(dy, y):
+    """dx = dy y (1 - y)."""
+    return elementwise(_sigmoid_grad, dy, y)
+
+
+@njit(nogil=True, cache=True)
+def _sigmoid_grad(dy, y, dx):
+    one = y.dtype.type(1)
+    for i in range(dx.size):
+        dx[i] = dy[i] * y[i] * (one - y[i])
