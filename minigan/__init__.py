@@ -27,7 +27,6 @@ _SUBMODULES = (
     "nn",
     "optim",
     "latents",
-    "losses",
     "models",
     "training",
     "data",

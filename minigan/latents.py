@@ -111,6 +111,8 @@ class Latents:
         The meaningful parts, with their columns.
     q_size : int
         Outputs that Q needs to describe all codes.
+    classes : int or None
+        Values of the first categorical code; None without one.
     """
 
     def __init__(self, *parts):
@@ -122,10 +124,48 @@ class Latents:
                 self.codes.append((part, slice(self.size, self.size + part.size)))
             self.size += part.size
         self.q_size = sum(part.q_size for part, _ in self.codes)
+        categorical = [(part.classes, columns) for part, columns in self.codes if isinstance(part, Categorical)]
+        self.classes, self._class_columns = categorical[0] if categorical else (None, None)
 
     def sample(self, rng, n):
         """n latent rows, (n, size) float32."""
         return np.concatenate([part.sample(rng, n) for part in self.parts], axis=1)
+
+    def with_class(self, z, classes):
+        """Latent rows z (n, size) with their first categorical code set to ``classes``, one of them or (n,); a copy.
+
+        Raises
+        ------
+        ValueError
+            Without a categorical code, or for a class that it does not have.
+        """
+        self._require_classes()
+        classes = np.broadcast_to(classes, len(z))
+        if len(z) and not 0 <= classes.min() <= classes.max() < self.classes:
+            raise ValueError(f"code: expected 0 to {self.classes - 1}, got {classes.min()} to {classes.max()}")
+        z = z.copy()
+        z[:, self._class_columns] = ops.loss.one_hot(classes, self.classes)
+        return z
+
+    def rows_by_class(self, rng, columns):
+        """Latent rows for a sheet: one row of it a class, one column a noise, all else equal down a column.
+
+        Returns
+        -------
+        float32 array (classes * columns, size)
+
+        Raises
+        ------
+        ValueError
+            Without a categorical code.
+        """
+        self._require_classes()
+        z = np.tile(self.sample(rng, columns), (self.classes, 1))
+        return self.with_class(z, np.repeat(np.arange(self.classes), columns))
+
+    def _require_classes(self):
+        if self.classes is None:
+            raise ValueError(f"code: {self} has no categorical code")
 
     def information(self, q, z):
         """What Q knows of each code, a lower bound of the mutual information.

@@ -1,0 +1,260 @@
+"""The command line: ``minigan train``, ``sample``, ``presets``, ``data``, ``info``. Also ``python -m minigan``.
+
+What a user can get wrong ends in one line, not a traceback (unless ``--debug`` asks for it): exit status 2 where
+nothing had begun, 1 for a training that failed, 130 after Ctrl-C.
+"""
+
+import difflib
+import os
+import sys
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from . import __version__, presets, run_folder
+
+USER_ERRORS = (ValueError, OSError, FloatingPointError, MemoryError)
+
+
+class TrainingFailed(Exception):
+    """A training had begun and ended with the error that is this one's cause."""
+
+
+HELP = """\
+usage: minigan COMMAND ...
+
+Generative adversarial networks from the ground up.
+
+  train PRESET    train a system by name: its networks, data and numbers are known
+  sample RUN      draw images from a trained generator
+  presets [NAME]  list the systems, or show the networks of one
+  data            list the data sets, and where to get those that are not here
+  info            versions, threads and folders, for a bug report
+
+  minigan COMMAND --help  tells all options; --debug, with any command, shows where an error came from
+"""
+TRAIN_HELP = """\
+usage: minigan train PRESET [OPTIONS]
+       minigan train --resume RUN [OPTIONS]
+
+Train a system, or go on with a run where its last checkpoint stands. Ctrl-C saves one.
+
+PRESET is one of
+
+{presets}
+
+The options most used; minigan train PRESET --help tells all, with the preset's own values:
+
+  --data NAME_OR_PATH  another data set (see minigan data), or a folder of your own pictures
+  --out DIR            the run's folder; runs/PRESET-1, -2, ... otherwise
+  --steps N            how long to train, in iterations
+  --epochs N           the same, in passes over the data
+  --batch N            images of an iteration
+  --seed N             decides everything random
+  --device cpu         cpu or auto; this version has no GPU kernels
+  --quiet              print nothing
+"""
+
+
+def main(arguments=None):
+    """Run the command line; returns the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments or os.environ.get("MINIGAN_DEBUG", "") not in ("", "0")
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print("minigan: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        sys.stdout = None
+        return 0
+    except TrainingFailed as failed:
+        if debug:
+            raise
+        return _complain(failed.__cause__, 1)
+    except USER_ERRORS as error:
+        if debug:
+            raise
+        return _complain(error, 2)
+
+
+def _run(arguments):
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if arguments[0] == "--version":
+        print(f"minigan {__version__}")
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+        raise ValueError(f"unknown command {name!r}; {hint}")
+    return COMMANDS[name](rest)
+
+
+def _complain(error, status):
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    if isinstance(error, MemoryError):
+        text = f"not enough memory; a smaller --batch needs less. {text}"
+    print(f"minigan: error: {text}", file=sys.stderr)
+    return status
+
+
+# --- train ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Train a system, or go on with a run where its last checkpoint stands. Ctrl-C saves one."""
+
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """The run's folder, new or empty; runs/PRESET-1, -2, ... otherwise."""
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """Go on with this run."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where to compute; this version has no GPU kernels."""
+    quiet: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print nothing."""
+    config: tyro.conf.OmitArgPrefixes[presets.Config]
+
+
+def train(arguments):
+    """Train a preset or resume a run; 0, 1 if it failed, 130 if it was interrupted."""
+    if not arguments or arguments in (["-h"], ["--help"]):
+        rows = [f"  {name:<14} {preset.summary}" for name, preset in presets.PRESETS.items()]
+        print(TRAIN_HELP.format(presets="\n".join(rows)), end="")
+        return 0
+    from . import runs
+
+    config, options = _train_options(arguments)
+    run = runs.prepare(config, options.out, resume=options.resume, device=options.device)
+    try:
+        run.train(quiet=options.quiet)
+    except USER_ERRORS as error:
+        raise TrainingFailed from error
+    return 130 if run.trainer.interrupted else 0
+
+
+def _train_options(arguments):
+    """The config that the arguments ask for, and the options that are no part of it."""
+    preset = None if arguments[0].startswith("-") else arguments[0]
+    given = arguments[1:] if preset else arguments
+    resumed = _value(given, "--resume")
+    if resumed:
+        config = run_folder.read_config(resumed)
+        if preset not in (None, config.preset):
+            raise ValueError(f"{resumed} is a run of preset {config.preset}, not of {preset}")
+    elif preset:
+        config = presets.get(preset).config
+    else:
+        raise ValueError("train: give a PRESET first, such as minigan train dcgan-mnist, or --resume RUN")
+    if _value(given, "--epochs"):
+        if _value(given, "--steps"):
+            raise ValueError("train: give --steps or --epochs, not both")
+        config = replace(config, steps=None)
+
+    default = TrainOptions(config=_without_preset(config))
+    options = tyro.cli(TrainOptions, default=default, args=given, prog=f"minigan train {config.preset}")
+    return type(config)(**vars(options.config)), options
+
+
+def _without_preset(config):
+    """The same values in a class that offers no --preset: the first argument has decided that."""
+    hidden = {"__annotations__": {"preset": tyro.conf.Suppress[str]}, "__doc__": type(config).__doc__}
+    return dataclass(frozen=True, kw_only=True)(type("Config", (type(config),), hidden))(**vars(config))
+
+
+def _value(arguments, flag):
+    """The value given for a flag, as "--flag value" or "--flag=value"; None without one."""
+    for i, argument in enumerate(arguments):
+        if argument == flag and i + 1 < len(arguments):
+            return arguments[i + 1]
+        if argument.startswith(flag + "="):
+            return argument.removeprefix(flag + "=")
+    return None
+
+
+# --- sample -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """Draw images from a trained generator; from InfoGAN's, a row for each value of its categorical code."""
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of a run."""
+    n: int | None = None
+    """How many; otherwise 64 images, 2,500 points, 25 of one code, or 10 of each."""
+    code: int | None = None
+    """InfoGAN: draw this value of the categorical code only."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Where to: .png, .webp, or .npy for the numbers themselves; RUN/sample.png otherwise."""
+    seed: int = 0
+    """Another seed, other images."""
+
+
+def sample(arguments):
+    """Draw samples of a run into a picture."""
+    options = tyro.cli(SampleOptions, args=arguments, prog="minigan sample")
+    if options.n is not None and options.n < 1:
+        raise ValueError(f"n: expected at least 1, got {options.n}")
+    from . import runs
+
+    trained = runs.load(options.run)
+    z, columns = _latent_rows(trained.system.latents, options, of_points=len(trained.image_shape) == 1)
+    path = options.out or options.run / f"sample{'' if options.code is None else f'-code-{options.code}'}.png"
+    _write_samples(path, trained, z, columns)
+    print(path)
+    return 0
+
+
+def _latent_rows(latents, options, of_points):
+    """Latent rows to draw, and how many images go in a row of the sheet (None: as many as make it square)."""
+    import numpy as np
+
+    rng = np.random.default_rng(options.seed)
+    if options.code is not None:
+        return latents.with_class(latents.sample(rng, options.n or 25), options.code), None
+    if latents.classes:
+        columns = max(1, options.n // latents.classes) if options.n else 10
+        return latents.rows_by_class(rng, columns), columns
+    return latents.sample(rng, options.n or (2500 if of_points else 64)), None
+
+
+def _write_samples(path, trained, z, columns):
+    import numpy as np
+
+    from . import plots, runs
+
+    images = trained.system.sample(z)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".npy":
+        np.save(path, images)
+    elif images.ndim == 2:
+        plots.save_points(path, images, runs.load_data(trained.config).images, f"iteration {trained.iteration:,}")
+    else:
+        plots.save_grid(path, images, columns)
+
+
+def _listing(name, arguments):
+    from . import listings
+
+    listing = getattr(listings, name)
+    print(tyro.cli(listing, args=arguments, prog=f"minigan {name}"))
+    return 0
+
+
+COMMANDS = {
+    "train": train,
+    "sample": sample,
+    "presets": partial(_listing, "presets"),
+    "data": partial(_listing, "data"),
+    "info": partial(_listing, "info"),
+}

@@ -1,0 +1,98 @@
+"""What there is to know before training: tables of the presets and the data sets, and the facts of this machine."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from . import __version__
+from . import presets as known
+
+
+def presets(name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None) -> str:
+    """List the systems that minigan can train, or show the networks of one.
+
+    Parameters
+    ----------
+    name : str, optional
+        A preset; all are listed otherwise.
+    """
+    if name is not None:
+        return _networks(known.get(name))
+    rows = [
+        (name, preset.summary, preset.config.data, preset.config.batch, _length(preset.config))
+        for name, preset in known.PRESETS.items()
+    ]
+    more = "minigan presets NAME shows the networks, minigan train NAME --help all numbers"
+    return _table(["preset", "what it is", "data", "batch", "length"], rows) + "\n\n" + more
+
+
+def _length(config):
+    return f"{config.steps:,} iterations" if config.steps else f"{config.epochs:g} epochs"
+
+
+def _networks(preset):
+    from .training.trainer import random_streams
+
+    config = preset.config
+    shape = tuple(n or 3 for n in preset.image_shape)
+    system = preset.build(config, shape, random_streams(config.seed)["init"])
+    names = {"g": "generator g", "d": "discriminator d", "q": "code network q"}
+    parts = [
+        f"{config.preset}: {preset.summary}",
+        f"data {config.data}, batch {config.batch}, {_length(config)}",
+        f"z is {system.latents}, {system.latents.size} values",
+    ]
+    for name, module in system.modules.items():
+        parts.append(f"\n{names[name]}, {module.parameter_count():,} parameters\n{module!r}")
+    return "\n".join(parts)
+
+
+def data() -> str:
+    """List the data sets that --data takes by name, and where to get those that are not here."""
+    from . import data as sets
+
+    lines = [f"{name:<14} {what}\n{'':<14} {where}" for name, what, where in sets.names()]
+    own = "or a path: a folder or zip of your own pictures, a folder of IDX files, a .npy or .csv of points (N, 2)"
+    return "\n".join([*lines, "", own])
+
+
+def _table(headings, rows):
+    rows = [headings, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def info() -> str:
+    """Show versions, threads and folders, for a bug report."""
+    import numpy as np
+
+    from .data.download import search_folders
+    from .kernels.cpu.threads import NUM_THREADS
+
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    facts = {
+        "minigan": f"{__version__}, in {Path(__file__).parent}",
+        "python": f"{platform.python_version()}, {platform.platform()}",
+        "numpy": f"{np.__version__}, BLAS {blas['name']} {blas['version']}",
+        "numba": version("numba"),
+        "cpu": f"{_cpu_name()}, {os.cpu_count()} logical cores",
+        "threads": f"{NUM_THREADS}; MINIGAN_NUM_THREADS, else OMP_NUM_THREADS, sets another number",
+        "data": f"looked for in {', '.join(map(str, search_folders()))}; MINIGAN_DATA adds a folder",
+        "gpu": "not used: this version has kernels for the CPU only",
+    }
+    return "\n".join(f"{name:<8} {fact}" for name, fact in facts.items())
+
+
+def _cpu_name():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # another system than Linux
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,303 @@
+"""A run is a folder: what was asked for, the log, the pictures and the last checkpoint, all that resuming it takes.
+
+runs/dcgan-mnist-1/
+    config.json       what was asked for, written first
+    log.jsonl         losses and speed
+    samples/          what the generator made of the same noise, by iteration
+    samples.webp      the same, moving
+    losses.png        the log's curves
+    checkpoint.npz    the whole state
+"""
+
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from math import ceil
+from pathlib import Path
+from typing import NamedTuple
+
+from . import data, kernels, presets, run_folder
+from .data import toy2d
+from .latents import Categorical
+from .training import checkpoint, hooks
+from .training.trainer import Trainer, random_streams
+
+MAY_DIFFER = ("data", "steps", "epochs", "log_every", "sample_every", "checkpoint_every", "find_nonfinite")
+"""What a resumed run may change: nothing of it enters a step. Data are compared by content, for they may have moved."""
+
+PICTURES_BYTES = 64 << 20  # free space asked for, besides two checkpoints: the old and the new one
+
+
+def train(config=None, out=None, *, resume=None, device="auto", quiet=False, hooks=()):
+    """Train a preset, or go on with a run; return the run's folder.
+
+    Parameters
+    ----------
+    config : Config, optional
+        From :mod:`minigan.presets`; a resumed run has its own.
+    out : path, optional
+        A new or empty folder; ``runs/<preset>-<n>`` otherwise.
+    resume : path, optional
+        The folder of a run to go on with.
+    device : {"auto", "cpu", "gpu"}
+    quiet : bool
+        Whether to print nothing.
+    hooks : sequence
+        More hooks, after the usual ones; see :class:`minigan.training.trainer.Trainer`.
+
+    Raises
+    ------
+    ValueError, OSError
+        Before any work, for whatever stands in its way: see :func:`prepare`.
+    FloatingPointError
+        When a loss or a weight is no longer finite.
+    """
+    return prepare(config, out, resume=resume, device=device, hooks=hooks).train(quiet=quiet)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training that can begin: everything was checked, the folder has its config.json.
+
+    Attributes
+    ----------
+    folder : Path
+    config : Config
+    data : Dataset
+    trainer : Trainer
+    iterations : int
+        Steps in all, also over several sessions.
+    """
+
+    folder: Path
+    config: presets.Config
+    data: data.Dataset
+    trainer: Trainer
+    iterations: int
+
+    def train(self, *, quiet=False):
+        """Train to the end, or to Ctrl-C (see ``trainer.interrupted``); return the folder."""
+        bar = hooks.Progress(self.config.batch, disable=True if quiet else None)
+        self.trainer.hooks.append(bar)
+        if not quiet:
+            print(self.describe(), flush=True)
+            if not _kernels_are_compiled():
+                print(
+                    "compiling the kernels, once on this machine: about half a minute before the first step", flush=True
+                )
+        began, first = time.perf_counter(), self.trainer.iteration
+        self.trainer.run(self.iterations)
+        if not quiet:
+            print(self._report(time.perf_counter() - began, self.trainer.iteration - first), flush=True)
+        return self.folder
+
+    def describe(self):
+        """What is about to be trained, on what, for how long, and where it goes; five lines."""
+        config, system = self.config, self.trainer.system
+        shape = self.data.images.shape[1:]
+        kind = "points" if len(shape) == 1 else "images of " + " x ".join(map(str, shape))
+        networks = ", ".join(f"{name} {module.parameter_count():,}" for name, module in system.modules.items())
+        length = f"{self.iterations:,} of {config.batch} ({self.iterations * config.batch / len(self.data):.3g} epochs)"
+        if self.trainer.iteration:
+            length += f", from {self.trainer.iteration:,} on"
+        lines = {
+            "preset": f"{config.preset}: {presets.get(config.preset).summary}",
+            "data": f"{self.data.name}: {len(self.data):,} {kind}; {self.data.source}",
+            "parameters": networks,
+            "iterations": f"{length}; seed {config.seed}, on the CPU",
+            "run": str(self.folder),
+        }
+        return "\n".join(f"{name:<11} {text}" for name, text in lines.items())
+
+    def _report(self, seconds, steps):
+        speed = f"{steps:,} iterations in {_duration(seconds)}, {steps * self.config.batch / seconds:,.0f} images/s"
+        if self.trainer.interrupted:
+            where = f"stopped at iteration {self.trainer.iteration:,} of {self.iterations:,} and saved"
+            return f"{speed}\n{where}; go on with: minigan train --resume {self.folder}"
+        last = hooks.pictures(self.folder / "samples")[-1]
+        shown = {
+            last: "the last samples",
+            self.folder / "samples.webp": "how they came about",
+            self.folder / "losses.png": "the losses",
+            self.folder / "checkpoint.npz": f"everything; try: minigan sample {self.folder}",
+        }
+        width = max(len(str(path)) for path in shown)
+        return "\n".join([speed, *(f"  {path!s:<{width}}  {text}" for path, text in shown.items() if path.exists())])
+
+
+def prepare(config=None, out=None, *, resume=None, device="auto", hooks=()):
+    """Check everything that a training needs, and make its folder; takes what :func:`train` takes.
+
+    Raises
+    ------
+    ValueError, OSError
+        For a device, config, folder, free space, data or checkpoint with which the training cannot begin. A folder made
+        for it is gone again then.
+    """
+    _check_device(device)
+    if resume is None and config is None:
+        raise ValueError("config: give a preset's config, or a run to resume")
+    if resume is not None and out is not None:
+        raise ValueError(f"out: a resumed run stays in its folder, {resume}")
+    config = config or run_folder.read_config(resume)
+    config = replace(config, data=_absolute(config.data))
+    presets.get(config.preset)
+    if resume is not None:
+        return _build(Path(resume), config, hooks, resume=True)
+    folder, made = run_folder.new(out, config.preset)
+    try:
+        run_folder.write_config(folder, config)
+        return _build(folder, config, hooks, resume=False)
+    except BaseException:
+        (folder / "config.json").unlink(missing_ok=True)
+        if made:
+            folder.rmdir()
+        raise
+
+
+def _check_device(device):
+    if device not in ("auto", "cpu", "gpu"):
+        raise ValueError(f"device: expected auto, cpu or gpu, got {device!r}")
+    if device == "gpu":
+        raise ValueError("device: this version computes on the CPU, it has no GPU kernels; give --device cpu")
+
+
+def _absolute(name):
+    """A path that still holds when a run is resumed from another directory; a data set's name as it is."""
+    path = Path(name).expanduser()
+    return str(path.resolve()) if name not in data.DESCRIPTIONS and path.exists() else name
+
+
+def load_data(config):
+    """Load the data of a config in the shape that its preset's networks take.
+
+    Raises
+    ------
+    ValueError
+        For data of another kind or shape, or fewer items than a batch.
+    FileNotFoundError
+        For data that are not here.
+    """
+    preset = presets.get(config.preset)
+    shape = preset.image_shape
+    if len(shape) == 3:
+        if config.data in toy2d.DISTRIBUTIONS or Path(config.data).suffix in (".npy", ".csv"):
+            raise ValueError(f"data: {config.data} holds points of the plane, {config.preset} takes images; try gan-2d")
+        found = data.load(config.data, size=shape[0], channels=shape[2])
+    else:
+        found = data.load(config.data)
+    presets.check_images(preset, found.images)
+    if config.batch > len(found):
+        raise ValueError(f"batch: {config.batch} images asked for, {found.name} has {len(found)}")
+    return found
+
+
+def _build(folder, config, more_hooks, *, resume):
+    dataset = load_data(config)
+    shape = dataset.images.shape[1:]
+    streams = random_streams(config.seed)
+    system = presets.get(config.preset).build(config, shape, streams["init"])
+    trainer = Trainer(
+        system,
+        dataset.images,
+        streams,
+        batch=getattr(system, "d_batch", config.batch),
+        find_nonfinite=config.find_nonfinite,
+    )
+    per_epoch = len(dataset) // config.batch
+    iterations = config.steps or ceil(config.epochs * per_epoch)
+    asked = asdict(config) | {"image_shape": list(shape)}
+    trainer.hooks += [*_hooks(folder, config, asked, system, streams["samples"], per_epoch), *more_hooks]
+    if resume:
+        checkpoint.resume(folder / "checkpoint.npz", trainer, asked, may_differ=MAY_DIFFER)
+        if trainer.iteration >= iterations:
+            more = "ask for more with --steps or --epochs"
+            raise ValueError(f"{folder} has done {trainer.iteration:,} of {iterations:,} iterations; {more}")
+        run_folder.write_config(folder, config)
+    run_folder.check_space(folder, 2 * sum(array.nbytes for array in trainer.state_dict()[0].values()) + PICTURES_BYTES)
+    return Run(folder, config, dataset, trainer, iterations)
+
+
+def _hooks(folder, config, asked, system, rng, per_epoch):
+    """The usual hooks. Whatever can fail for want of space comes after the checkpoint."""
+    path = folder / "checkpoint.npz"
+    log = folder / "log.jsonl"
+    latents = system.latents
+    # The fixed latents are drawn before a checkpoint's random streams are loaded: the same ones in a resumed run.
+    columns = max(1, config.samples // latents.classes) if latents.classes else None
+    z = latents.rows_by_class(rng, columns) if columns else latents.sample(rng, config.samples)
+    return [
+        hooks.StopOnNonFinite(path),
+        hooks.JsonlLog(log, every=config.log_every, batch=config.batch, per_epoch=per_epoch),
+        hooks.Checkpoint(path, asked, every=config.checkpoint_every),
+        hooks.Samples(folder / "samples", z, every=config.sample_every, columns=columns),
+        hooks.Losses(folder / "losses.png", log, every=config.sample_every, codes=_code_names(latents.codes)),
+        hooks.Animation(folder / "samples.webp", folder / "samples"),
+    ]
+
+
+def _code_names(codes):
+    """For the chart: each code's name, and H(c) for a categorical one; what is known of a real value has no bound."""
+    return [
+        (f"code {i}: one of {code.classes}", code.entropy_nats)
+        if isinstance(code, Categorical)
+        else (f"code {i}: {type(code).__name__.lower()}", None)
+        for i, (code, _) in enumerate(codes)
+    ]
+
+
+def _kernels_are_compiled():
+    """Whether Numba's cache holds kernels: in its own folder if there is one, else beside the sources."""
+    place = os.environ.get("NUMBA_CACHE_DIR") or Path(kernels.__file__).parent / "cpu"
+    return next(Path(place).rglob("*.nbi"), None) is not None
+
+
+def _duration(seconds):
+    minutes, hours = int(seconds // 60 % 60), int(seconds // 3600)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds % 60:.0f} s" if minutes else f"{seconds:.1f} s"
+
+
+class Trained(NamedTuple):
+    """A system with a run's weights, what the run was asked to do, one image's shape, and how far it had come."""
+
+    system: object
+    config: presets.Config
+    image_shape: tuple
+    iteration: int
+
+
+def load(run):
+    """Load a run's networks to draw samples from them; no data are needed.
+
+    Parameters
+    ----------
+    run : path
+        A run's folder.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no run, or one without a checkpoint.
+    CheckpointError
+        For a damaged checkpoint, or one of another version's networks.
+    """
+    path = Path(run) / "checkpoint.npz"
+    arrays, meta = checkpoint.load(path)
+    values = dict(meta["config"])
+    shape = tuple(values.pop("image_shape"))
+    config = presets.config_from_dict(values)
+    system = presets.get(config.preset).build(config, shape, random_streams(config.seed)["init"])
+    for name, module in system.modules.items():
+        prefix = f"module.{name}."
+        own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+        try:
+            module.load_state_dict(own)
+        except ValueError as error:
+            raise checkpoint.CheckpointError(f"{path} is a checkpoint of another model: {error}") from None
+    return Trained(system, config, shape, meta["counters"]["iteration"])

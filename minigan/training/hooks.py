@@ -1,0 +1,297 @@
+"""What a training leaves behind and shows on the way: log, pictures, checkpoints, a progress bar.
+
+The trainer calls ``start``, ``after_step`` and ``stop`` of each hook, in order; only here do the step's scalars become
+Python numbers. A hook draws from no random stream of the training: the weights are the same with and without it.
+"""
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from .. import plots
+from . import checkpoint
+
+LOSSES_PAUSE_S = 10  # between two drawings of the loss curves, which take about 0.4 s
+REFRESH_S = 0.3  # of the progress bar
+ANIMATION_FRAMES = 100
+
+
+class StopOnNonFinite:
+    """End a training whose losses are NaN or infinite: nothing good comes after. Belongs before all other hooks.
+
+    Parameters
+    ----------
+    path : path
+        Of the checkpoint, to tell the user whether there is one.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def after_step(self, trainer, scalars):
+        """Raise FloatingPointError with the name of a scalar that is not finite, and what to try."""
+        for name, value in scalars.items():
+            if not math.isfinite(value):
+                raise _nonfinite(f"{name} is {float(value)}", trainer, self.path)
+
+
+def _nonfinite(what, trainer, path):
+    kept = f"the checkpoint before is kept: {path}" if path.exists() else "no checkpoint had been saved"
+    return FloatingPointError(
+        f"{what} after iteration {trainer.iteration}; {kept}. Try smaller learning rates (--lr-d, --lr-g), "
+        "or --find-nonfinite to see which operation made it"
+    )
+
+
+class JsonlLog:
+    """One JSON object a line: iteration, epoch, the step's scalars, seconds so far, images a second.
+
+    Written for the first iteration, every ``every``, and the last. A resumed run goes on where its checkpoint stood:
+    later lines are cut off, seconds go on.
+
+    Parameters
+    ----------
+    path : path
+    every : int
+    batch, per_epoch : int
+        Images of an iteration, iterations of an epoch.
+    """
+
+    def __init__(self, path, *, every, batch, per_epoch):
+        self.path, self.every, self.batch, self.per_epoch = Path(path), every, batch, per_epoch
+        self._unwritten = None
+
+    def start(self, trainer):
+        """Open the file, without the lines that the training to come will write."""
+        rows = [row for row in read_log(self.path) if self._is_final(row, trainer.iteration)]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        temporary = self.path.with_name(self.path.name + ".part")
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, self.path)
+        self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 - closed by stop
+        self._began = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
+        self._unwritten, self._last = None, (trainer.iteration, time.perf_counter())
+
+    def _is_final(self, row, resumed):
+        # A line that only the end of a run had written would not be in a run without that end.
+        return row["iteration"] < resumed or (row["iteration"] == resumed and self._due(resumed))
+
+    def _due(self, iteration):
+        return iteration == 1 or iteration % self.every == 0
+
+    def after_step(self, trainer, scalars):
+        """Write a line if it is time."""
+        self._unwritten = (trainer.iteration, scalars)
+        if self._due(trainer.iteration):
+            self._write(*self._unwritten)
+
+    def stop(self, trainer):
+        """Write the last iteration's line, and close."""
+        try:
+            if self._unwritten:
+                self._write(*self._unwritten)
+        finally:
+            self._file.close()
+
+    def _write(self, iteration, scalars):
+        now, (before, then) = time.perf_counter(), self._last
+        row = {"iteration": iteration, "epoch": round(iteration / self.per_epoch, 4)}
+        row |= {name: float(value) for name, value in scalars.items()}
+        row |= {
+            "seconds": round(now - self._began, 3),
+            "images_per_s": round((iteration - before) * self.batch / (now - then), 1),
+        }
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+        self._unwritten, self._last = None, (iteration, now)
+
+
+def read_log(path):
+    """Read the lines of a log as dicts; none where there is no file. A half-written last line is left out."""
+    path = Path(path)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+class Checkpoint:
+    """Save the whole state every ``every`` iterations and at the end, also after Ctrl-C; not after an error.
+
+    Parameters
+    ----------
+    path : path
+    config : dict
+    every : int
+
+    Raises
+    ------
+    FloatingPointError
+        Instead of replacing a good checkpoint by one whose weights are not finite.
+    """
+
+    def __init__(self, path, config, *, every):
+        self.path, self.config, self.every = Path(path), config, every
+        self.saved = None
+
+    def after_step(self, trainer, scalars):
+        """Save if it is time."""
+        if trainer.iteration % self.every == 0:
+            self._save(trainer)
+
+    def stop(self, trainer):
+        """Save what the last steps did, unless one of them failed half-way."""
+        if not trainer.failed and self.saved != trainer.iteration:
+            self._save(trainer)
+
+    def _save(self, trainer):
+        for name, module in trainer.system.modules.items():
+            for part, array in module.state_dict().items():
+                if not np.isfinite(array).all():
+                    raise _nonfinite(f"{name}.{part} is not finite", trainer, self.path)
+        checkpoint.save(self.path, trainer, self.config)
+        self.saved = trainer.iteration
+
+
+class Samples:
+    """Pictures of what g makes of the same latent rows, at the start, every ``every`` iterations, and at the end.
+
+    Parameters
+    ----------
+    folder : path
+        Gets 0000250.png and so on.
+    z : array (n, latents.size)
+        Drawn once, before training.
+    every : int
+    columns : int, optional
+        Images of a row.
+    """
+
+    def __init__(self, folder, z, *, every, columns=None):
+        self.folder, self.z, self.every, self.columns = Path(folder), z, every, columns
+
+    def start(self, trainer):
+        """Draw the first picture; on a resumed run, throw later ones away."""
+        self.folder.mkdir(exist_ok=True)
+        for picture in pictures(self.folder):
+            if int(picture.stem) > trainer.iteration:
+                picture.unlink()
+        self._draw(trainer)
+
+    def after_step(self, trainer, scalars):
+        """Draw if it is time."""
+        if trainer.iteration % self.every == 0:
+            self._draw(trainer)
+
+    def stop(self, trainer):
+        """Draw the last picture, unless the weights may be half updated."""
+        if not trainer.failed and self._drawn != trainer.iteration:
+            self._draw(trainer)
+
+    def _draw(self, trainer):
+        path = self.folder / f"{trainer.iteration:07d}.png"
+        images = trainer.system.sample(self.z)
+        if images.ndim == 2:
+            plots.save_points(path, images, trainer.images, f"iteration {trainer.iteration:,}")
+        else:
+            plots.save_grid(path, images, self.columns)
+        self._drawn = trainer.iteration
+
+
+def pictures(folder):
+    """The sample pictures of a run, in order."""
+    return sorted(path for path in Path(folder).glob("*.png") if path.stem.isdigit())
+
+
+class Losses:
+    """Draw the log's curves, every ``every`` iterations but not too often, and at the end. Belongs after the log.
+
+    Parameters
+    ----------
+    path, log : path
+        Of the chart, and of the log it shows.
+    every : int
+    codes : list of (str, float or None)
+        Names and ceilings; see :func:`minigan.plots.save_losses`.
+    """
+
+    def __init__(self, path, log, *, every, codes=()):
+        self.path, self.log, self.every, self.codes = path, log, every, codes
+        self._last = time.perf_counter()
+
+    def after_step(self, trainer, scalars):
+        """Draw if it is time."""
+        if trainer.iteration % self.every == 0 and time.perf_counter() - self._last > LOSSES_PAUSE_S:
+            self.stop(trainer)
+            self._last = time.perf_counter()
+
+    def stop(self, trainer):
+        """Draw all that was logged."""
+        if rows := read_log(self.log):
+            plots.save_losses(self.path, rows, self.codes)
+
+
+class Animation:
+    """Make one moving picture of the samples at the end: the training in a few seconds. Belongs after the samples."""
+
+    def __init__(self, path, folder):
+        self.path, self.folder = path, folder
+
+    def stop(self, trainer):
+        """Write it, of all pictures or of evenly chosen ones, first and last among them."""
+        frames = pictures(self.folder)
+        if len(frames) > 1:
+            chosen = np.linspace(0, len(frames) - 1, min(len(frames), ANIMATION_FRAMES)).round().astype(int)
+            plots.save_animation(self.path, [frames[i] for i in chosen])
+
+
+class Progress:
+    """A bar on the terminal: how far, how fast, how long still, and the losses. Silent where there is no terminal.
+
+    Parameters
+    ----------
+    batch : int
+        Images of an iteration.
+    disable : bool, optional
+        By default, whether stderr is no terminal.
+    """
+
+    def __init__(self, batch, *, disable=None):
+        self.batch, self.disable = batch, disable
+
+    def start(self, trainer):
+        """Show the bar."""
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            total=trainer.last_iteration,
+            initial=trainer.iteration,
+            disable=self.disable,
+            dynamic_ncols=True,
+            bar_format="{percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
+        )
+        self._shown, self._next_s = trainer.iteration, 0.0
+
+    def after_step(self, trainer, scalars):
+        """Move the bar, a few times a second."""
+        if not self._bar.disable and time.monotonic() >= self._next_s:
+            self._move(trainer, scalars)
+            self._next_s = time.monotonic() + REFRESH_S
+
+    def _move(self, trainer, scalars):
+        loss_d, loss_g, d_real, d_fake = (float(scalars[k]) for k in ("loss_d", "loss_g", "d_real", "d_fake"))
+        text = f"loss d {loss_d:.3f} g {loss_g:.3f}, D(x) {d_real:.2f}, D(G(z)) {d_fake:.2f}"
+        if "information_nats" in scalars:
+            text += f", I {float(scalars['information_nats']):.2f} nats"
+        if rate := self._bar.format_dict["rate"]:
+            text = f"{rate * self.batch:,.0f} images/s, {text}"
+        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update(trainer.iteration - self._shown)
+        self._shown = trainer.iteration
+
+    def stop(self, trainer):
+        """Leave the bar where it ended."""
+        self._bar.update(trainer.iteration - self._shown)
+        self._bar.close()
