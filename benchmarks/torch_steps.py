@@ -1,0 +1,199 @@
+"""The training steps in PyTorch: what its DCGAN tutorial writes, and the same with every setting that makes it faster.
+
+The losses, their order and the batches are those of minigan.training.steps; only the engine differs.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from minigan.latents import STD_FLOOR, Categorical
+
+from .torch_models import rebuild
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How PyTorch is used.
+
+    Attributes
+    ----------
+    freeze : bool
+        Spare g's update the gradients of d's weights, which the tutorial computes and throws away.
+    channels_last : bool
+        The memory order of images and convolution weights that its CPU kernels like best.
+    fused : bool
+        The optimiser in one pass over memory.
+    compiled : bool
+        Networks through ``torch.compile``.
+    """
+
+    freeze: bool = False
+    channels_last: bool = False
+    fused: bool = False
+    compiled: bool = False
+
+
+SETTINGS = {
+    "tutorial": Setting(),
+    "best": Setting(freeze=True, channels_last=True, fused=True),
+    "compiled": Setting(freeze=True, channels_last=True, fused=True, compiled=True),
+}
+
+
+def mean_bce(logits, target):
+    """Mean binary cross-entropy of logits against one target, in nats."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+@contextmanager
+def frozen(*networks, on=True):
+    """Take the networks' parameters out of differentiation for the length of a block."""
+    chosen = networks if on else ()
+    for network in chosen:
+        network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for network in chosen:
+            network.requires_grad_(True)
+
+
+def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None, *, freeze=False):
+    """As minigan.training.steps.gan_step, in the words of PyTorch's tutorial: two backward passes for d, one for g."""
+    with torch.set_grad_enabled(z_g is None):
+        x_fake = g(z)
+    opt_d.zero_grad()
+    loss_real = mean_bce(d(x_real), 1)
+    loss_real.backward()
+    loss_fake = mean_bce(d(x_fake.detach()), 0)
+    loss_fake.backward()
+    opt_d.step()
+
+    if z_g is not None:
+        x_fake = g(z_g)
+    opt_g.zero_grad()
+    with frozen(d, on=freeze):
+        loss_g = mean_bce(d(x_fake), 1)
+    loss_g.backward()
+    opt_g.step()
+    return {"loss_d": (loss_real + loss_fake).item(), "loss_g": loss_g.item()}
+
+
+def infogan_step(g, d, q, opt_g, opt_d, x_real, z, z_g, latents, *, weight, information, freeze=False):
+    """As minigan.training.steps.infogan_step."""
+    both = information == "both"
+    with torch.no_grad():
+        x_fake = g(z)
+    opt_d.zero_grad()
+    loss_real = mean_bce(d(x_real), 1)
+    loss_real.backward()
+    features = d.trunk(x_fake)
+    loss_fake = mean_bce(d.head(features), 0)
+    known = _information(latents, q(features), z) if both else 0
+    (loss_fake - weight * known).backward()
+    opt_d.step()
+
+    opt_g.zero_grad()
+    with frozen(d, *([q] if both else []), on=freeze):
+        features = d.trunk(g(z_g))
+        loss_g = mean_bce(d.head(features), 1)
+        known = _information(latents, q(features), z_g)
+    (loss_g - weight * known).backward()
+    opt_g.step()
+    scalars = {"loss_d": loss_real + loss_fake, "loss_g": loss_g, "information_nats": known}
+    return {name: scalar.item() for name, scalar in scalars.items()}
+
+
+def _information(latents, q, z):
+    """The sum over codes of H(c) + mean ln Q(c): arXiv:1606.03657, equation 5."""
+    total, column = 0, 0
+    for part, columns in latents.codes:
+        outputs, code = q[:, column : column + part.q_size], z[:, columns]
+        if isinstance(part, Categorical):
+            nll = F.cross_entropy(outputs, code)
+        else:
+            posterior = torch.distributions.Normal(outputs[:, :1], F.softplus(outputs[:, 1:]) + STD_FLOOR)
+            nll = -posterior.log_prob(code).mean()
+        total, column = total + part.entropy_nats - nll, column + part.q_size
+    return total
+
+
+class TorchSystem:
+    """A system of minigan's (``GAN`` or ``InfoGAN``) in PyTorch, from the same weights on.
+
+    Parameters
+    ----------
+    system : GAN or InfoGAN
+        Fresh, with a single update of d for each of g. It is read once, and not kept.
+    setting : Setting
+
+    Attributes
+    ----------
+    networks : dict of str to torch.nn.Module
+    links : list of Link
+        The twins of all parameters and buffers.
+    """
+
+    def __init__(self, system, setting):
+        self.setting, self.latents = setting, system.latents
+        self.networks, self.links = rebuild(system.modules, system.latents.size)
+        if setting.channels_last:
+            for network in self.networks.values():
+                network.to(memory_format=torch.channels_last)
+        self.optimizers = {name: self._optimizer(own) for name, own in system.optimizers.items()}
+        if setting.compiled:
+            for part in self._compilable():
+                part.compile()
+        self.batch, self.d_batch = system.batch, getattr(system, "d_batch", system.batch)
+        if "q" in self.networks:
+            self.options = {"weight": system.weight, "information": system.information}
+        else:
+            self.fresh_noise = system.fresh_noise
+
+    def _optimizer(self, own):
+        twins = {id(link.own): link.twin for link in self.links}
+        parameters = [twins[id(parameter)] for _, parameter in own.named]
+        fused = True if self.setting.fused else None  # None is the default: PyTorch's choice
+        return torch.optim.Adam(parameters, lr=own.lr, betas=(own.beta1, own.beta2), eps=own.eps, fused=fused)
+
+    def _compilable(self):
+        for network in self.networks.values():
+            yield from network.children() if hasattr(network, "trunk") else [network]
+
+    def forget_minigan(self):
+        """Let go of minigan's arrays, so that memory holds PyTorch's alone."""
+        self.links = []
+
+    def images(self, array):
+        """A batch of images (N, H, W, C), or of points, as a tensor in the memory order of the setting."""
+        tensor = torch.from_numpy(array)
+        if tensor.ndim == 2:
+            return tensor
+        order = torch.channels_last if self.setting.channels_last else torch.contiguous_format
+        return tensor.permute(0, 3, 1, 2).contiguous(memory_format=order)
+
+    def step(self, batches, rng):
+        """One iteration, as the system's own; ``batches`` yields what :meth:`images` made."""
+        g, d, *q = self.networks.values()
+        x_real, z = next(batches), self._latent(rng, self.d_batch)
+        arguments = [*self.optimizers.values(), x_real, z]
+        if q:
+            z_g = self._latent(rng, self.batch)
+            options = self.options | {"freeze": self.setting.freeze}
+            return infogan_step(g, d, *q, *arguments, z_g, self.latents, **options)
+        z_g = self._latent(rng, self.batch) if self.fresh_noise else None
+        return gan_step(g, d, *arguments, z_g, freeze=self.setting.freeze)
+
+    def _latent(self, rng, n):
+        return torch.from_numpy(self.latents.sample(rng, n))
+
+    def sample(self, z):
+        """Images (n, H, W, C), or points, for latent rows z, in inference mode."""
+        g = self.networks["g"].eval()
+        with torch.no_grad():
+            images = g(torch.from_numpy(z))
+        g.train()
+        return (images if images.ndim == 2 else images.permute(0, 2, 3, 1)).numpy()

@@ -1,0 +1,111 @@
+"""So that "faster than PyTorch" is a number: each preset's whole training step, both engines in turn on the same cores.
+
+Every engine lives in a process of its own; one computes at a time, and they alternate, so that a change of the
+machine's speed meets them all. A ratio is taken within a round, and its spread over rounds is shown. Run as
+``python -m benchmarks.train_step --against torch`` where PyTorch is installed too.
+"""
+
+import argparse
+import json
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from minigan.presets import PRESETS
+
+from .machine import describe
+from .worker import Worker
+
+PAUSE_SECONDS = 0.1
+"""Between turns: the threads of BLAS and OpenMP go on spinning for a while after their work, on the next one's core."""
+
+
+def quartiles(values):
+    """Median and quartiles, as a dict."""
+    q1, median, q3 = np.percentile(values, (25, 50, 75))
+    return {"median": float(median), "q1": float(q1), "q3": float(q3)}
+
+
+def warm_up(worker, most=8):
+    """Take steps until they get no faster; return the first step's scalars and a step's time in seconds."""
+    first, fastest = worker.steps(1), float("inf")
+    for _ in range(most):
+        seconds = float(np.median(worker.steps(3)["seconds"]))
+        if seconds > 0.97 * fastest:
+            break
+        fastest = seconds
+    return first["scalars"], min(seconds, fastest)
+
+
+def check_same(preset, first):
+    """Raise unless all engines report the same losses of their first step (they start from the same weights)."""
+    for engine, scalars in first.items():
+        for name in ("loss_d", "loss_g"):
+            expected = first["minigan"][name]
+            if not abs(scalars[name] - expected) <= 1e-3 * max(1, abs(expected)):
+                raise RuntimeError(f"{preset}: {name} of the first step: {engine} {scalars[name]}, minigan {expected}")
+
+
+def measure(preset, engines, batch, rounds, turn_seconds):
+    """Measure one preset.
+
+    Returns
+    -------
+    dict
+        batch, rounds, steps_per_turn; engines: for each ms (quartiles over rounds of a turn's median step),
+        peak_bytes, and, but for minigan, ratio: its time over minigan's of the same round.
+    """
+    with ExitStack() as stack:
+        workers = {engine: stack.enter_context(Worker(engine, preset, batch)) for engine in engines}
+        warm = {engine: warm_up(worker) for engine, worker in workers.items()}
+        check_same(preset, {engine: scalars for engine, (scalars, _) in warm.items()})
+        steps = max(1, min(1000, round(turn_seconds / min(seconds for _, seconds in warm.values()))))
+        times = {engine: [] for engine in engines}
+        for i in range(rounds):
+            for engine in engines if i % 2 == 0 else engines[::-1]:
+                time.sleep(PAUSE_SECONDS)
+                answer = workers[engine].steps(steps)
+                times[engine].append(1e3 * float(np.median(answer["seconds"])))
+        peaks = {engine: worker.steps(1)["peak_bytes"] for engine, worker in workers.items()}
+        size = workers["minigan"].ready["batch"]
+    found = {engine: {"ms": quartiles(times[engine]), "peak_bytes": peaks[engine]} for engine in engines}
+    for engine in engines[1:]:
+        found[engine]["ratio"] = quartiles(np.divide(times[engine], times["minigan"]))
+    return {"batch": size, "rounds": rounds, "steps_per_turn": steps, "engines": found}
+
+
+def show(preset, result):
+    """Print a preset's rows."""
+    for engine, row in result["engines"].items():
+        ms, ratio = row["ms"], row.get("ratio")
+        spread = f"{ms['median']:9.2f} ms [{ms['q1']:.2f}, {ms['q3']:.2f}]"
+        against = f"{ratio['median']:6.2f} x [{ratio['q1']:.2f}, {ratio['q3']:.2f}]" if ratio else ""
+        print(f"{preset:14}{engine:16}{spread:36}{against:24}{row['peak_bytes'] / 2**20:7.0f} MiB", flush=True)
+
+
+def main():
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--against", choices=["torch"], help="another engine; without it minigan alone")
+    parser.add_argument("--compile", action="store_true", help="add PyTorch's networks through torch.compile")
+    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), metavar="NAME")
+    parser.add_argument("--batch", type=int, help="images of one update (default: the preset's own)")
+    parser.add_argument("--rounds", type=int, default=11, help="turns of each engine (default: %(default)s)")
+    parser.add_argument("--turn-seconds", type=float, default=1.0, help="length of a turn (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "train_step.json")
+    arguments = parser.parse_args()
+    engines = ["minigan"]
+    if arguments.against:
+        engines += ["torch-tutorial", "torch-best", *(["torch-compiled"] if arguments.compile else [])]
+    results = {}
+    for preset in arguments.presets:
+        results[preset] = measure(preset, engines, arguments.batch, arguments.rounds, arguments.turn_seconds)
+        show(preset, results[preset])
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps({"machine": describe(), "presets": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""So that watching a training does not change it, and what it leaves behind is what happened."""
+
+import io
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minigan import presets, runs
+from minigan.training import hooks
+from minigan.training.trainer import Trainer, random_streams
+
+SMALL = {
+    "gan-2d": {"width": 8, "batch": 16, "samples": 20},
+    "dcgan-mnist": {"width": 4, "batch": 8, "samples": 4},
+}
+POINTS = np.random.default_rng(1).standard_normal((50, 2)).astype(np.float32)
+IMAGES = np.random.default_rng(1).uniform(-1, 1, (40, 28, 28, 1)).astype(np.float32)
+
+
+def trainer_of(preset="gan-2d", more_hooks=()):
+    images = POINTS if preset == "gan-2d" else IMAGES
+    config = replace(presets.get(preset).config, **SMALL[preset])
+    streams = random_streams(0)
+    system = presets.get(preset).build(config, images.shape[1:], streams["init"])
+    return Trainer(system, images, streams, batch=config.batch, hooks=more_hooks)
+
+
+def all_hooks(folder, trainer, every=2):
+    z = trainer.system.latents.sample(trainer.streams["samples"], 6)
+    path = folder / "checkpoint.npz"
+    return [
+        hooks.StopOnNonFinite(path),
+        hooks.JsonlLog(folder / "log.jsonl", every=every, batch=8, per_epoch=10),
+        hooks.Checkpoint(path, {}, every=every),
+        hooks.Samples(folder / "samples", z, every=every),
+        hooks.Losses(folder / "losses.png", folder / "log.jsonl", every=every),
+        hooks.Animation(folder / "samples.webp", folder / "samples"),
+        hooks.Progress(8, disable=True),
+    ]
+
+
+def log_of(folder):
+    return hooks.read_log(folder / "log.jsonl")
+
+
+@pytest.mark.parametrize("preset", SMALL)
+def test_hooks_leave_the_training_as_it_is_bit_for_bit(tmp_path, preset):
+    alone, watched = trainer_of(preset), trainer_of(preset)
+    watched.hooks = all_hooks(tmp_path, watched)
+    for trainer in (alone, watched):
+        trainer.run(5)
+    expected, got = alone.state_dict(), watched.state_dict()
+    for name, array in expected[0].items():
+        np.testing.assert_array_equal(got[0][name], array, err_msg=name)
+    for stream in ("order", "noise", "metrics"):
+        assert got[1]["streams"][stream] == expected[1]["streams"][stream]
+
+
+# --- log --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_log_has_the_first_the_regular_and_the_last_iteration(tmp_path):
+    trainer = trainer_of()
+    trainer.hooks = [hooks.JsonlLog(tmp_path / "log.jsonl", every=3, batch=16, per_epoch=3)]
+    trainer.run(7)
+    rows = log_of(tmp_path)
+    assert [row["iteration"] for row in rows] == [1, 3, 6, 7]
+    assert [row["epoch"] for row in rows] == [0.3333, 1, 2, 2.3333]
+    expected = {"iteration", "epoch", "loss_d", "loss_g", "d_real", "d_fake", "seconds", "images_per_s"}
+    assert all(set(row) == expected for row in rows)
+    assert all(isinstance(row["loss_d"], float) and math.isfinite(row["loss_d"]) for row in rows)
+    assert all(row["images_per_s"] > 0 for row in rows)
+    assert sorted(row["seconds"] for row in rows) == [row["seconds"] for row in rows]
+
+
+def test_a_resumed_log_loses_what_lies_beyond_and_a_half_line(tmp_path):
+    log = tmp_path / "log.jsonl"
+    rows = [{"iteration": i, "seconds": 100.0 + i} for i in (1, 2, 4, 5, 6)]
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"iteration": 7, "lo')
+    trainer = trainer_of()
+    trainer.iteration = 5  # where the end of a session had written a line that an unbroken one would not have
+    trainer.hooks = [hooks.JsonlLog(log, every=2, batch=16, per_epoch=3)]
+    trainer.run(6)
+    after = log_of(tmp_path)
+    assert [row["iteration"] for row in after] == [1, 2, 4, 6]
+    assert after[:3] == rows[:3]
+    assert after[-1]["seconds"] >= 104
+
+
+def test_a_missing_log_has_no_lines(tmp_path):
+    assert hooks.read_log(tmp_path / "none.jsonl") == []
+
+
+# --- what is not finite -----------------------------------------------------------------------------------------------
+
+
+class Break:
+    """Spoil a weight of g after some iteration, as a diverging training would."""
+
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def after_step(self, trainer, scalars):
+        if trainer.iteration == self.iteration:
+            trainer.system.g.parameters()[0].data[0, 0] = np.nan
+
+
+def test_a_loss_that_is_nan_ends_the_training_and_keeps_the_checkpoint(tmp_path):
+    trainer = trainer_of()
+    trainer.hooks = [*all_hooks(tmp_path, trainer), Break(5)]
+    expected = r"loss_\w is nan after iteration 6; the checkpoint before is kept: .*checkpoint\.npz\. Try smaller"
+    with pytest.raises(FloatingPointError, match=expected):
+        trainer.run(20)
+    assert trainer.failed
+    assert [row["iteration"] for row in log_of(tmp_path)] == [1, 2, 4, 5]
+    fresh = trainer_of()
+    runs.checkpoint.resume(tmp_path / "checkpoint.npz", fresh, {})
+    assert fresh.iteration == 4
+    assert all(np.isfinite(p.data).all() for p in fresh.system.g.parameters())
+    assert [picture.stem for picture in hooks.pictures(tmp_path / "samples")] == ["0000000", "0000002", "0000004"]
+
+
+def test_the_error_tells_when_no_checkpoint_had_been_saved(tmp_path):
+    trainer = trainer_of()
+    trainer.hooks = [hooks.StopOnNonFinite(tmp_path / "checkpoint.npz"), Break(1)]
+    with pytest.raises(FloatingPointError, match=r"after iteration 2; no checkpoint had been saved.*--find-nonfinite"):
+        trainer.run(20)
+
+
+def test_an_infinite_loss_is_found_too(tmp_path):
+    scalars = {"loss_d": np.float32(1), "loss_g": np.float32(np.inf)}
+    with pytest.raises(FloatingPointError, match="loss_g is inf"):
+        hooks.StopOnNonFinite(tmp_path / "none").after_step(trainer_of(), scalars)
+
+
+def test_weights_that_are_not_finite_never_replace_a_checkpoint(tmp_path):
+    trainer = trainer_of()
+    keep = hooks.Checkpoint(tmp_path / "checkpoint.npz", {}, every=3)
+    trainer.hooks = [Break(5), keep]
+    with pytest.raises(FloatingPointError, match=r"g\.0\.w is not finite after iteration 5; the checkpoint before"):
+        trainer.run(5)
+    assert keep.saved == 3
+
+
+# --- checkpoints and pictures -----------------------------------------------------------------------------------------
+
+
+def test_checkpoints_come_on_time_and_once_at_the_end(tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(hooks.checkpoint, "save", lambda path, trainer, config: saved.append(trainer.iteration))
+    for iterations in (7, 9):
+        trainer = trainer_of(more_hooks=[hooks.Checkpoint(tmp_path / "c.npz", {}, every=3)])
+        trainer.run(iterations)
+    assert saved == [3, 6, 7, 3, 6, 9]
+
+
+def test_a_failed_training_saves_nothing(tmp_path):
+    class Fail:
+        def after_step(self, trainer, scalars):
+            raise RuntimeError("as if a step had failed")
+
+    trainer = trainer_of(more_hooks=[hooks.Checkpoint(tmp_path / "c.npz", {}, every=3), Fail()])
+    with pytest.raises(RuntimeError, match="as if"):
+        trainer.run(2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resumed_run_throws_later_pictures_away(tmp_path):
+    z = np.zeros((4, 2), np.float32)
+    for iterations in (6, 3):
+        trainer = trainer_of(more_hooks=[hooks.Samples(tmp_path, z, every=2)])
+        trainer.run(iterations)
+    stems = [picture.stem for picture in hooks.pictures(tmp_path)]
+    assert stems == ["0000000", "0000002", "0000003"]
+
+
+def test_samples_show_the_generator_in_inference_mode(tmp_path):
+    trainer = trainer_of("dcgan-mnist")
+    z = trainer.system.latents.sample(trainer.streams["samples"], 6)
+    trainer.hooks = [hooks.Samples(tmp_path, z, every=10, columns=3)]
+    trainer.run(1)
+    assert trainer.system.g.training
+    with Image.open(tmp_path / "0000001.png") as picture:
+        sheet = runs.hooks.plots.grid(trainer.system.sample(z), 3)
+        factor = picture.width // sheet.shape[1]
+        np.testing.assert_array_equal(np.asarray(picture)[::factor, ::factor], sheet[..., 0])
+
+
+def test_the_animation_takes_evenly_chosen_pictures(tmp_path, monkeypatch):
+    for i in range(11):
+        (tmp_path / f"{i:07d}.png").touch()
+    chosen = []
+    monkeypatch.setattr(hooks, "ANIMATION_FRAMES", 6)
+    monkeypatch.setattr(hooks.plots, "save_animation", lambda path, frames: chosen.extend(frames))
+    hooks.Animation(tmp_path / "samples.webp", tmp_path).stop(None)
+    assert [int(frame.stem) for frame in chosen] == [0, 2, 4, 6, 8, 10]
+
+
+def test_loss_curves_are_not_drawn_all_the_time(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(hooks.plots, "save_losses", lambda *arguments: drawn.append(arguments))
+    log = tmp_path / "log.jsonl"
+    losses = hooks.Losses(tmp_path / "losses.png", log, every=1)
+    trainer_of(more_hooks=[hooks.JsonlLog(log, every=1, batch=1, per_epoch=1), losses]).run(5)
+    assert len(drawn) == 1
+    monkeypatch.setattr(hooks, "LOSSES_PAUSE_S", 0)
+    trainer_of(more_hooks=[hooks.JsonlLog(log, every=1, batch=1, per_epoch=1), losses]).run(5)
+    assert len(drawn) == 7
+
+
+# --- progress ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_bar_shows_speed_and_losses(monkeypatch):
+    terminal = io.StringIO()
+    monkeypatch.setattr("sys.stderr", terminal)
+    trainer_of(more_hooks=[hooks.Progress(16, disable=False)]).run(5)
+    text = terminal.getvalue()
+    assert "5/5" in text
+    assert "loss d " in text
+    assert "D(G(z)) 0." in text
+
+
+def test_the_bar_is_silent_without_a_terminal(capsys):
+    trainer_of(more_hooks=[hooks.Progress(16)]).run(2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_bar_does_not_read_every_scalar(monkeypatch):
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    monkeypatch.setattr(hooks, "REFRESH_S", 3600)
+    read = []
+
+    class Scalar(float):
+        def __float__(self):
+            read.append(self)
+            return 0.5
+
+    bar = hooks.Progress(1, disable=False)
+    trainer = trainer_of()
+    trainer.last_iteration = 1000
+    bar.start(trainer)
+    for _ in range(1000):
+        trainer.iteration += 1
+        bar.after_step(trainer, dict.fromkeys(["loss_d", "loss_g", "d_real", "d_fake"], Scalar()))
+    bar.stop(trainer)
+    assert len(read) == 4

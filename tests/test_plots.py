@@ -1,0 +1,118 @@
+"""So that a picture shows what the arrays hold: right pixels, right places, and errors that say what is wrong."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minigan import plots
+
+
+def line(iteration, **more):
+    return {"iteration": iteration, "loss_d": 1.2, "loss_g": 0.8, "d_real": 0.6, "d_fake": 0.4} | more
+
+
+def test_grid_puts_each_image_in_its_place_row_by_row():
+    images = np.stack([np.full((2, 3, 1), value, np.float32) for value in (-1, 0, 1)])
+    sheet = plots.grid(images, columns=2, pad=1)
+    assert sheet.dtype == np.uint8
+    gap, low, middle, high = plots.GAP_GREY, 0, 128, 255
+    rows = [
+        [gap] * 9,
+        *[[gap, low, low, low, gap, middle, middle, middle, gap]] * 2,
+        [gap] * 9,
+        *[[gap, high, high, high, gap, gap, gap, gap, gap]] * 2,
+        [gap] * 9,
+    ]
+    np.testing.assert_array_equal(sheet[..., 0], rows)
+
+
+def test_grid_keeps_colours_and_clips_what_is_outside():
+    image = np.array([-3, 0.5, 7], np.float32).reshape(1, 1, 1, 3)
+    np.testing.assert_array_equal(plots.grid(image, pad=0), [[[0, 191, 255]]])
+
+
+def test_grid_is_square_by_default():
+    assert plots.grid(np.zeros((5, 4, 4, 3)), pad=0).shape == (8, 12, 3)
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4, 1), (3, 4, 4), (3, 4, 4, 2)])
+def test_grid_refuses_other_shapes(shape):
+    with pytest.raises(ValueError, match=r"images: expected shape \(N, H, W, C\) with N >= 1 and C = 1 or 3, got \("):
+        plots.grid(np.zeros(shape))
+
+
+def test_grid_refuses_no_columns():
+    with pytest.raises(ValueError, match="columns: expected at least 1, got 0"):
+        plots.grid(np.zeros((1, 4, 4, 1)), columns=0)
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
+def test_a_small_sheet_is_enlarged_pixel_by_pixel(tmp_path, channels, mode):
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, channels))
+    path = plots.save_grid(tmp_path / "sheet.png", images)
+    sheet = plots.grid(images)
+    with Image.open(path) as picture:
+        factor = picture.width // sheet.shape[1]
+        assert picture.mode == mode
+        assert picture.width >= plots.COMFORTABLE_PIXELS > picture.width - sheet.shape[1]
+        np.testing.assert_array_equal(np.asarray(picture)[::factor, ::factor].reshape(sheet.shape), sheet)
+
+
+def test_a_large_sheet_keeps_its_size(tmp_path):
+    with Image.open(plots.save_grid(tmp_path / "sheet.png", np.zeros((64, 100, 100, 1)))) as picture:
+        assert picture.size == (8 * 102 + 2, 8 * 102 + 2)
+
+
+def test_points_are_drawn_over_the_data_in_one_frame(tmp_path):
+    data = np.array([[0, 0], [1, 1]], np.float32)
+    sizes = set()
+    for i, points in enumerate([data, 100 * data]):
+        with Image.open(plots.save_points(tmp_path / f"{i}.png", points, data, "iteration 1")) as picture:
+            sizes.add(picture.size)
+    assert len(sizes) == 1
+    assert (tmp_path / "0.png").read_bytes() != (tmp_path / "1.png").read_bytes()
+
+
+def test_loss_chart_has_a_panel_more_for_codes(tmp_path):
+    rows = [line(i, information_nats_0=0.1 * i, information_nats_1=0.0) for i in range(1, 20)]
+    with Image.open(plots.save_losses(tmp_path / "two.png", rows)) as picture:
+        two = picture.height
+    codes = [("code 0", 2.3), ("code 1", None)]
+    with Image.open(plots.save_losses(tmp_path / "three.png", rows, codes)) as picture:
+        assert picture.height > 1.3 * two
+
+
+def test_loss_chart_of_one_line(tmp_path):
+    assert plots.save_losses(tmp_path / "one.png", [line(1)]).stat().st_size > 0
+
+
+def test_loss_chart_refuses_an_empty_log(tmp_path):
+    with pytest.raises(ValueError, match="rows: expected at least one line of the log, got none"):
+        plots.save_losses(tmp_path / "none.png", [])
+
+
+def test_smoothing_keeps_a_constant_and_averages_neighbours():
+    np.testing.assert_allclose(plots._smoothed(np.full(9, 3.0), 2), 3)
+    np.testing.assert_allclose(plots._smoothed(np.array([0.0, 3.0, 6.0, 0.0]), 1), [1.5, 3, 3, 3])
+    np.testing.assert_array_equal(plots._smoothed(np.array([1.0, 5.0]), 0), [1, 5])
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".gif"])
+def test_an_animation_shows_every_frame_in_order(tmp_path, suffix):
+    frames = []
+    for i, value in enumerate((-1, 0, 1)):
+        frames.append(plots.save_grid(tmp_path / f"{i}.png", np.full((1, 8, 8, 1), value)))
+    with Image.open(plots.save_animation(tmp_path / f"moving{suffix}", frames)) as picture:
+        assert picture.n_frames == 3
+        seen = []
+        for i in range(3):
+            picture.seek(i)
+            seen.append(picture.convert("L").getpixel((picture.width // 2, picture.height // 2)))
+    np.testing.assert_allclose(seen, [0, 128, 255], atol=3)
+
+
+def test_an_animation_refuses_no_frame_and_another_suffix(tmp_path):
+    with pytest.raises(ValueError, match="frames: expected at least one picture, got none"):
+        plots.save_animation(tmp_path / "moving.webp", [])
+    with pytest.raises(ValueError, match=r"path: an animation is a \.webp or a \.gif, got moving\.mp4"):
+        plots.save_animation(tmp_path / "moving.mp4", ["a.png"])

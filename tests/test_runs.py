@@ -1,0 +1,449 @@
+"""So that a run can be stopped, broken, moved and gone on with, and never loses or silently changes what it had."""
+
+import errno
+import json
+import os
+import re
+import signal
+import zlib
+from collections import namedtuple
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from minigan import data, presets, runs
+from minigan.training import checkpoint, hooks
+from minigan.training.checkpoint import CheckpointError
+from minigan.training.trainer import Batches, Trainer, random_streams
+
+QUICK = {"log_every": 2, "sample_every": 100, "checkpoint_every": 100}
+SMALL = {
+    "gan-2d": {"width": 8, "samples": 20, "steps": 2, "batch": 16},
+    "gan": {"batch": 4, "samples": 4, "steps": 2},
+    "dcgan-mnist": {"width": 4, "batch": 8, "samples": 4, "steps": 2},
+    "infogan-paper": {"batch": 4, "samples": 20, "steps": 2},
+}
+
+
+def config(preset="gan-2d", **changes):
+    return replace(presets.get(preset).config, **(QUICK | SMALL[preset] | changes))
+
+
+def train(config=None, out=None, **options):
+    return runs.train(config, out, quiet=True, **options)
+
+
+def checkpoint_of(folder):
+    return checkpoint.load(folder / "checkpoint.npz")
+
+
+def assert_same_state(one, other):
+    """Equal weights, buffers, optimisers, random streams and place in the data, bit for bit."""
+    (arrays, meta), (others, other_meta) = checkpoint_of(one), checkpoint_of(other)
+    assert arrays.keys() == others.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, others[name], err_msg=name)
+    assert meta["counters"] == other_meta["counters"]
+
+
+def log_of(folder):
+    """The log without what the clock decides."""
+    rows = hooks.read_log(folder / "log.jsonl")
+    return [{key: value for key, value in row.items() if key not in ("seconds", "images_per_s")} for row in rows]
+
+
+@pytest.fixture
+def points(tmp_path):
+    """A file of 60 points."""
+    path = tmp_path / "points.npy"
+    np.save(path, np.random.default_rng(2).standard_normal((60, 2)))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path, points):
+    """A finished run of two iterations."""
+    return train(config(data=str(points)), tmp_path / "run")
+
+
+# --- the folder -------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_everything_it_promises(tmp_path):
+    folder = train(config(steps=3, sample_every=2), tmp_path / "a" / "run")
+    assert folder == tmp_path / "a" / "run"
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    pictures = {f"samples/{i:07d}.png" for i in (0, 2, 3)}
+    assert found == {"config.json", "log.jsonl", "losses.png", "samples.webp", "checkpoint.npz"} | pictures
+    assert presets.config_from_dict(json.loads((folder / "config.json").read_text())) == config(steps=3, sample_every=2)
+    assert [row["iteration"] for row in log_of(folder)] == [1, 2, 3]
+
+
+def test_an_unnamed_run_takes_the_next_free_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = [train(config(steps=1)).as_posix() for _ in range(2)]
+    assert names == ["runs/gan-2d-1", "runs/gan-2d-2"]
+
+
+def test_epochs_count_whole_batches(tmp_path, points):
+    folder = train(config(data=str(points), steps=None, epochs=1.5, batch=25), tmp_path / "run")
+    assert checkpoint_of(folder)[1]["counters"]["iteration"] == 3
+
+
+def test_one_seed_decides_a_run(tmp_path):
+    same = [train(config(seed=5), tmp_path / name) for name in ("one", "two")]
+    other = train(config(seed=6), tmp_path / "three")
+    assert_same_state(*same)
+    assert log_of(same[0]) == log_of(same[1]) != log_of(other)
+
+
+def test_no_run_replaces_another(run):
+    before = (run / "checkpoint.npz").read_bytes()
+    expected = re.escape(f"out: {run} is not empty; go on with it by --resume {run}, or choose another --out")
+    with pytest.raises(ValueError, match=expected):
+        train(config(), run)
+    assert (run / "checkpoint.npz").read_bytes() == before
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(ValueError, match=r"is not empty; choose another --out"):
+        train(config(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize("below", ["", "run"])
+def test_a_file_where_the_folder_should_be(tmp_path, below):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"out: .*file.* cannot be a run's folder: (File exists|Not a directory)"):
+        train(config(), tmp_path / "file" / below)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    def deny(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", deny)
+    with pytest.raises(OSError, match=r"out: cannot write to .*run: Permission denied"):
+        train(config(), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_space_is_told_before_training(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(runs.run_folder.shutil, "disk_usage", lambda path: usage(2 << 20, 1 << 20, 1 << 20))
+    with pytest.raises(OSError, match=r"has 1 MiB free, a run of this size needs 64 MiB"):
+        train(config(), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_run_leaves_no_folder_but_keeps_the_users(tmp_path):
+    (tmp_path / "mine").mkdir()
+    for name in ("mine", "new"):
+        with pytest.raises(ValueError, match="is no data set and no path"):
+            train(config(data="rings-of-saturn"), tmp_path / name)
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
+# --- data and device --------------------------------------------------------------------------------------------------
+
+
+def test_the_gpu_is_refused_with_the_reason(tmp_path):
+    with pytest.raises(ValueError, match=r"device: this version computes on the CPU, it has no GPU kernels"):
+        train(config(), tmp_path / "run", device="gpu")
+    with pytest.raises(ValueError, match=r"device: expected auto, cpu or gpu, got 'tpu'"):
+        train(config(), tmp_path / "run", device="tpu")
+
+
+def test_neither_config_nor_run():
+    with pytest.raises(ValueError, match="config: give a preset's config, or a run to resume"):
+        train()
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "message"),
+    [
+        ("gan-2d", {"batch": 10_001}, r"batch: 10001 images asked for, ring has 10000"),
+        ("gan-2d", {"data": "rnig"}, r"'rnig' is no data set and no path; did you mean ring"),
+        ("gan-2d", {"data": "mnist-10k"}, r"preset gan-2d takes images of shape \(2\), the data have \(28, 28, 1\)"),
+        ("gan", {"data": "ring"}, r"data: ring holds points of the plane, gan takes images; try gan-2d"),
+        ("gan", {"data": "toyfaces"}, r"channels = 1: toyfaces are RGB; expected 3"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused(tmp_path, preset, changes, message):
+    with pytest.raises(ValueError, match=message):
+        train(config(preset, **changes), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_points_that_are_not_finite_are_refused_by_row(tmp_path):
+    values = np.zeros((30, 2))
+    values[17, 1] = np.nan
+    np.save(tmp_path / "points.npy", values)
+    with pytest.raises(ValueError, match=r"points\.npy: 1 of 30 points are not finite; the first is row 17"):
+        train(config(data=str(tmp_path / "points.npy")), tmp_path / "run")
+
+
+def test_a_folder_without_pictures_and_a_text_named_png(tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    with pytest.raises(FileNotFoundError, match=r"pictures: no picture found; expected files that end in \.png"):
+        train(config("dcgan-mnist", data=str(pictures)), tmp_path / "run")
+    (pictures / "a.png").write_text("not a picture")
+    with pytest.raises(ValueError, match=r"a\.png: not a readable picture \(13 bytes\)"):
+        train(config("dcgan-mnist", data=str(pictures)), tmp_path / "run")
+
+
+def test_own_pictures_in_colour_train_a_dcgan(tmp_path):
+    faces = data.load("toyfaces", n=8, size=28).images
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i, face in enumerate(faces):
+        hooks.plots.save_grid(pictures / f"{i}.png", face[None], pad=0)
+    folder = train(config("dcgan-mnist", data=str(pictures)), tmp_path / "run")
+    trained = runs.load(folder)
+    assert trained.image_shape == (28, 28, 3)
+    assert trained.system.sample(trained.system.latents.sample(np.random.default_rng(0), 3)).shape == (3, 28, 28, 3)
+
+
+# --- resuming ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes"),
+    [
+        ("gan-2d", {}),
+        ("gan-2d", {"d_steps": 2, "batch": 3000}),  # across the end of an epoch, whose last batch is left out
+        ("dcgan-mnist", {}),
+        ("gan", {}),
+        ("infogan-paper", {}),
+    ],
+)
+def test_n_steps_and_m_more_are_n_plus_m_bit_for_bit(tmp_path, preset, changes):
+    whole = train(config(preset, **changes | {"steps": 5}), tmp_path / "whole")
+    halves = train(config(preset, **changes | {"steps": 3}), tmp_path / "halves")
+    assert train(config(preset, **changes | {"steps": 5}), resume=halves) == halves
+    assert_same_state(whole, halves)
+    assert log_of(whole) == log_of(halves)
+    last = "samples/0000005.png"
+    assert (whole / last).read_bytes() == (halves / last).read_bytes()
+    assert presets.config_from_dict(json.loads((halves / "config.json").read_text())).steps == 5
+
+
+def test_a_run_is_resumed_with_its_own_config_from_any_directory(tmp_path, points, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = train(config(data="points.npy", steps=2), "run")
+    values = json.loads((run / "config.json").read_text()) | {"steps": 4}
+    (run / "config.json").write_text(json.dumps(values))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    train(resume="../run")
+    assert checkpoint_of(tmp_path / "run")[1]["counters"]["iteration"] == 4
+
+
+def test_changed_hyper_parameters_are_refused_with_the_difference(run, points):
+    changed = config(data=str(points), steps=9, lr_g=0.5, width=9, log_every=7)
+    with pytest.raises(CheckpointError, match=r"another config: lr_g was 0\.001, now 0\.5; width was 8, now 9$"):
+        train(changed, resume=run)
+    assert presets.config_from_dict(json.loads((run / "config.json").read_text())).lr_g == 1e-3
+
+
+def test_changed_data_are_refused(run, points):
+    values = np.load(points)
+    values[3] += 1
+    np.save(points, values)
+    with pytest.raises(CheckpointError, match=r"it was trained on data 60x2 crc32 \w{8}, these are 60x2 crc32 \w{8}"):
+        train(config(data=str(points), steps=3), resume=run)
+
+
+def test_moved_data_are_the_same_data(run, points):
+    moved = points.rename(points.with_name("moved.npy"))
+    train(config(data=str(moved), steps=3), resume=run)
+    assert checkpoint_of(run)[1]["counters"]["iteration"] == 3
+
+
+def test_a_finished_run_says_how_to_go_on(run):
+    with pytest.raises(ValueError, match=r"run has done 2 of 2 iterations; ask for more with --steps or --epochs"):
+        train(resume=run)
+
+
+def test_a_resumed_run_cannot_move(run, tmp_path):
+    with pytest.raises(ValueError, match="out: a resumed run stays in its folder"):
+        train(out=tmp_path / "other", resume=run)
+
+
+def test_what_is_no_run_is_told(tmp_path, run):
+    with pytest.raises(ValueError, match=r"nothing is not a run: config\.json cannot be read \(No such file"):
+        train(resume=tmp_path / "nothing")
+    (run / "checkpoint.npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*checkpoint\.npz"):
+        train(config(data=str(tmp_path / "points.npy"), steps=4), resume=run)
+    (run / "config.json").write_text('{"preset": "gan-2d", "widht": 3}')
+    with pytest.raises(ValueError, match=r"config\.json is damaged: preset gan-2d has no field widht"):
+        train(resume=run)
+    (run / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"config\.json is damaged: Expecting"):
+        train(resume=run)
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+def trainer_of(width=8, batch=16):
+    streams = random_streams(0)
+    settings = config(width=width, batch=batch)
+    system = presets.get("gan-2d").build(settings, (2,), streams["init"])
+    points = np.random.default_rng(0).standard_normal((50, 2)).astype(np.float32)
+    return Trainer(system, points, streams, batch=batch)
+
+
+def test_a_checkpoint_of_another_model_is_refused_with_the_shapes(tmp_path):
+    checkpoint.save(tmp_path / "c.npz", trainer_of(width=8), {})
+    with pytest.raises(
+        CheckpointError, match=r"checkpoint of another model: .*0\.w has shape \(2, 8\), expected \(2, 9"
+    ):
+        checkpoint.resume(tmp_path / "c.npz", trainer_of(width=9), {})
+
+
+def _rewrite(path, **entries):
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **(arrays | entries))
+
+
+def _flip_a_byte_of_the_first_array(path):
+    content = bytearray(path.read_bytes())
+    content[600] ^= 255  # in the data of the first entry, whose CRC-32 then differs
+    path.write_bytes(content)
+
+
+def _text(values):
+    return np.frombuffer(json.dumps(values).encode(), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(b""), "not a whole minigan checkpoint"),
+        (lambda path: path.write_text("hello"), "not a whole minigan checkpoint"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1000]), "not a whole minigan checkpoint"),
+        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "not a whole minigan checkpoint"),
+        (_flip_a_byte_of_the_first_array, "not a whole minigan checkpoint"),
+        (lambda path: np.savez(path, a=np.zeros(3)), "not a whole minigan checkpoint"),
+        (lambda path: _rewrite(path, extra=np.array([print], object)), "Object arrays cannot be loaded"),
+        (lambda path: _rewrite(path, meta=_text({"format": 99})), "has format 99, this version reads 1"),
+    ],
+)
+def test_a_damaged_checkpoint_is_told_as_such(run, points, damage, message):
+    damage(run / "checkpoint.npz")
+    with pytest.raises(CheckpointError, match=message):
+        train(config(data=str(points), steps=4), resume=run)
+    with pytest.raises(CheckpointError, match=message):
+        runs.load(run)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.npz"
+    trainer = trainer_of()
+    checkpoint.save(path, trainer, {})
+    before = path.read_bytes()
+    trainer.run(1)
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="checkpoint not written, the one before is kept: No space left") as caught:
+        checkpoint.save(path, trainer, {})
+    assert caught.value.errno == errno.ENOSPC
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["checkpoint.npz"]
+
+
+def test_loading_takes_the_weights_and_the_running_averages(tmp_path):
+    prepared = runs.prepare(config("dcgan-mnist"), tmp_path / "run")
+    prepared.train(quiet=True)
+    z = prepared.trainer.system.latents.sample(np.random.default_rng(0), 3)
+    trained = runs.load(tmp_path / "run")
+    assert (trained.iteration, trained.image_shape) == (2, (28, 28, 1))
+    assert asdict(trained.config) == asdict(prepared.config)
+    np.testing.assert_array_equal(trained.system.sample(z), prepared.trainer.system.sample(z))
+
+
+def test_loading_another_models_weights_is_refused(run):
+    values = checkpoint_of(run)[1]
+    values["config"]["width"] = 9
+    _rewrite(run / "checkpoint.npz", meta=_text(values))
+    with pytest.raises(CheckpointError, match=r"another model: .*0\.w has shape \(2, 8\), expected \(2, 9\)"):
+        runs.load(run)
+
+
+# --- the loop ---------------------------------------------------------------------------------------------------------
+
+
+def test_batches_take_every_item_once_an_epoch_in_a_new_order():
+    batches = Batches(np.arange(10), 3, np.random.default_rng(0))
+    epochs = [np.concatenate([next(batches) for _ in range(3)]) for _ in range(3)]
+    for epoch in epochs:
+        assert len(set(epoch)) == 9
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_batches_larger_than_the_data():
+    with pytest.raises(ValueError, match="batch: 11 images asked for, the data set has 10"):
+        Batches(np.arange(10), 11, np.random.default_rng(0))
+
+
+class InterruptAt:
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def after_step(self, trainer, scalars):
+        if trainer.iteration == self.iteration:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_ends_after_the_step_saves_and_can_be_resumed(tmp_path):
+    whole = train(config(steps=5), tmp_path / "whole")
+    stopped = runs.prepare(config(steps=5), tmp_path / "stopped", hooks=[InterruptAt(3)])
+    before = signal.getsignal(signal.SIGINT)
+    stopped.train(quiet=True)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert stopped.trainer.interrupted
+    assert checkpoint_of(stopped.folder)[1]["counters"]["iteration"] == 3
+    train(resume=stopped.folder)
+    assert_same_state(whole, stopped.folder)
+    assert log_of(whole) == log_of(stopped.folder)
+
+
+def test_hooks_stop_also_when_a_step_fails():
+    seen = []
+
+    class Watch:
+        def start(self, trainer):
+            seen.append("start")
+
+        def stop(self, trainer):
+            seen.append(("stop", trainer.failed))
+
+    trainer = trainer_of()
+    trainer.hooks = [Watch()]
+    trainer.system.step = lambda batches, rng: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        trainer.run(3)
+    assert seen == ["start", ("stop", True)]
+
+
+def test_the_first_nonfinite_operation_is_named_when_asked():
+    trainer = trainer_of()
+    trainer.find_nonfinite = True
+    trainer.system.g.parameters()[0].data[0, 0] = np.nan
+    with pytest.raises(FloatingPointError, match=r"linear made shape \(16, 8\), \d+ NaN"):
+        trainer.run(1)
+
+
+def test_fingerprints_tell_data_apart():
+    images = np.zeros((2, 3), np.float32)
+    assert checkpoint.fingerprint(images) == f"2x3 crc32 {zlib.crc32(images):08x}"
+    assert checkpoint.fingerprint(images) != checkpoint.fingerprint(images.reshape(3, 2))
