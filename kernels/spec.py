@@ -367,6 +367,24 @@ def leaky_relu_grad(dy, y, slope=0.01):
     return y.shape
 
 
+@kernel("pointwise", flop=lambda x, b, slope=1.0: 2 * x.size)
+def bias_leaky_relu(x, b, slope=1.0):
+    """y = lrelu(x + b, slope): x (..., C), b (C,). Slope 1 is the bias alone, 0 is ReLU."""
+    _floats("bias_leaky_relu", x=x, b=b)
+    _channel_vectors("bias_leaky_relu", x, b=b)
+    _expect(slope >= 0, f"bias_leaky_relu: slope must be >= 0, got {slope}")
+    return x.shape
+
+
+@kernel("pointwise", flop=lambda dy, y, slope: 2 * dy.size)
+def bias_leaky_relu_grad(dy, y, slope):
+    """Gradients of bias_leaky_relu from its output y (..., C): dx like y; db (C,), the sum of dx over the others."""
+    _floats("bias_leaky_relu_grad", dy=dy, y=y)
+    _same_shape("bias_leaky_relu_grad", y=y, dy=dy)
+    _expect(y.ndim >= 2, f"bias_leaky_relu_grad: y must have a channel axis and at least one more, got {y.shape}")
+    return (y.shape, y.shape[-1:])
+
+
 @kernel("pointwise", flop=lambda x: x.size)
 def tanh(x):
     """y = tanh(x)."""

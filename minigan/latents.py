@@ -141,8 +141,9 @@ class Latents:
         """
         self._require_classes()
         classes = np.broadcast_to(classes, len(z))
-        if len(z) and not 0 <= classes.min() <= classes.max() < self.classes:
-            raise ValueError(f"code: expected 0 to {self.classes - 1}, got {classes.min()} to {classes.max()}")
+        wrong = classes[(classes < 0) | (classes >= self.classes)]
+        if len(wrong):
+            raise ValueError(f"code: expected 0 to {self.classes - 1}, got {wrong[0]}")
         z = z.copy()
         z[:, self._class_columns] = ops.loss.one_hot(classes, self.classes)
         return z

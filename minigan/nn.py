@@ -158,8 +158,8 @@ class Sequential(Module):
 
     Notes
     -----
-    A layer that can do the next one's work in the same pass over memory does so (``fuse``): batch normalisation takes a
-    following (leaky) ReLU along. The values are the same; ``layers`` still lists both.
+    A layer that can do the next one's work in the same pass over memory does so (``fuse``): batch normalisation and
+    biases take a following (leaky) ReLU along. The values are the same; ``layers`` still lists both.
     """
 
     def __init__(self, *layers, input_shape=None):
@@ -220,6 +220,12 @@ class Linear(Module):
     def __call__(self, x):
         return ops.linear(x, self.w, self.b)
 
+    def fuse(self, following):
+        """This layer's bias and a following (leaky) ReLU as one pass over memory, or None."""
+        if self.b is None or not isinstance(following, LeakyReLU):
+            return None
+        return lambda x: ops.bias_leaky_relu(ops.linear(x, self.w), self.b, following.slope)
+
     def out_shape(self, shape):
         return (*shape[:-1], self.w.shape[1])
 
@@ -237,6 +243,17 @@ class _Conv(Module):
         self.w = _parameter(init(rng, (*kernel_hw, c, k), area * fans[0], area * fans[1]))
         self.b = _parameter(np.zeros(bias_size)) if bias_size else None
         self.stride, self.padding = stride, padding
+
+    def __call__(self, x, slope=1.0):
+        """Convolve x, add the bias; then a leaky ReLU of this slope, where 1 is none."""
+        y = self._linear(x)
+        return y if self.b is None else ops.bias_leaky_relu(y, self.b, slope)
+
+    def fuse(self, following):
+        """This layer's bias and a following (leaky) ReLU as one pass over memory, or None."""
+        if self.b is None or not isinstance(following, LeakyReLU):
+            return None
+        return lambda x: self(x, following.slope)
 
     def _describe(self, inputs, outputs):
         kh, kw = self.w.shape[:2]
@@ -263,9 +280,8 @@ class Conv2d(_Conv):
         fans = (inputs, outputs)
         super().__init__(inputs, outputs, kernel, stride, padding, outputs if bias else 0, fans, init, rng)
 
-    def __call__(self, x):
-        y = ops.conv2d(x, self.w, self.stride, self.padding)
-        return y if self.b is None else y + self.b
+    def _linear(self, x):
+        return ops.conv2d(x, self.w, self.stride, self.padding)
 
     def out_shape(self, shape):
         geo = spec.geometry("Conv2d", shape[:2], self.w.shape[:2], self.stride, self.padding)
@@ -285,9 +301,8 @@ class ConvTranspose2d(_Conv):
         fans = (inputs, outputs)
         super().__init__(outputs, inputs, kernel, stride, padding, outputs if bias else 0, fans, init, rng)
 
-    def __call__(self, x):
-        y = ops.conv_transpose2d(x, self.w, self.stride, self.padding)
-        return y if self.b is None else y + self.b
+    def _linear(self, x):
+        return ops.conv_transpose2d(x, self.w, self.stride, self.padding)
 
     def out_shape(self, shape):
         return (*ops.conv.transposed_hw(shape[:2], self.w.shape[:2], self.stride, self.padding), self.w.shape[2])

@@ -82,9 +82,7 @@ class Run:
         if not quiet:
             print(self.describe(), flush=True)
             if not _kernels_are_compiled():
-                print(
-                    "compiling the kernels, once on this machine: about half a minute before the first step", flush=True
-                )
+                print("compiling the kernels, once on this machine: the first step takes some seconds more", flush=True)
         began, first = time.perf_counter(), self.trainer.iteration
         self.trainer.run(self.iterations)
         if not quiet:

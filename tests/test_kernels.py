@@ -74,7 +74,7 @@ def call(name, sizes, dtype, seed=0):
             "global_avg_pool2d_grad": ((a(s.n, s.c),), hw),
         }[name]
     parameters = inspect.signature(entry.rule).parameters
-    shapes = dict.fromkeys(("gamma", "beta", "mean", "var"), (s.c,)) if entry.family == "batchnorm" else {}
+    shapes = dict.fromkeys(("gamma", "beta", "mean", "var"), (s.c,)) if entry.family == "batchnorm" else {"b": (s.c,)}
     if name.startswith("softmax"):
         image = (s.n * s.h, s.k)
     numbers = {"eps": 1e-5, "slope": s.slope, "lr": 0.1, "momentum": 0.9, "step": 3, "beta1": 0.5, "beta2": 0.99}
@@ -209,7 +209,9 @@ def test_large_arrays_split_over_threads_agree_with_reference(name):
 def test_nan_never_vanishes(name, backend):
     example = call(name, Sizes(), np.float32)[0]
     floats = [i for i, a in enumerate(example) if isinstance(a, np.ndarray) and a.dtype == np.float32]
-    only_chooses_a_side = {"leaky_relu_grad": 1, "batch_norm_grad": 3}.get(name)  # y and beta
+    only_chooses_a_side = {"leaky_relu_grad": 1, "bias_leaky_relu_grad": 1, "batch_norm_grad": 3}.get(
+        name
+    )  # y and beta
     if only_chooses_a_side is not None:
         floats.remove(only_chooses_a_side)
     for position in floats:
@@ -219,7 +221,11 @@ def test_nan_never_vanishes(name, backend):
             assert any(np.isnan(out).any() for out in results(name, args, kwargs)), f"argument {position}"
 
 
-ELEMENTWISE = [n for n, e in spec.ENTRIES.items() if e.family in ("pointwise", "loss") and "softmax" not in n]
+ELEMENTWISE = [
+    name
+    for name, entry in spec.ENTRIES.items()
+    if entry.family in ("pointwise", "loss") and "softmax" not in name and "bias" not in name
+]
 
 
 @pytest.mark.parametrize("backend", kernels.BACKENDS)

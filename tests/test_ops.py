@@ -100,6 +100,14 @@ def any_slope(draw, op):
     return lambda x: op(x, slope), (separated(draw, *some_shape(draw)),)
 
 
+@case("bias_leaky_relu")
+def biased(draw, op):
+    slope = draw(st.floats(0, 1.5))
+    x = separated(draw, *draw(st.sampled_from([(3, 4), (2, 3, 2), (2, 2, 3, 1)])))
+    b = np.full(x.shape[-1], 0.01)  # moves no value over the kink
+    return lambda x, b: op(x, b, slope), (x, b)
+
+
 @case("sqrt", "log")
 def of_positive(draw, op):
     return op, (values(draw, *some_shape(draw), low=0.5),)

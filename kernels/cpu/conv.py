@@ -17,36 +17,37 @@ from .workspace import workspace
 
 FASTMATH = {"contract", "reassoc", "nsz"}  # fused and reordered sums; NaN and infinity keep their meaning
 COLUMNS_BYTES = 1 << 20  # of one block's window matrix: half of a core's L2 cache
-MIN_CHANNELS = 24  # below, v3's transforms cost what its products save
-MIN_TILES = 32  # below, v3's filters cost what its products save
+MIN_CHANNELS = 12  # below, v3's transforms cost what its products save
+MIN_TILES = 40  # below, v3's filters cost what its products save
+MIN_TILES_GRAD_WEIGHT = 12  # the same for dw, which transforms no filters forward
 COLUMNS_ROWS = 256  # at least as many rows, or BLAS spends its time packing the weights
 
 
 # --- the chosen ones --------------------------------------------------------------------------------------------------
 
 
-def _winograd_wins(geo, n, c, k):
+def _winograd_wins(geo, n, c, k, min_tiles):
     """Whether v3 beats v2, from measurements on two AVX-512 cores.
 
-    It must have channels enough that the products outweigh the transforms, tiles that are mostly inside the map, and
+    There must be channels enough that the products outweigh the transforms, tiles that lie mostly inside the map, and
     enough of them to be worth the transformed filters.
     """
     tiles = -(-geo.out_h // 4) * -(-geo.out_w // 4)
     full = geo.out_h * geo.out_w >= 9 * tiles
-    return geo[:4] == (4, 4, 2, 2) and min(c, k) >= MIN_CHANNELS and full and n * tiles >= MIN_TILES
+    return geo[:4] == (4, 4, 2, 2) and min(c, k) >= MIN_CHANNELS and full and n * tiles >= min_tiles
 
 
 def conv2d(x, w, stride=1, padding=0):
     """The fastest variant for these shapes; see :func:`minigan.kernels.spec.conv2d`."""
     geo = spec.geometry("conv2d", x.shape[1:3], w.shape[:2], stride, padding)
-    variant = conv2d_v3_winograd if _winograd_wins(geo, len(x), *w.shape[2:]) else conv2d_v2_im2col
+    variant = conv2d_v3_winograd if _winograd_wins(geo, len(x), *w.shape[2:], MIN_TILES) else conv2d_v2_im2col
     return variant(x, w, stride, padding)
 
 
 def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
     """The fastest variant for these shapes; see :func:`minigan.kernels.spec.conv2d_grad_input`."""
     geo = spec.geometry("conv2d_grad_input", tuple(input_hw), w.shape[:2], stride, padding)
-    wins = _winograd_wins(geo, len(dy), *w.shape[2:])
+    wins = _winograd_wins(geo, len(dy), *w.shape[2:], MIN_TILES)
     variant = conv2d_grad_input_v3_winograd if wins else conv2d_grad_input_v2_im2col
     return variant(dy, w, stride, padding, input_hw=input_hw)
 
@@ -54,7 +55,7 @@ def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
 def conv2d_grad_weight(x, dy, stride=1, padding=0, *, kernel_hw):
     """The fastest variant for these shapes; see :func:`minigan.kernels.spec.conv2d_grad_weight`."""
     geo = spec.geometry("conv2d_grad_weight", x.shape[1:3], tuple(kernel_hw), stride, padding)
-    wins = _winograd_wins(geo, len(x), x.shape[3], dy.shape[3])
+    wins = _winograd_wins(geo, len(x), x.shape[3], dy.shape[3], MIN_TILES_GRAD_WEIGHT)
     variant = conv2d_grad_weight_v3_winograd if wins else conv2d_grad_weight_v2_im2col
     return variant(x, dy, stride, padding, kernel_hw=kernel_hw)
 

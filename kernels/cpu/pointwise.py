@@ -51,6 +51,66 @@ def _leaky_relu(value, sign, slope, out):
         out[i] = value[i] if sign[i] > 0 else slope * value[i]
 
 
+def bias_leaky_relu(x, b, slope=1.0):
+    """One pass: read x, write y."""
+    y = np.empty(x.shape, x.dtype)
+    (rows_x, rows_y), b, _ = _long_rows((np.ascontiguousarray(x), y), b)
+    slope, n = x.dtype.type(slope), len(rows_x)
+    parallel(
+        lambda start, stop, _: _bias_leaky_relu(rows_x[start:stop], b, slope, rows_y[start:stop]),
+        n,
+        range_length(n, x.size),
+    )
+    return y
+
+
+def bias_leaky_relu_grad(dy, y, slope):
+    """One pass: read dy and y, write dx and one float64 sum a channel for each range of rows."""
+    dx, channels = np.empty(y.shape, y.dtype), y.shape[-1]
+    (rows_dy, rows_y, rows_dx), _, width = _long_rows((np.ascontiguousarray(dy), np.ascontiguousarray(y), dx))
+    slope, n = y.dtype.type(slope), len(rows_dy)
+    length = range_length(n, y.size)
+    partial = np.zeros((-(-n // length), width))
+
+    def run(start, stop, _):
+        _bias_leaky_relu_grad(
+            rows_dy[start:stop], rows_y[start:stop], slope, rows_dx[start:stop], partial[start // length]
+        )
+
+    parallel(run, n, length)
+    return dx, partial.reshape(-1, channels).sum(axis=0).astype(y.dtype)
+
+
+def _long_rows(arrays, b=None):
+    """View arrays (..., C) as rows of at least 64 values where that divides them: loops over 1 or 3 channels are slow.
+
+    Returns the views, b repeated to a row's width, and that width.
+    """
+    channels, size = arrays[0].shape[-1], arrays[0].size
+    repeat = 1
+    while channels * repeat < 64 and size and size % (2 * channels * repeat) == 0:
+        repeat *= 2
+    width = channels * repeat
+    return [a.reshape(-1, width) for a in arrays], None if b is None else np.tile(b, repeat), width
+
+
+@njit(nogil=True, cache=True)
+def _bias_leaky_relu(x, b, slope, y):
+    for r in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            value = x[r, c] + b[c]
+            y[r, c] = value if value > 0 else slope * value
+
+
+@njit(nogil=True, cache=True)
+def _bias_leaky_relu_grad(dy, y, slope, dx, total):
+    for r in range(dy.shape[0]):
+        for c in range(dy.shape[1]):
+            value = dy[r, c] if y[r, c] > 0 else slope * dy[r, c]
+            dx[r, c] = value
+            total[c] += value
+
+
 def tanh(x):
     """y = tanh(x)."""
     return elementwise(np.tanh, x)

@@ -4,6 +4,7 @@ The forward transforms are B^T d B, G g G^T and A^T m A of that page; the others
 They are linear maps with small fixed numbers, bound by memory: what matters is that each loop runs along channels.
 """
 
+import numpy as np
 from numba import njit
 
 FASTMATH = {"contract", "reassoc", "nsz"}  # fused and reordered sums; NaN and infinity keep their meaning
@@ -141,6 +142,7 @@ def to_tiles(maps, tiles, first, grid, phases, top, line, flat, edge):
     height = maps.shape[1]
     th, tw = grid
     reach = phases * (phases + 2)  # of a tile's last row from its first
+    zero, one = np.int64(0), np.int64(1)  # for each literal argument Numba would compile the callee anew
     line[:] = 0
     for n in range(maps.shape[0]):
         for r in range(th):
@@ -153,14 +155,14 @@ def to_tiles(maps, tiles, first, grid, phases, top, line, flat, edge):
                         _copy(maps, n, h + i * phases, edge, i)
                     rows, image, row, step = edge, 0, 0, 1
                 if phases == 2:
-                    _split_x(flat, 0, 0, rows, image, row, step)
+                    _split_x(flat, zero, zero, rows, image, row, step)
                 else:
-                    _split_y(flat, 0, 0, rows, image, row)
+                    _split_y(flat, zero, zero, rows, image, row)
                 for s in range(tw):
                     t = first + ((n * th + r) * tw + s) * phases + p
                     for a in range(5):
                         if phases == 2:
-                            _split_x(tiles, 5 * a, t, line, a, 4 * s, 1)
+                            _split_x(tiles, 5 * a, t, line, a, 4 * s, one)
                         else:
                             _split_y(tiles, 5 * a, t, line, a, 4 * s)
 
@@ -171,6 +173,7 @@ def from_tiles(tiles, maps, first, grid, phases, top, line, flat, edge):
     height, width = maps.shape[1:]
     th, tw = grid
     reach = phases * (phases + 2)  # of a tile's last row from its first
+    zero, one = np.int64(0), np.int64(1)  # for each literal argument Numba would compile the callee anew
     line[:] = 0
     for n in range(maps.shape[0]):
         for h in range(height if phases == 2 else 0):
@@ -184,20 +187,20 @@ def from_tiles(tiles, maps, first, grid, phases, top, line, flat, edge):
                     t = first + ((n * th + r) * tw + s) * phases + p
                     for a in range(5):
                         if phases == 2:
-                            _join_x(tiles, 5 * a, t, line, a, 4 * s, 1)
+                            _join_x(tiles, 5 * a, t, line, a, 4 * s, one)
                         else:
                             _join_y(tiles, 5 * a, t, line, a, 4 * s)
                 h = phases * 4 * r + p - top
                 clipped = h < 0 or h + reach >= height
                 if clipped:
                     rows, image, row, step = edge, 0, 0, 1
-                    _copy(maps, n, h, edge, 0)
+                    _copy(maps, n, h, edge, zero)
                 else:
                     rows, image, row, step = maps, n, h, phases
                 if phases == 2:
-                    _join_x(flat, 0, 0, rows, image, row, step)
+                    _join_x(flat, zero, zero, rows, image, row, step)
                 else:
-                    _join_y(flat, 0, 0, rows, image, row)
+                    _join_y(flat, zero, zero, rows, image, row)
                 if clipped:
                     for i in range(phases + 3):
                         if 0 <= h + i * phases < height:
@@ -239,13 +242,14 @@ def filter_point(w, u, point):
 @njit(nogil=True, cache=True)
 def filter_grad(du, dw, half, first, accumulate):
     """dw = G^T dU G for the columns of V from ``first`` on: du (25, columns, K) to dw (4, 4, C, K)."""
+    zero = np.int64(0)
     for column in range(du.shape[1]):
         phase, c = divmod(first + column, dw.shape[2])
         p, q = divmod(phase, 2)
         for a in range(5):
             _join_g(du, 5 * a, column, half, a)
         for v in range(2):
-            _join_g(half, 0, v, half, 5 + v)
+            _join_g(half, zero, v, half, 5 + v)
             for t in range(2):
                 out, term = dw[2 * t + p, 2 * v + q, c], half[5 + v, t]
                 for k in range(out.size):

@@ -16,6 +16,17 @@ def leaky_relu_grad(dy, y, slope=0.01):
     return np.where(y > 0, dy, dy * y.dtype.type(slope))
 
 
+def bias_leaky_relu(x, b, slope=1.0):
+    """y = lrelu(x + b)."""
+    return leaky_relu(x + b, slope)
+
+
+def bias_leaky_relu_grad(dy, y, slope):
+    """dx = dy lrelu'(x + b); db = sum of dx."""
+    dx = leaky_relu_grad(dy, y, slope)
+    return dx, dx.sum(axis=tuple(range(dx.ndim - 1)), dtype=np.float64).astype(dx.dtype)
+
+
 def tanh(x):
     """y = tanh(x)."""
     return np.asarray(np.tanh(x))

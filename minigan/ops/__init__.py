@@ -12,6 +12,7 @@ from .loss import gaussian_nll, sigmoid_cross_entropy, softmax, softmax_cross_en
 from .pointwise import (
     absolute,
     add,
+    bias_leaky_relu,
     div,
     exp,
     leaky_relu,
@@ -37,6 +38,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "batch_norm_inference",
+    "bias_leaky_relu",
     "broadcast_to",
     "concatenate",
     "conv2d",

@@ -3,8 +3,8 @@
 import numpy as np
 
 from .. import kernels
-from ..autograd import OUTPUT, Tensor, record
-from .shape import sum_to
+from ..autograd import OUTPUT, Tensor, record, recording
+from .shape import sum, sum_to
 
 
 def _data(x):
@@ -120,6 +120,22 @@ def _leaky_relu_grad(dy, y, slope):
         kernels.leaky_relu_grad(dy.data, y.data, slope),
         (dy, lambda g, y: _leaky_relu_grad(g, y, slope), y),
     )
+
+
+def bias_leaky_relu(x, b, slope=1.0):
+    """y = lrelu(x + b, slope): x (..., C), b (C,). Slope 1 adds the bias alone."""
+    axes = tuple(range(x.ndim - 1))
+    y = kernels.bias_leaky_relu(x.data, b.data, slope)
+    if slope == 1:
+        return record("bias", y, (x, lambda dy: dy), (b, lambda dy: sum(dy, axes)))
+
+    def gradients(dy, y):
+        if recording():  # the fused kernel has no graph of its own, its parts have
+            dx = _leaky_relu_grad(dy, y, slope)
+            return dx, sum(dx, axes)
+        return tuple(Tensor(array) for array in kernels.bias_leaky_relu_grad(dy.data, y.data, slope))
+
+    return record("bias_leaky_relu", y, ((x, b), gradients, OUTPUT))
 
 
 def relu(x):

@@ -87,9 +87,10 @@ def load(path):
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(file[_META].tobytes())
-            arrays = {name: file[name] for name in file.files if name != _META}
+        # Opened here: NumPy leaves a damaged file open. As a zip: a lone .npy array must not pass for one.
+        with open(path, "rb") as file, zipfile.ZipFile(file), np.load(file, allow_pickle=False) as entries:
+            meta = json.loads(entries[_META].tobytes())
+            arrays = {name: entries[name] for name in entries.files if name != _META}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise CheckpointError(f"{path} is not a whole minigan checkpoint ({error})") from None
     if meta.get("format") != FORMAT:

@@ -270,7 +270,7 @@ class Progress:
             initial=trainer.iteration,
             disable=self.disable,
             dynamic_ncols=True,
-            bar_format="{percentage:3.0f}% |{bar:20}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
+            bar_format="{percentage:3.0f}% |{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
         )
         self._shown, self._next_s = trainer.iteration, 0.0
 
@@ -282,7 +282,7 @@ class Progress:
 
     def _move(self, trainer, scalars):
         loss_d, loss_g, d_real, d_fake = (float(scalars[k]) for k in ("loss_d", "loss_g", "d_real", "d_fake"))
-        text = f"loss d {loss_d:.3f} g {loss_g:.3f}, D(x) {d_real:.2f}, D(G(z)) {d_fake:.2f}"
+        text = f"loss d {loss_d:.2f} g {loss_g:.2f}, D(x) {d_real:.2f}, D(G(z)) {d_fake:.2f}"
         if "information_nats" in scalars:
             text += f", I {float(scalars['information_nats']):.2f} nats"
         if rate := self._bar.format_dict["rate"]:

@@ -1,0 +1,324 @@
+"""So that the command line does what it says, and says what went wrong in one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minigan import __version__, cli, presets
+from minigan.training import checkpoint
+
+ROOT = Path(__file__).parent.parent
+QUICK = ["--width", "8", "--samples", "20"]
+
+
+@pytest.fixture(autouse=True)
+def own_directory(tmp_path, monkeypatch):
+    """Runs go below the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("MINIGAN_DEBUG", raising=False)
+
+
+@pytest.fixture
+def points(tmp_path):
+    np.save(tmp_path / "points.npy", np.random.default_rng(2).standard_normal((60, 2)))
+    return "points.npy"
+
+
+def status(*arguments):
+    """The exit status, as the shell would see it."""
+    try:
+        return cli.main(arguments)
+    except SystemExit as end:
+        return end.code
+
+
+def refused(capsys, *arguments):
+    """The message of arguments that are refused before anything begins."""
+    capsys.readouterr()
+    assert status(*arguments) == 2
+    out, message = capsys.readouterr()
+    assert out == ""
+    assert "Traceback" not in message
+    return message
+
+
+def iteration_of(run):
+    return checkpoint.load(Path(run) / "checkpoint.npz")[1]["counters"]["iteration"]
+
+
+def python(*arguments, **options):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, **options)
+
+
+# --- help and lists ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_names_every_command(capsys, arguments):
+    assert status(*arguments) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {name} " in text for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["sample", "presets", "data", "info"])
+def test_every_command_has_help(capsys, command):
+    assert status(command, "--help") == 0
+    assert f"usage: minigan {command}" in capsys.readouterr().out
+
+
+def test_help_of_train_lists_the_presets(capsys):
+    assert status("train", "--help") == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in presets.PRESETS)
+
+
+def test_help_of_a_preset_shows_its_own_numbers(capsys):
+    assert status("train", "infogan-paper", "--help") == 0
+    text = capsys.readouterr().out
+    for expected in (
+        "--uniform-codes INT",
+        "(default: 5000)",
+        "--lr-g FLOAT",
+        "--resume RUN",
+        "--device {auto,cpu,gpu}",
+    ):
+        assert expected in text
+    assert "--preset" not in text
+
+
+def test_version(capsys):
+    assert status("--version") == 0
+    assert capsys.readouterr().out == f"minigan {__version__}\n"
+
+
+def test_presets_are_listed(capsys):
+    assert status("presets") == 0
+    text = capsys.readouterr().out
+    assert "dcgan-mnist" in text
+    assert "5,000 iterations" in text
+
+
+def test_one_preset_shows_its_networks(capsys):
+    assert status("presets", "gan-2d") == 0
+    text = capsys.readouterr().out
+    assert "generator g, 17,154 parameters" in text
+    assert "Linear(2 -> 128)" in text
+
+
+def test_data_are_listed(capsys):
+    assert status("data") == 0
+    text = capsys.readouterr().out
+    assert "mnist-10k" in text
+    assert "celeba" in text
+
+
+def test_info_tells_what_a_bug_report_needs(capsys):
+    assert status("info") == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert set(lines) == {"minigan", "python", "numpy", "numba", "cpu", "threads", "data", "gpu"}
+    assert np.__version__ in lines["numpy"]
+
+
+def test_python_m_minigan_is_the_same_and_help_stays_light(tmp_path):
+    code = (
+        "import runpy, sys; sys.argv = ['minigan', '--help']\n"
+        "try: runpy.run_module('minigan', run_name='__main__')\n"
+        "except SystemExit as end: assert end.code == 0, end.code\n"
+        "print({'numba', 'matplotlib', 'PIL', 'pooch', 'tqdm'} & set(sys.modules))"
+    )
+    done = python("-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage: minigan COMMAND")
+    assert done.stdout.endswith("set()\n")
+
+
+# --- train and sample -------------------------------------------------------------------------------------------------
+
+
+def test_train_tells_what_it_does_and_where_it_went(capsys, points):
+    assert status("train", "gan-2d", "--data", points, "--steps", "3", "--batch", "16", "--seed", "4", *QUICK) == 0
+    text = capsys.readouterr().out
+    for expected in (
+        "gan-2d: MLPs on points",
+        "points: 60 points",
+        "3 of 16 (0.8 epochs); seed 4",
+        "runs/gan-2d-1/samples/0000003.png",
+        "minigan sample runs/gan-2d-1",
+    ):
+        assert expected in text
+    config = json.loads(Path("runs/gan-2d-1/config.json").read_text())
+    assert (config["steps"], config["batch"], config["seed"], config["width"]) == (3, 16, 4, 8)
+
+
+def test_quiet_prints_nothing(capsys, points):
+    assert status("train", "gan-2d", "--data", points, "--steps=1", "--batch=16", "--quiet", *QUICK) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_epochs_replace_a_presets_steps(points):
+    arguments = ["--data", points, "--epochs", "2", "--batch", "30", "--out", "run", "--quiet", *QUICK]
+    assert status("train", "gan-2d", *arguments) == 0
+    assert iteration_of("run") == 4
+
+
+def test_resume_goes_on_with_the_runs_own_numbers(capsys, points):
+    assert status("train", "gan-2d", "--data", points, "--steps=2", "--batch=16", "--out=run", "--quiet", *QUICK) == 0
+    assert status("train", "--resume", "run", "--steps", "4") == 0
+    assert "4 of 16 (1.07 epochs), from 2 on" in capsys.readouterr().out
+    assert iteration_of("run") == 4
+    message = refused(capsys, "train", "--resume", "run", "--steps=5", "--batch=8")
+    assert message.endswith("with another config: batch was 16, now 8\n")
+    message = refused(capsys, "train", "gan", "--resume=run")
+    assert message == "minigan: error: run is a run of preset gan-2d, not of gan\n"
+
+
+def test_sample_draws_points_over_the_data(capsys, points):
+    status("train", "gan-2d", "--data", points, "--steps=1", "--batch=16", "--out=run", "--quiet", *QUICK)
+    assert status("sample", "run") == 0
+    assert capsys.readouterr().out == "run/sample.png\n"
+    assert status("sample", "run", "--n", "7", "--seed", "3", "--out", "new/folder/points.npy") == 0
+    assert np.load("new/folder/points.npy").shape == (7, 2)
+    message = refused(capsys, "sample", "run", "--code", "1", "--out", "other.png")
+    assert message == "minigan: error: code: Latents(Noise(size=2, law='normal')) has no categorical code\n"
+    message = refused(capsys, "sample", "run", "--n", "0")
+    assert message == "minigan: error: n: expected at least 1, got 0\n"
+
+
+def test_sample_lays_codes_out(capsys):
+    arguments = ["--steps=1", "--batch=4", "--classes=3", "--samples=6", "--out=run", "--quiet"]
+    assert status("train", "infogan-paper", *arguments) == 0
+    capsys.readouterr()
+    assert status("sample", "run", "--n=6", "--out=all.npy") == 0
+    assert status("sample", "run", "--code=2", "--out=two.npy") == 0
+    assert status("sample", "run", "--code=2") == 0
+    assert (np.load("all.npy").shape, np.load("two.npy").shape) == ((6, 28, 28, 1), (25, 28, 28, 1))
+    with Image.open("run/sample-code-2.png") as picture:
+        assert picture.width == picture.height >= 600
+    with Image.open("run/samples/0000001.png") as picture:
+        assert picture.height > picture.width  # three rows, one a class, of two columns
+    assert "code: expected 0 to 2, got 3\n" in refused(capsys, "sample", "run", "--code=3")
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "unknown command 'trian'; did you mean train?"),
+        (["qqq"], "unknown command 'qqq'; there are train, sample, presets, data, info"),
+        (["train", "dcgan-minst"], "unknown preset 'dcgan-minst'; did you mean dcgan-mnist or dcgan-keras or dcgan?"),
+        (["presets", "infogam"], "unknown preset 'infogam'; did you mean infogan or infogan-paper or gan?"),
+        (["train", "--seed", "1"], "train: give a PRESET first, such as minigan train dcgan-mnist, or --resume RUN"),
+        (["train", "gan", "--steps", "1", "--epochs=1"], "train: give --steps or --epochs, not both"),
+        (
+            ["train", "gan", "--device", "gpu"],
+            "device: this version computes on the CPU, it has no GPU kernels; give --device cpu",
+        ),
+        (["train", "gan", "--batch", "10001"], "batch: 10001 images asked for, mnist-10k has 10000"),
+        (["train", "--resume", "gone"], "gone is not a run: config.json cannot be read (No such file or directory)"),
+        (["sample", "gone"], "no checkpoint at gone/checkpoint.npz"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(capsys, arguments, message):
+    assert refused(capsys, *arguments) == f"minigan: error: {message}\n"
+    assert list(Path().rglob("*")) in ([], [Path("runs")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (["--weigth", "2"], ["Unrecognized options: --weigth", "--weight FLOAT"]),
+        (["--batch", "many"], ["Error parsing --batch"]),
+        (["--batch", "0"], ["batch: must be at least 1, got 0"]),
+        (["--preset", "gan"], ["Unrecognized options: --preset"]),
+    ],
+)
+def test_wrong_fields_and_values_are_told(capsys, arguments, messages):
+    text = refused(capsys, "train", "infogan-paper", *arguments)
+    assert all(message in text for message in messages), text
+
+
+def test_debug_shows_where_an_error_came_from(monkeypatch):
+    with pytest.raises(ValueError, match="unknown preset"):
+        cli.main(["train", "gam", "--debug"])
+    monkeypatch.setenv("MINIGAN_DEBUG", "1")
+    with pytest.raises(ValueError, match="unknown preset"):
+        cli.main(["train", "gam"])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_training_that_fails_has_another_status_than_one_refused(capsys, points):
+    arguments = ["--lr-g=1e30", "--lr-d=1e30", "--data", points, "--steps=20", "--batch=16", "--out=run", *QUICK]
+    assert status("train", "gan-2d", *arguments) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("minigan: error: ")
+    assert "no checkpoint had been saved. Try smaller learning rates" in message
+    with pytest.raises(cli.TrainingFailed):
+        cli.main(["train", "gan-2d", *arguments[:-5], "--out=again", "--debug"])
+
+
+def test_a_full_disk_is_told_with_the_file(capsys, points, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    arguments = ["--data", points, "--steps=1", "--batch=16", "--out=run", "--quiet", *QUICK]
+    assert status("train", "gan-2d", *arguments) == 1
+    expected = (
+        "minigan: error: run/checkpoint.npz: checkpoint not written, the one before is kept: No space left on device\n"
+    )
+    assert capsys.readouterr().err == expected
+
+
+# --- Ctrl-C -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_saves_and_tells_how_to_go_on(tmp_path, points):
+    arguments = [
+        "train",
+        "gan-2d",
+        "--data",
+        points,
+        "--steps=1000000",
+        "--batch=16",
+        "--out=run",
+        "--log-every=1",
+        *QUICK,
+    ]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "minigan", *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        log, began = tmp_path / "run" / "log.jsonl", time.monotonic()
+        while not (log.exists() and log.stat().st_size > 2000):
+            assert running.poll() is None, running.communicate()
+            assert time.monotonic() - began < 60
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert running.returncode == 130, err
+    assert "Traceback" not in err
+    done = iteration_of("run")
+    assert f"stopped at iteration {done:,} of 1,000,000 and saved; go on with: minigan train --resume run" in out
+    assert status("train", "--resume", "run", f"--steps={done + 3}", "--quiet") == 0
+    assert iteration_of("run") == done + 3
+    iterations = [json.loads(line)["iteration"] for line in log.read_text().splitlines()]
+    assert iterations == list(range(1, done + 4))
