@@ -20,7 +20,7 @@ USER_ERRORS = (ValueError, OSError, FloatingPointError, MemoryError)
 
 
 class TrainingFailed(Exception):
-    """A training had begun and ended with the error that is this one's cause."""
+    """A training had begun and ended with the error that is this one's cause; its text says how to go on."""
 
 
 HELP = """\
@@ -75,7 +75,7 @@ def main(arguments=None):
     except TrainingFailed as failed:
         if debug:
             raise
-        return _complain(failed.__cause__, 1)
+        return _complain(failed.__cause__, 1, str(failed))
     except USER_ERRORS as error:
         if debug:
             raise
@@ -97,13 +97,13 @@ def _run(arguments):
     return COMMANDS[name](rest)
 
 
-def _complain(error, status):
+def _complain(error, status, hint=""):
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         text = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
     if isinstance(error, MemoryError):
         text = f"not enough memory; a smaller --batch needs less. {text}"
-    print(f"minigan: error: {text}", file=sys.stderr)
+    print(f"minigan: error: {text}{hint}", file=sys.stderr)
     return status
 
 
@@ -138,7 +138,8 @@ def train(arguments):
     try:
         run.train(quiet=options.quiet)
     except USER_ERRORS as error:
-        raise TrainingFailed from error
+        can_resume = isinstance(error, OSError) and (run.folder / "checkpoint.npz").exists()
+        raise TrainingFailed(f"; go on with: minigan train --resume {run.folder}" if can_resume else "") from error
     return 130 if run.trainer.interrupted else 0
 
 

@@ -196,6 +196,7 @@ PRESETS = dict(
             WidthConfig,
             data="mnist-10k",
             epochs=20,
+            lr_g=1e-3,
         ),
         _preset(
             "dcgan-keras",

@@ -95,7 +95,8 @@ class Run:
         shape = self.data.images.shape[1:]
         kind = "points" if len(shape) == 1 else "images of " + " x ".join(map(str, shape))
         networks = ", ".join(f"{name} {module.parameter_count():,}" for name, module in system.modules.items())
-        length = f"{self.iterations:,} of {config.batch} ({self.iterations * config.batch / len(self.data):.3g} epochs)"
+        epochs = self.iterations * config.batch / len(self.data)
+        length = f"{self.iterations:,} of {config.batch} ({epochs:,.{0 if epochs >= 100 else 2}f} epochs)"
         if self.trainer.iteration:
             length += f", from {self.trainer.iteration:,} on"
         lines = {

@@ -36,7 +36,7 @@ def _product(a, b, bias=None):
         if bias is not None:
             y[part] += bias[part[1]]
 
-    # A thread's product should outlast the 20 us that waking it costs; a core makes some 50 FLOP in a nanosecond.
-    multiplications = y.size * a.shape[1]
-    parallel(piece, split, split if multiplications < 2e6 else None)
+    # Smaller products end before a second thread is awake (10 to 20 us); BLAS itself uses one thread for them.
+    small = y.size * a.shape[1] <= 1 << 18
+    parallel(piece, split, split if small else None)
     return y

@@ -48,7 +48,7 @@ def parallel(body, n, block=None):
     Inside ``body`` a further call runs in place. The first exception of a body is raised here, after all have stopped.
     """
     block = block or -(-n // NUM_THREADS)
-    if n <= block or NUM_THREADS == 1 or getattr(_inside, "region", False):
+    if (n <= block and NUM_THREADS > 1) or getattr(_inside, "region", False):
         thread = getattr(_inside, "thread", 0)
         for start in range(0, n, max(block, 1)):
             body(start, min(start + block, n), thread)
