@@ -38,9 +38,10 @@ class Noise:
 
 @dataclass(frozen=True)
 class Categorical:
-    """One of ``classes``, as a one-hot row; Q gives logits."""
+    """One of ``classes``, as a one-hot row; Q gives logits. ``weight`` is that of its bound in the objective."""
 
     classes: int
+    weight: float = 1.0
 
     def __post_init__(self):
         if self.classes < 2:
@@ -62,9 +63,15 @@ class Categorical:
         return ops.softmax_cross_entropy(q, code)
 
 
+@dataclass(frozen=True)
 class _Continuous:
-    """One real value; Q gives its mean, and its standard deviation through softplus, kept above STD_FLOOR."""
+    """One real value; Q gives its mean, and its standard deviation through softplus, kept above STD_FLOOR.
 
+    ``weight`` is that of its bound in the objective: less than 1, so that what the bound adds to g's gradient, which
+    grows as the deviation shrinks, stays on the scale of the game (arXiv:1606.03657, section 6).
+    """
+
+    weight: float = 0.1
     size, q_size = 1, 2
 
     def nll(self, q, code):
@@ -188,6 +195,11 @@ class Latents:
             bounds.append(part.entropy_nats - nll.mean())
             column += part.q_size
         return bounds
+
+    def objective(self, bounds):
+        """The weighted sum of the codes' bounds, which g and Q maximise."""
+        terms = [part.weight * bound for (part, _), bound in zip(self.codes, bounds, strict=True)]
+        return sum(terms[1:], terms[0])
 
     def __repr__(self):
         return "Latents(" + ", ".join(map(repr, self.parts)) + ")"

@@ -86,6 +86,8 @@ class InfoGANConfig(Config):
     """Number of uniform codes."""
     weight: float = 1.0
     """Of the information bound: the paper's lambda."""
+    continuous_weight: float = 0.1
+    """Of a continuous code's bound, besides lambda."""
     information: Literal["both", "generator"] = "both"
     """Whose update ascends the bound: the discriminator's too (the authors' code), or the generator's with Q alone."""
     d_batch: int | None = None
@@ -150,7 +152,7 @@ def _build_dcgan_keras(config, image_shape, rng):
 
 
 def _build_infogan(generator, discriminator, config, image_shape, rng):
-    codes = [Uniform() for _ in range(config.uniform_codes)]
+    codes = [Uniform(config.continuous_weight) for _ in range(config.uniform_codes)]
     latents = Latents(Noise(config.z), Categorical(config.classes), *codes)
     g, d = generator(latents.size, rng=rng), discriminator(rng=rng)
     q = infogan.q_head(d.head.layers[0].w.shape[0], latents.q_size, rng=rng)

@@ -77,7 +77,7 @@ class Run:
 
     def train(self, *, quiet=False):
         """Train to the end, or to Ctrl-C (see ``trainer.interrupted``); return the folder."""
-        bar = hooks.Progress(self.config.batch, disable=True if quiet else None)
+        bar = hooks.Progress(self.config.batch, disable=quiet)
         self.trainer.hooks.append(bar)
         if not quiet:
             print(self.describe(), flush=True)

@@ -1,5 +1,6 @@
 """So that the command line does what it says, and says what went wrong in one line."""
 
+import errno
 import json
 import os
 import signal
@@ -151,7 +152,7 @@ def test_train_tells_what_it_does_and_where_it_went(capsys, points):
     for expected in (
         "gan-2d: MLPs on points",
         "points: 60 points",
-        "3 of 16 (0.8 epochs); seed 4",
+        "3 of 16 (0.80 epochs); seed 4",
         "runs/gan-2d-1/samples/0000003.png",
         "minigan sample runs/gan-2d-1",
     ):
@@ -262,23 +263,30 @@ def test_a_training_that_fails_has_another_status_than_one_refused(capsys, point
     arguments = ["--lr-g=1e30", "--lr-d=1e30", "--data", points, "--steps=20", "--batch=16", "--out=run", *QUICK]
     assert status("train", "gan-2d", *arguments) == 1
     message = capsys.readouterr().err
-    assert message.startswith("minigan: error: ")
+    assert "\nminigan: error: loss_" in message  # below the progress
     assert "no checkpoint had been saved. Try smaller learning rates" in message
     with pytest.raises(cli.TrainingFailed):
         cli.main(["train", "gan-2d", *arguments[:-5], "--out=again", "--debug"])
 
 
-def test_a_full_disk_is_told_with_the_file(capsys, points, monkeypatch):
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
+def test_a_full_disk_is_told_with_the_file_and_the_way_on(capsys, points, monkeypatch):
+    synced = []
 
-    monkeypatch.setattr(os, "fsync", full)
-    arguments = ["--data", points, "--steps=1", "--batch=16", "--out=run", "--quiet", *QUICK]
+    def full_the_second_time(descriptor):
+        synced.append(descriptor)
+        if len(synced) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_the_second_time)
+    arguments = ["--data", points, "--steps=5", "--checkpoint-every=2", "--batch=16", "--out=run", "--quiet", *QUICK]
     assert status("train", "gan-2d", *arguments) == 1
-    expected = (
-        "minigan: error: run/checkpoint.npz: checkpoint not written, the one before is kept: No space left on device\n"
+    assert capsys.readouterr().err == (
+        "minigan: error: run/checkpoint.npz: checkpoint not written, the one before is kept: No space left on device; "
+        "go on with: minigan train --resume run\n"
     )
-    assert capsys.readouterr().err == expected
+    assert iteration_of("run") == 2
+    assert status("train", "--resume", "run", "--quiet") == 0
+    assert iteration_of("run") == 5
 
 
 # --- Ctrl-C -----------------------------------------------------------------------------------------------------------

@@ -225,14 +225,21 @@ def test_the_bar_shows_speed_and_losses(monkeypatch):
     assert "D(G(z)) 0." in text
 
 
-def test_the_bar_is_silent_without_a_terminal(capsys):
+def test_without_a_terminal_progress_comes_in_lines(capsys):
     trainer_of(more_hooks=[hooks.Progress(16)]).run(2)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "2/2" in err.rstrip().splitlines()[-1]
+
+
+def test_the_bar_can_be_silent(capsys):
+    trainer_of(more_hooks=[hooks.Progress(16, disable=True)]).run(2)
     assert capsys.readouterr() == ("", "")
 
 
 def test_the_bar_does_not_read_every_scalar(monkeypatch):
     monkeypatch.setattr("sys.stderr", io.StringIO())
-    monkeypatch.setattr(hooks, "REFRESH_S", 3600)
+    monkeypatch.setattr(hooks, "LINE_S", 3600)
     read = []
 
     class Scalar(float):

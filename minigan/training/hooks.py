@@ -7,6 +7,7 @@ Python numbers. A hook draws from no random stream of the training: the weights 
 import json
 import math
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from .. import plots
 from . import checkpoint
 
 LOSSES_PAUSE_S = 10  # between two drawings of the loss curves, which take about 0.4 s
-REFRESH_S = 0.3  # of the progress bar
+REFRESH_S, LINE_S = 0.3, 10.0  # between two states of the progress bar, on a terminal and in a file
 ANIMATION_FRAMES = 100
 
 
@@ -248,29 +249,33 @@ class Animation:
 
 
 class Progress:
-    """A bar on the terminal: how far, how fast, how long still, and the losses. Silent where there is no terminal.
+    """A bar on the terminal: how far, how fast, how long still, and the losses. In a file, a line every ten seconds.
 
     Parameters
     ----------
     batch : int
         Images of an iteration.
-    disable : bool, optional
-        By default, whether stderr is no terminal.
+    disable : bool
+        Show nothing.
     """
 
-    def __init__(self, batch, *, disable=None):
+    def __init__(self, batch, *, disable=False):
         self.batch, self.disable = batch, disable
 
     def start(self, trainer):
         """Show the bar."""
         from tqdm import tqdm
 
+        on_terminal = sys.stderr.isatty()
+        self._pause_s = REFRESH_S if on_terminal else LINE_S
+        form = "{percentage:3.0f}% |{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
         self._bar = tqdm(
             total=trainer.last_iteration,
             initial=trainer.iteration,
             disable=self.disable,
-            dynamic_ncols=True,
-            bar_format="{percentage:3.0f}% |{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
+            dynamic_ncols=on_terminal,
+            mininterval=self._pause_s,
+            bar_format=form if on_terminal else form + "\n",
         )
         self._shown, self._next_s = trainer.iteration, 0.0
 
@@ -278,7 +283,7 @@ class Progress:
         """Move the bar, a few times a second."""
         if not self._bar.disable and time.monotonic() >= self._next_s:
             self._move(trainer, scalars)
-            self._next_s = time.monotonic() + REFRESH_S
+            self._next_s = time.monotonic() + self._pause_s
 
     def _move(self, trainer, scalars):
         loss_d, loss_g, d_real, d_fake = (float(scalars[k]) for k in ("loss_d", "loss_g", "d_real", "d_fake"))

@@ -81,7 +81,7 @@ def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None):
 
 
 def infogan_step(g, d, q, opt_g, opt_d, x_real, z, z_g, latents, *, weight=1.0, information="both"):
-    """One iteration of InfoGAN: gan_step plus ``weight`` times the bound on I(c; g(z, c)) (arXiv:1606.03657, eq. 6).
+    """One iteration of InfoGAN: gan_step plus ``weight`` times a bound on I(c; g(z, c)) (arXiv:1606.03657, eq. 6).
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def infogan_step(g, d, q, opt_g, opt_d, x_real, z, z_g, latents, *, weight=1.0, 
         Latent rows for d's and for g's update.
     latents : Latents
     weight : float
-        The paper's lambda.
+        The paper's lambda, times each code's own weight.
     information : {"both", "generator"}
         Who ascends the bound. "both": d's update (trunk and q, which opt_d must hold) and g's, as the authors' code.
         "generator": g's update only, which then trains q as well (opt_g must hold both), the trunk frozen.
@@ -112,7 +112,7 @@ def infogan_step(g, d, q, opt_g, opt_d, x_real, z, z_g, latents, *, weight=1.0, 
     loss_d = mean_bce(logits_real, 1) + mean_bce(logits_fake, 0)
     total = loss_d
     if information == "both":
-        total = loss_d - weight * _sum(latents.information(q(features), z))
+        total = loss_d - weight * latents.objective(latents.information(q(features), z))
     opt_d.zero_grad()
     total.backward()
     opt_d.step()
@@ -121,16 +121,15 @@ def infogan_step(g, d, q, opt_g, opt_d, x_real, z, z_g, latents, *, weight=1.0, 
         features = d.trunk(g(Tensor(z_g)))
         loss_g = mean_bce(d.head(features), 1)
         bounds = latents.information(q(features), z_g)
-    known = _sum(bounds)
     opt_g.zero_grad()
-    (loss_g - weight * known).backward()
+    (loss_g - weight * latents.objective(bounds)).backward()
     opt_g.step()
     return {
         "loss_d": loss_d.data,
         "loss_g": loss_g.data,
         "d_real": _mean_probability(logits_real),
         "d_fake": _mean_probability(logits_fake),
-        "information_nats": known.data,
+        "information_nats": sum(bound.data for bound in bounds),
         **{f"information_nats_{i}": bound.data for i, bound in enumerate(bounds)},
     }
 
@@ -138,7 +137,3 @@ def infogan_step(g, d, q, opt_g, opt_d, x_real, z, z_g, latents, *, weight=1.0, 
 def _mean_probability(logits):
     with no_grad():
         return ops.sigmoid(logits).mean().data
-
-
-def _sum(scalars):
-    return sum(scalars[1:], scalars[0])
