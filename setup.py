@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 here = Path(__file__).parent
 source = (here / "minigan" / "__init__.py").read_text(encoding="utf-8")
 version = source.split('__version__ = "')[1].split('"')[0]
-test = ["pytest>=8", "hypothesis>=6.100"]
+test = ["pytest>=8", "hypothesis>=6.100", "setuptools>=77"]  # setuptools: a test builds the wheel
 
 setup(
     name="minigan",
@@ -40,7 +40,7 @@ setup(
         "cuda13": ["cupy-cuda13x>=14"],
         "mpi": ["mpi4py>=4"],
         "test": test,
-        "dev": [*test, "ruff>=0.9", "build>=1.2"],
+        "dev": [*test, "ruff>=0.9"],
     },
     entry_points={"console_scripts": ["minigan = minigan.cli:main"]},
 )

@@ -45,12 +45,18 @@ def row(label, found):
 def main():
     """Write the golden files and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "names", nargs="*", metavar="case", help=f"which to write, of {', '.join(CASES)} (default: all)"
+    )
     parser.add_argument("--out", type=Path, default=GOLDEN, help="folder of the golden files (default: %(default)s)")
     arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(CASES):
+        parser.error(f"there is no case {', '.join(sorted(unknown))}")
     arguments.out.mkdir(parents=True, exist_ok=True)
     columns = "".join(f"{column:>10}" for column in ("losses", "gradients", "weights", "images"))
     print(f"{'errors, in largest values of their arrays':44}{columns}   worst")
-    for name, case in CASES.items():
+    for name in arguments.names or CASES:
+        case = CASES[name]
         exact = dataclasses.replace(case, dtype="float64")
         arrays, start = pytorch(exact, Setting(freeze=True))
         golden = pack(exact, arrays)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from minigan.latents import STD_FLOOR, Categorical
 
-from .torch_models import rebuild
+from .torch_models import Discriminator, rebuild
 
 
 @dataclass(frozen=True)
@@ -92,24 +92,24 @@ def infogan_step(g, d, q, opt_g, opt_d, x_real, z, z_g, latents, *, weight, info
     loss_real.backward()
     features = d.trunk(x_fake)
     loss_fake = mean_bce(d.head(features), 0)
-    known = _information(latents, q(features), z) if both else 0
-    (loss_fake - weight * known).backward()
+    objective = _information(latents, q(features), z)[1] if both else 0
+    (loss_fake - weight * objective).backward()
     opt_d.step()
 
     opt_g.zero_grad()
     with frozen(d, *([q] if both else []), on=freeze):
         features = d.trunk(g(z_g))
         loss_g = mean_bce(d.head(features), 1)
-        known = _information(latents, q(features), z_g)
-    (loss_g - weight * known).backward()
+        known, objective = _information(latents, q(features), z_g)
+    (loss_g - weight * objective).backward()
     opt_g.step()
     scalars = {"loss_d": loss_real + loss_fake, "loss_g": loss_g, "information_nats": known}
     return {name: scalar.item() for name, scalar in scalars.items()}
 
 
 def _information(latents, q, z):
-    """The sum over codes of H(c) + mean ln Q(c): arXiv:1606.03657, equation 5."""
-    total, column = 0, 0
+    """Sums over codes of H(c) + mean ln Q(c) (arXiv:1606.03657, equation 5): as it is, and with the codes' weights."""
+    known, objective, column = 0, 0, 0
     for part, columns in latents.codes:
         outputs, code = q[:, column : column + part.q_size], z[:, columns]
         if isinstance(part, Categorical):
@@ -117,8 +117,9 @@ def _information(latents, q, z):
         else:
             posterior = torch.distributions.Normal(outputs[:, :1], F.softplus(outputs[:, 1:]) + STD_FLOOR)
             nll = -posterior.log_prob(code).mean()
-        total, column = total + part.entropy_nats - nll, column + part.q_size
-    return total
+        bound = part.entropy_nats - nll
+        known, objective, column = known + bound, objective + part.weight * bound, column + part.q_size
+    return known, objective
 
 
 class TorchSystem:
@@ -145,8 +146,7 @@ class TorchSystem:
                 network.to(memory_format=torch.channels_last)
         self.optimizers = {name: self._optimizer(own) for name, own in system.optimizers.items()}
         if setting.compiled:
-            for part in self._compilable():
-                part.compile()
+            self._compile()
         self.batch, self.d_batch = system.batch, getattr(system, "d_batch", system.batch)
         if "q" in self.networks:
             self.options = {"weight": system.weight, "information": system.information}
@@ -159,9 +159,14 @@ class TorchSystem:
         fused = True if self.setting.fused else None  # None is the default: PyTorch's choice
         return torch.optim.Adam(parameters, lr=own.lr, betas=(own.beta1, own.beta2), eps=own.eps, fused=fused)
 
-    def _compilable(self):
-        for network in self.networks.values():
-            yield from network.children() if hasattr(network, "trunk") else [network]
+    def _compile(self):
+        torch._dynamo.config.recompile_limit = 64  # all Sequentials count together: InfoGAN needs more than 8 graphs
+        # Not in place: Module.compile() of a Sequential, whose code is all PyTorch's own, silently compiles nothing.
+        for name, network in self.networks.items():
+            if isinstance(network, Discriminator):
+                network.trunk, network.head = torch.compile(network.trunk), torch.compile(network.head)
+            else:
+                self.networks[name] = torch.compile(network)
 
     def forget_minigan(self):
         """Let go of minigan's arrays, so that memory holds PyTorch's alone."""

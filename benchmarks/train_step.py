@@ -99,12 +99,13 @@ def main():
     engines = ["minigan"]
     if arguments.against:
         engines += ["torch-tutorial", "torch-best", *(["torch-compiled"] if arguments.compile else [])]
-    results = {}
-    for preset in arguments.presets:
-        results[preset] = measure(preset, engines, arguments.batch, arguments.rounds, arguments.turn_seconds)
-        show(preset, results[preset])
+    results = {"machine": describe(), "presets": {}}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps({"machine": describe(), "presets": results}, indent=1) + "\n")
+    for preset in arguments.presets:
+        result = measure(preset, engines, arguments.batch, arguments.rounds, arguments.turn_seconds)
+        show(preset, result)
+        results["presets"][preset] = result
+        arguments.out.write_text(json.dumps(results, indent=1) + "\n")  # each time: an hour's rows survive an error
 
 
 if __name__ == "__main__":

@@ -85,7 +85,10 @@ def engine_step(engine, preset_name, batch):
     if engine != "minigan":
         from .torch_steps import SETTINGS, TorchSystem
 
-        system = TorchSystem(system, SETTINGS[engine.removeprefix("torch-")])
+        setting = engine.removeprefix("torch-")
+        if setting not in SETTINGS:
+            raise ValueError(f"engine: expected minigan or torch- with {', '.join(SETTINGS)}, got {engine!r}")
+        system = TorchSystem(system, SETTINGS[setting])
         system.forget_minigan()
         real = [system.images(array) for array in real]
     real = cycle(real)
