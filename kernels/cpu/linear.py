@@ -36,7 +36,7 @@ def _product(a, b, bias=None):
         if bias is not None:
             y[part] += bias[part[1]]
 
-    # Smaller products end before a second thread is awake (10 to 20 us); BLAS itself uses one thread for them.
-    small = y.size * a.shape[1] <= 1 << 18
+    # Waking a second thread and meeting it again costs 20 to 50 us, what one core takes for some 2 million products.
+    small = y.size * a.shape[1] <= 1 << 22
     parallel(piece, split, split if small else None)
     return y

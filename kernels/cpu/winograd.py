@@ -33,10 +33,10 @@ from .winograd_tiles import filter_grad, filter_point, from_tiles, to_tiles
 from .workspace import workspace
 
 POINTS = 25
-BLOCK_TILES = 128  # a block's rows in each of the 25 products: enough for BLAS, few enough for the cache
+BLOCK_TILES = 256  # a block's rows in each of the 25 products: enough for BLAS, few enough for the cache
 FILTERS_BYTES = 6 << 20  # larger transformed filters are not stored, but made point by point in a core's cache
 STORED_BYTES = 32 << 20  # then the tiles of x are stored, of as many images at a time
-SUMMED_TILES = 256  # tiles of x and dy stored at a time for the gradient of the filters
+SUMMED_TILES = 512  # tiles of x and dy stored at a time for the gradient of the filters
 SUMMED_COLUMNS = 128  # of V that one range of that gradient takes
 
 
