@@ -518,6 +518,14 @@ def sigmoid_cross_entropy(logits, targets):
     return logits.shape
 
 
+@kernel("loss", flop=lambda dy, logits, targets: 8 * logits.size)
+def sigmoid_cross_entropy_grad(dy, logits, targets):
+    """dx = dy ((1 - t) s(x) - t s(-x)): s(x) - t without its cancellation where the loss is nearly won."""
+    _floats("sigmoid_cross_entropy_grad", dy=dy, logits=logits, targets=targets)
+    _same_shape("sigmoid_cross_entropy_grad", logits=logits, targets=targets, dy=dy)
+    return logits.shape
+
+
 @kernel("loss", flop=lambda logits: 4 * logits.size)
 def softmax(logits):
     """Probabilities of each row: logits (N, K): (N, K)."""

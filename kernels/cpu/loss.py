@@ -28,6 +28,26 @@ def _add_wrong_side(x, t, out):
         out[i] += abs(x[i]) * (one - t[i] if x[i] >= 0 else t[i])
 
 
+def sigmoid_cross_entropy_grad(dy, logits, targets):
+    """dx = dy ((1 - t) s(x) - t s(-x)), both sigmoids from one exponential."""
+    return elementwise(_sigmoid_cross_entropy_grad_block, dy, logits, targets)
+
+
+def _sigmoid_cross_entropy_grad_block(dy, x, t, out):
+    exp_minus_abs(x, out)
+    _two_sides(dy, x, t, out)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _two_sides(dy, x, t, out):
+    one = t.dtype.type(1)
+    for i in range(out.size):
+        likely = one / (one + out[i])  # s(|x|)
+        unlikely = out[i] * likely  # s(-|x|)
+        above = x[i] >= 0
+        out[i] = dy[i] * ((one - t[i]) * (likely if above else unlikely) - t[i] * (unlikely if above else likely))
+
+
 def softmax(logits):
     """Exponentials of what each logit is below its row's largest, divided by their sum."""
     y = np.empty(logits.shape, logits.dtype)

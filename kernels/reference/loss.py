@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 
+from .pointwise import sigmoid
+
 HALF_LN_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -17,6 +19,11 @@ def sigmoid_cross_entropy(logits, targets):
     """
     wrong_side = np.where(logits >= 0, 1 - targets, targets)
     return np.asarray(np.abs(logits) * wrong_side + np.log1p(np.exp(-np.abs(logits))))
+
+
+def sigmoid_cross_entropy_grad(dy, logits, targets):
+    """dx = dy ((1 - t) s(x) - t s(-x))."""
+    return np.asarray(dy * ((1 - targets) * sigmoid(logits) - targets * sigmoid(-logits)))
 
 
 def softmax(logits):

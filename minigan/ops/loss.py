@@ -7,7 +7,7 @@ the clip, a softmax goes into a loss that applies softmax again. Taking logits r
 import numpy as np
 
 from .. import kernels
-from ..autograd import OUTPUT, Tensor, record
+from ..autograd import OUTPUT, Tensor, record, recording
 from .pointwise import sigmoid, square
 from .shape import reshape, sum
 
@@ -32,14 +32,18 @@ def sigmoid_cross_entropy(logits, targets):
     ValueError
         For a target outside [0, 1].
     """
-    t = _like(targets, logits)
-    if t.size and not (t.min() >= 0 and t.max() <= 1):
-        raise ValueError(f"sigmoid_cross_entropy: targets must be in [0, 1], got {t.min():g} to {t.max():g}")
-    loss = kernels.sigmoid_cross_entropy(logits.data, t)
+    single = isinstance(targets, int | float)
+    t = np.full_like(logits.data, targets) if single else _like(targets, logits)
+    low, high = (targets, targets) if single else (t.min(initial=0), t.max(initial=0))
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"sigmoid_cross_entropy: targets must be in [0, 1], got {low:g} to {high:g}")
 
     def gradient(dy, x):  # sigmoid(x) - t, but without the cancellation that leaves 0 where t = 1 and x > 17 in float32
-        return dy * ((1 - t) * sigmoid(x) - t * sigmoid(-x))
+        if recording():  # the fused kernel has no graph of its own, its parts have
+            return dy * ((1 - t) * sigmoid(x) - t * sigmoid(-x))
+        return Tensor(kernels.sigmoid_cross_entropy_grad(dy.data, x.data, t))
 
+    loss = kernels.sigmoid_cross_entropy(logits.data, t)
     return record("sigmoid_cross_entropy", loss, (logits, gradient, logits))
 
 

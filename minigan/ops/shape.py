@@ -39,17 +39,26 @@ def sum_to(x, shape):
 
 def sum(x, axis=None, keepdims=False):
     """Sum over an axis, several, or all."""
-    before = x.shape
-    axes = range(x.ndim) if axis is None else [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
-    kept = tuple(1 if i in axes else n for i, n in enumerate(before))
-    total = x.data.sum(axis=tuple(axes), keepdims=keepdims)
+    before, kept = x.shape, _kept(x, axis)
+    total = x.data.sum(axis=axis, keepdims=keepdims)
     return record("sum", total, (x, lambda dy: broadcast_to(reshape(dy, kept), before)))
 
 
 def mean(x, axis=None, keepdims=False):
     """Mean over an axis, several, or all."""
-    total = sum(x, axis, keepdims)
-    return total * (total.size / x.size)
+    before = x.shape
+    kept = _kept(x, axis)
+    total = x.data.sum(axis=axis, keepdims=keepdims)
+    share = total.size / x.size
+    return record("mean", total * share, (x, lambda dy: broadcast_to(reshape(dy * share, kept), before)))
+
+
+def _kept(x, axis):
+    """x's shape with the axes that are summed over left as ones."""
+    if axis is None:
+        return (1,) * x.ndim
+    axes = [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
+    return tuple(1 if i in axes else n for i, n in enumerate(x.shape))
 
 
 def concatenate(tensors, axis=0):
