@@ -208,6 +208,9 @@ PRESETS = dict(
             WidthConfig,
             data="toyfaces",
             epochs=5,
+            batch=64,
+            lr_g=5e-4,
+            lr_d=5e-4,
         ),
         _preset(
             "infogan",

@@ -69,12 +69,12 @@ def discriminator_28(channels=1, width=64, *, rng=None):
 
 def keras_generator(z=100, channels=3, width=512, *, rng=None):
     """Noise (z,) to images (64, 64, channels): dense to 4x4 maps, four upsampling blocks, a last convolution."""
-    conv_t = partial(nn.ConvTranspose2d, kernel=4, stride=2, padding="same", init=nn.normal(0.02), rng=rng)
+    conv_t = partial(nn.ConvTranspose2d, kernel=4, stride=2, padding="same", rng=rng)
     norm = partial(nn.BatchNorm, eps=1e-3, momentum=0.1)
-    layers = [nn.Linear(z, 4 * 4 * width, init=nn.normal(0.02), rng=rng), nn.Reshape(4, 4, width)]
+    layers = [nn.Linear(z, 4 * 4 * width, rng=rng), nn.Reshape(4, 4, width)]
     for c in (width, width // 2, width // 4, width // 8):
         layers += [conv_t(c, c // 2), norm(c // 2), nn.ReLU()]
-    last = nn.Conv2d(width // 16, channels, 5, padding="same", init=nn.normal(0.02), rng=rng)
+    last = nn.Conv2d(width // 16, channels, 5, padding="same", rng=rng)
     return nn.Sequential(*layers, last, nn.Tanh(), input_shape=(z,))
 
 
@@ -83,10 +83,10 @@ def keras_discriminator(channels=3, width=32, *, rng=None):
 
     The 3x3 stride-2 convolutions pad as TensorFlow's "same": nothing above and left, one below and right.
     """
-    conv = partial(nn.Conv2d, kernel=3, padding="same", init=nn.normal(0.02), rng=rng)
+    conv = partial(nn.Conv2d, kernel=3, padding="same", rng=rng)
     norm = partial(nn.BatchNorm, eps=1e-3, momentum=0.1)
     layers = []
     for before, c in ((channels, width), (width, 2 * width), (2 * width, 4 * width), (4 * width, 8 * width)):
         layers += [conv(before, c), norm(c), nn.LeakyReLU(0.2), conv(c, c, stride=2), norm(c), nn.LeakyReLU(0.2)]
-    head = nn.Linear(8 * width, 1, init=nn.normal(0.02), rng=rng)
+    head = nn.Linear(8 * width, 1, rng=rng)
     return nn.Sequential(*layers, nn.GlobalAvgPool2d(), head, input_shape=(64, 64, channels))
