@@ -24,6 +24,9 @@ def elementwise(body, *arrays):
     out = np.empty(arrays[0].shape, arrays[0].dtype)
     flat = [np.ascontiguousarray(array).reshape(-1) for array in arrays]
     flat.append(out.reshape(-1))
+    if out.size <= BLOCK:  # a small network is all overhead: no closure, no pool
+        body(*flat)
+        return out
 
     def run(start, stop, _):
         for at in range(start, stop, BLOCK):
@@ -91,7 +94,9 @@ def _long_rows(arrays, b=None):
     while channels * repeat < 64 and size and size % (2 * channels * repeat) == 0:
         repeat *= 2
     width = channels * repeat
-    return [a.reshape(-1, width) for a in arrays], None if b is None else np.tile(b, repeat), width
+    if b is not None:
+        b = np.tile(b, repeat) if repeat > 1 else np.ascontiguousarray(b)
+    return [a.reshape(-1, width) for a in arrays], b, width
 
 
 @njit(nogil=True, cache=True)

@@ -202,3 +202,20 @@ def conv2d_grad_weight_v3_winograd(x, dy, stride=1, padding=0, *, kernel_hw):
         parallel(split, images.stop - at, _even(images.stop - at, BLOCK_TILES // per_image, NUM_THREADS))
         parallel(multiply, 4 * c, _even(4 * c, SUMMED_COLUMNS, NUM_THREADS))
     return dw
+
+
+def _flop(n, hw, window, stride, padding, c, k):
+    """Operations of the 25 products, the transforms left out: what this variant does for the direct method's."""
+    geo = spec.geometry("conv2d", tuple(hw), tuple(window), stride, padding)
+    return 2 * POINTS * n * -(-geo.out_h // 4) * -(-geo.out_w // 4) * 4 * c * k
+
+
+conv2d_v3_winograd.flop = lambda x, w, stride=1, padding=0: _flop(
+    len(x), x.shape[1:3], w.shape[:2], stride, padding, *w.shape[2:]
+)
+conv2d_grad_input_v3_winograd.flop = lambda dy, w, stride=1, padding=0, *, input_hw: _flop(
+    len(dy), input_hw, w.shape[:2], stride, padding, *w.shape[2:]
+)
+conv2d_grad_weight_v3_winograd.flop = lambda x, dy, stride=1, padding=0, *, kernel_hw: _flop(
+    len(x), x.shape[1:3], kernel_hw, stride, padding, x.shape[3], dy.shape[3]
+)

@@ -1,0 +1,133 @@
+"""So that README never shows a number that nobody measured: writes its tables from benchmarks/results/*.json.
+
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end table -->``. ``ladder conv2d`` has a row for each shape
+measured, ``ladder conv2d dcgan-d2`` one for each variant on that shape, ``train_step`` one for each preset, ``memory``
+one for each engine. Run as ``python -m benchmarks.tables`` after measuring.
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+from .ladder import PYTORCH, RESULTS
+
+README = Path(__file__).parent.parent / "README.md"
+MARKED = re.compile(r"(<!-- table: (?P<name>[^\n]*?) -->\n).*?(<!-- end table -->)", re.DOTALL)
+
+
+def fill(text, results=RESULTS):
+    """Return a Markdown text with the tables between its markers written anew.
+
+    Raises
+    ------
+    ValueError
+        For a table that does not exist, a measurement that is not there, and a marker without its end.
+    """
+    filled, count = MARKED.subn(lambda found: found[1] + render(found["name"], results) + "\n" + found[3], text)
+    if count != text.count("<!-- table:") or count != text.count("<!-- end table -->"):
+        raise ValueError(
+            "tables: every <!-- table: NAME --> needs an <!-- end table --> on a later line, and the reverse"
+        )
+    return filled
+
+
+def render(name, results=RESULTS):
+    """Return a table by name, and the machine it was measured on, as Markdown."""
+    kind, *arguments = name.split()
+    make, words = TABLES.get(kind, (None, ()))
+    if len(arguments) not in words:
+        raise ValueError(f"tables: no table {name!r}; there are ladder KERNEL, ladder KERNEL SHAPE, train_step, memory")
+    path = results / f"{'_'.join([kind, *arguments[:1]])}.json"
+    if not path.exists():
+        raise ValueError(f"tables: {name!r} needs {path.name}, which has not been measured")
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    headings, rows = make(measured, *arguments[1:])
+    lines = [headings, ["---"] + ["---:"] * (len(headings) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{_where(measured['machine'])}"
+
+
+def _where(machine):
+    libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
+    python = f"Python {machine['python']}, {libraries}, BLAS {machine['blas']}"
+    return f"*{machine['cpu']}, {machine['cores']} cores; {python}.*"
+
+
+def _ladder(measured, shape=None):
+    """Milliseconds of every variant for every shape; or everything known of the variants on one shape."""
+    if shape is None:
+        return _by_shape(measured["shapes"])
+    if shape not in measured["shapes"]:
+        raise ValueError(f"tables: {measured['kernel']} has not been measured on {shape!r}")
+    result = measured["shapes"][shape]
+    rows = [
+        [
+            f"{row['number']} {row['idea']}".strip().replace("|", r"\|"),
+            f"{row['error']:.0e}",
+            _spread(row["ms"]),
+            *_rates(row, result),
+        ]
+        for row in result["rungs"]
+        if "ms" in row
+    ]
+    return [result["arguments"], "error", "ms [quartiles]", "GFLOP/s", "true", "of GEMM", "GB/s"], rows
+
+
+def _rates(row, result):
+    true, peak = row["gflops_true"], result["peaks"]["gemm_gflops"]
+    shares = ["", ""] if true is None else [f"{true:.0f}", f"{true / peak:.0%}"]
+    return [f"{row['gflops']:.0f}", *shares, f"{row['gbps']:.1f}"]
+
+
+def _by_shape(shapes):
+    names = list(dict.fromkeys(row["name"] for result in shapes.values() for row in result["rungs"]))
+    names.sort(key=lambda name: name == PYTORCH)
+    rows = []
+    for layer, result in shapes.items():
+        ms = {row["name"]: row["ms"]["median"] for row in result["rungs"] if "ms" in row}
+        rows.append([f"`{layer}`: {result['arguments']}", *(f"{ms[n]:.3g}" if n in ms else "" for n in names)])
+    return ["ms", *(name if name == PYTORCH else f"`{name}`" for name in names)], rows
+
+
+def _train_step(measured):
+    """Milliseconds of a step in each engine, and how many times minigan's that is."""
+    engines = list(dict.fromkeys(engine for result in measured["presets"].values() for engine in result["engines"]))
+    rows = []
+    for preset, result in measured["presets"].items():
+        cells = []
+        for engine in engines:
+            found = result["engines"].get(engine)
+            ratio = f" ({found['ratio']['median']:.2f} x)" if found and "ratio" in found else ""
+            cells.append(_spread(found["ms"]) + ratio if found else "")
+        rows.append([f"`{preset}`, batch {result['batch']}", *cells])
+    return ["ms a step [quartiles]", *engines], rows
+
+
+def _memory(measured):
+    """Peak resident size of a training step in each engine."""
+    columns = ("before_bytes", "peak_bytes")
+    rows = [
+        [engine, *(f"{sizes[column] / 2**20:.0f}" for column in columns)]
+        for engine, sizes in measured["engines"].items()
+    ]
+    return [f"MiB, `{measured['preset']}`, batch {measured['batch']}", "before the first step", "at its peak"], rows
+
+
+def _spread(ms):
+    return f"{ms['median']:.4g} [{ms['q1']:.4g}, {ms['q3']:.4g}]"
+
+
+TABLES = {"ladder": (_ladder, (1, 2)), "train_step": (_train_step, (0,)), "memory": (_memory, (0,))}
+"""By the first word of a table's name: what makes it, and how many words may follow."""
+
+
+def main():
+    """Write the tables into README."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--readme", type=Path, default=README, help="file with markers (default: %(default)s)")
+    path = parser.parse_args().readme
+    path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

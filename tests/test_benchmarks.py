@@ -1,0 +1,295 @@
+"""Holds the measurements to their word: layers have names, wrong variants are caught, README is what was measured."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from benchmarks import ladder, shapes, tables, timing
+from minigan import kernels, nn, presets
+from minigan.kernels.cpu import pointwise
+from minigan.training.trainer import random_streams
+
+PEAKS = {"gemm_gflops": 100.0, "copy_gbps": 10.0}
+QUICK = ["--batch", "2", "--rounds", "1", "--turn-seconds", "1e-4"]
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(timing, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(timing, "GEMM_SIZE", 64)
+    monkeypatch.setattr(timing, "COPY_BYTES", 1 << 16)
+    monkeypatch.setattr(ladder, "find_spec", lambda name: None)  # PyTorch, where it is installed, only costs time here
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------------
+
+
+def weight_layers(module):
+    """The layers with weight matrices anywhere in a network."""
+    return [part for _, part in module._named(nn.Linear | nn._Conv)]
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_every_layer_of_every_preset_has_a_name(name):
+    preset = presets.get(name)
+    system = preset.build(preset.config, tuple(n or 1 for n in preset.image_shape), random_streams(0)["init"])
+    expected = [f"{name}-{net}{i}" for net, m in system.modules.items() for i, _ in enumerate(weight_layers(m), 1)]
+    named = [layer for layer in shapes.layers() if re.fullmatch(rf"{name}-[gdq]\d+", layer)]
+    assert sorted(named) == sorted(expected)
+    for layer in named:
+        assert {"linear", "conv2d", "conv2d_grad_input"} & set(shapes.layers()[layer])
+
+
+def test_every_kernel_has_a_shape():
+    assert [name for name in kernels.spec.ENTRIES if not shapes.calls_of(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("kernel", "layer", "text"),
+    [
+        ("conv2d", "dcgan-d2", "x (128, 32, 32, 64), w (4, 4, 64, 128), stride 2, padding 1"),
+        (
+            "conv2d_grad_input",
+            "dcgan-g5",
+            "dy (128, 32, 32, 64), w (4, 4, 3, 64), stride 2, padding 1, input_hw (64, 64)",
+        ),
+        ("conv2d", "dcgan-mnist-d1", "x (128, 28, 28, 1), w (4, 4, 1, 64), stride 2, padding 1"),
+        ("linear_grad_weight", "gan-d3", "x (128, 1024), dy (128, 1024)"),
+        ("max_pool2d_grad", "gan-d1", "dy (128, 12, 12, 32), index (128, 12, 12, 32), input_hw (24, 24)"),
+        ("softmax_cross_entropy", "infogan-q2", "logits (128, 10), targets (128, 10)"),
+    ],
+)
+def test_a_layer_calls_a_kernel_as_the_network_does(kernel, layer, text):
+    assert str(shapes.calls_of(kernel)[layer]) == text
+
+
+def test_the_walk_leaves_the_kernels_as_they_were():
+    before = {name: getattr(kernels, name) for name in kernels.spec.ENTRIES}
+    shapes.layers.__wrapped__(1)
+    assert {name: getattr(kernels, name) for name in kernels.spec.ENTRIES} == before
+
+
+def test_flop_and_bytes_of_a_call_are_those_of_its_arrays():
+    call = shapes.calls_of("conv2d")["dcgan-d2"]
+    assert call.flop == 2 * 128 * 16 * 16 * 4 * 4 * 64 * 128
+    assert call.bytes == 4 * (128 * 32 * 32 * 64 + 4 * 4 * 64 * 128 + 128 * 16 * 16 * 128)
+
+
+@pytest.mark.parametrize("name", kernels.spec.ENTRIES)
+def test_arguments_have_the_shapes_of_the_call_and_fit_the_reference(name):
+    layer, call = next(iter(shapes.calls_of(name, 2).items()))
+    args, kwargs = shapes.arguments(call)
+    assert str(shapes.Call(name, args, kwargs)) == str(call), layer
+    assert all(np.isfinite(result).all() for result in ladder.expected(call, args, kwargs))
+
+
+def test_pixels_of_a_pooling_lie_in_their_windows():
+    (_, index), kwargs = shapes.arguments(shapes.calls_of("max_pool2d_grad", 2)["gan-d1"])
+    h, w = np.divmod(index, kwargs["input_hw"][1])
+    p, q = np.arange(12).reshape(1, -1, 1, 1), np.arange(12).reshape(1, 1, -1, 1)
+    assert (h // 2 == p).all()
+    assert (w // 2 == q).all()
+    assert len(np.unique(h % 2)) == len(np.unique(w % 2)) == 2
+
+
+# --- ladder -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_ladder_checks_times_and_writes_every_variant(tmp_path, capsys):
+    assert ladder.main(["conv2d", "--shape", "dcgan-mnist-d1", *QUICK, "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    for name, function in kernels.variants("conv2d").items():
+        assert re.search(rf"^{name.split('_')[1][1:]} .*{re.escape(function.__doc__.split()[0])}", shown, re.MULTILINE)
+    assert max(map(len, shown.splitlines())) <= 150
+    assert "PyTorch" not in shown
+    written = json.loads((tmp_path / "ladder_conv2d.json").read_text())
+    result = written["shapes"]["dcgan-mnist-d1"]
+    assert [row["name"] for row in result["rungs"]] == [*kernels.variants("conv2d"), "conv2d"]
+    for row in result["rungs"]:
+        assert 0 < row["error"] < 1e-5
+        assert row["gflops"] == pytest.approx(result["flop"] / row["ms"]["median"] / 1e6)
+        assert row["gbps"] == pytest.approx(result["bytes"] / row["ms"]["median"] / 1e6)
+    assert written["machine"]["cores"] >= 1
+    assert result["peaks"]["gemm_gflops"] > 0
+
+
+def test_a_wrong_variant_is_caught_and_not_timed(tmp_path, capsys, monkeypatch):
+    def tanh_v1_wrong(x):
+        """Forget the last value."""
+        y = np.tanh(x)
+        y.flat[-1] = 0
+        return y
+
+    monkeypatch.setattr(pointwise, "tanh_v1_wrong", tanh_v1_wrong, raising=False)
+    assert ladder.main(["tanh", "--shape", "gan-g4", *QUICK, "--out", str(tmp_path)]) == 1
+    assert re.search(r"^1  Forget the last value .* WRONG", capsys.readouterr().out, re.MULTILINE)
+    wrong, right = json.loads((tmp_path / "ladder_tanh.json").read_text())["shapes"]["gan-g4"]["rungs"]
+    assert wrong["wrong"]
+    assert "ms" not in wrong
+    assert "ms" in right
+
+
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [
+        ([1.0, 2.0], 0.0),
+        ([1.0, 2.5], 0.25),
+        ([1.0, np.nan], np.inf),
+        ([1.0, np.inf], np.inf),
+        ([[1.0, 2.0]], np.inf),
+    ],
+)
+def test_error_is_in_units_of_the_largest_value(result, error):
+    assert ladder.error([np.array(result)], [np.array([1.0, 2.0])]) == error
+
+
+def test_a_variant_may_refuse_a_shape_but_the_choice_may_not(monkeypatch):
+    result = ladder.climb("conv2d", "dcgan-d5", batch=2, rounds=1, turn_seconds=1e-4)
+    refused = [row for row in result["rungs"] if "refused" in row]
+    assert [row["name"] for row in refused] == ["conv2d_v3_winograd"]
+    assert "4x4 windows at stride 2" in refused[0]["refused"]
+    assert "not for this shape" in ladder.table("conv2d", "dcgan-d5", result, PEAKS)
+
+    def refuse(x):
+        """Refuse."""
+        raise ValueError("no")
+
+    monkeypatch.setattr(pointwise, "tanh", refuse)
+    with kernels.use("cpu"), pytest.raises(ValueError, match="no"):
+        ladder.climb("tanh", "gan-g4", batch=2, rounds=1, turn_seconds=1e-4)
+
+
+def test_a_variant_that_says_what_it_does_is_believed(monkeypatch):
+    def tanh_v1_table(x):
+        """Look it up."""
+        return np.tanh(x)
+
+    tanh_v1_table.flop = lambda x: x.size / 4
+    monkeypatch.setattr(pointwise, "tanh_v1_table", tanh_v1_table, raising=False)
+    result = ladder.climb("tanh", "gan-g4", batch=2, rounds=1, turn_seconds=1e-4)
+    variant, choice = result["rungs"]
+    assert variant["gflops_true"] == pytest.approx(variant["gflops"] / 4)
+    assert choice["gflops_true"] is None
+
+
+def test_a_kernel_that_works_in_place_is_checked_by_what_it_leaves():
+    (row,) = ladder.climb("adam_", "gan-2d-d3", batch=2, rounds=1, turn_seconds=1e-4)["rungs"]
+    assert row["error"] < 1e-6
+    assert row["gflops_true"] == row["gflops"]
+
+
+def test_plans():
+    assert shapes.plan(["conv2d"])["conv2d"][:2] == ["dcgan-d1", "dcgan-d2"]
+    assert shapes.plan(["conv2d", "tanh"], ["dcgan-g4"]) == {"conv2d": ["dcgan-g4"]}
+    assert shapes.plan(["linear"], ["gan-2d"]) == {"linear": ["gan-2d-d1", "gan-2d-d2", "gan-2d-d3", "gan-2d-g3"]}
+    assert shapes.kernels_named(["pool", "conv2d"])[0] == "conv2d"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name a kernel or a family, or give --all"),
+        (["conv"], "--shape"),
+        (["conv2"], "no kernel or family 'conv2'; did you mean conv2d"),
+        (["conv2d", "--shape", "dcgan-d9"], "no shape 'dcgan-d9' of conv2d; did you mean dcgan-d"),
+    ],
+)
+def test_unknown_names_are_told(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        ladder.main([*arguments, *(["--shape", "nowhere"] if arguments == ["conv"] else [])])
+    assert message in capsys.readouterr().err
+
+
+def test_shapes_of_another_run_on_this_machine_stay(tmp_path):
+    path = tmp_path / "ladder_tanh.json"
+    ladder.keep(path, "tanh", "cpu", PEAKS, {"gan-g4": {"rungs": []}})
+    ladder.keep(path, "tanh", "cpu", PEAKS, {"dcgan-g5": {"rungs": []}})
+    written = json.loads(path.read_text())
+    assert list(written["shapes"]) == ["dcgan-g5", "gan-g4"]
+    path.write_text(json.dumps(written | {"machine": {"cpu": "another"}}))
+    ladder.keep(path, "tanh", "cpu", PEAKS, {"dcgan-g5": {"rungs": []}})
+    assert list(json.loads(path.read_text())["shapes"]) == ["dcgan-g5"]
+
+
+def test_turns_alternate_and_a_long_call_is_made_once_a_turn():
+    order = []
+    times = timing.in_turns({name: lambda name=name: order.append(name) for name in "ab"}, 2, 0.0)
+    assert order == ["a"] * 3 + ["b"] * 3 + ["a", "b", "a", "b"]
+    assert times["a"]["q1"] <= times["a"]["median"] <= times["a"]["q3"]
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_readme_shows_what_was_measured():
+    text = tables.README.read_text(encoding="utf-8")
+    assert tables.fill(text) == text
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """A folder of results of every kind."""
+    machine = {"cpu": "a cpu", "cores": 2, "python": "3.11", "libraries": {"numpy": "2.4"}, "blas": "a blas 1"}
+    ms = {"median": 2.0, "q1": 1.5, "q3": 2.5}
+    rates = {"error": 1e-6, "ms": ms, "gflops": 50.0, "gflops_true": 25.0, "gbps": 3.0}
+    rungs = [
+        {"number": "1", "name": "conv2d_v1_direct", "idea": "Loops over |x|", **rates},
+        {"number": "2", "name": "conv2d_v2_fast", "idea": "Fast", "refused": "no"},
+        {"number": "", "name": "PyTorch", "idea": "PyTorch 2", **rates, "gflops_true": None},
+    ]
+    result = {"arguments": "x (2, 4)", "rungs": rungs, "peaks": PEAKS}
+    files = {
+        "ladder_conv2d": {"machine": machine, "kernel": "conv2d", "shapes": {"dcgan-d2": result}},
+        "train_step": {
+            "machine": machine,
+            "presets": {"gan": {"batch": 128, "engines": {"minigan": {"ms": ms}, "torch": {"ms": ms, "ratio": ms}}}},
+        },
+        "memory": {
+            "machine": machine,
+            "preset": "dcgan",
+            "batch": 128,
+            "engines": {"minigan": {"before_bytes": 1 << 20, "peak_bytes": 3 << 20}},
+        },
+    }
+    for name, content in files.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("ladder conv2d", "| `dcgan-d2`: x (2, 4) | 2 |  | 2 |"),
+        ("ladder conv2d dcgan-d2", r"| 1 Loops over \|x\| | 1e-06 | 2 [1.5, 2.5] | 50 | 25 | 25% | 3.0 |"),
+        ("ladder conv2d dcgan-d2", "| PyTorch 2 | 1e-06 | 2 [1.5, 2.5] | 50 |  |  | 3.0 |"),
+        ("train_step", "| `gan`, batch 128 | 2 [1.5, 2.5] | 2 [1.5, 2.5] (2.00 x) |"),
+        ("memory", "| minigan | 1 | 3 |"),
+    ],
+)
+def test_tables_are_written_between_their_markers(name, row, measured):
+    text = f"before\n<!-- table: {name} -->\nold\n<!-- end table -->\nafter\n"
+    filled = tables.fill(text, measured)
+    assert row in filled.splitlines()
+    assert filled.startswith(f"before\n<!-- table: {name} -->\n| ")
+    assert filled.endswith("\n<!-- end table -->\nafter\n")
+    assert "old" not in filled
+    assert "*a cpu, 2 cores; Python 3.11, numpy 2.4, BLAS a blas 1.*" in filled
+    assert tables.fill(filled, measured) == filled
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!-- table: speed -->\n<!-- end table -->", "no table 'speed'; there are ladder KERNEL"),
+        ("<!-- table: ladder -->\n<!-- end table -->", "no table 'ladder'"),
+        ("<!-- table: ladder tanh -->\n<!-- end table -->", "'ladder tanh' needs ladder_tanh.json"),
+        ("<!-- table: ladder conv2d gan-d1 -->\n<!-- end table -->", "conv2d has not been measured on 'gan-d1'"),
+        ("<!-- table: memory -->\n", "needs an <!-- end table -->"),
+        ("<!-- end table -->\n", "needs an <!-- end table -->"),
+    ],
+)
+def test_a_table_that_cannot_be_written_says_why(text, message, measured):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        tables.fill(text, measured)
