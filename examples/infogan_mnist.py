@@ -15,14 +15,6 @@ from minigan.training.steps import infogan_step
 from minigan.training.systems import inference
 
 
-def one_row_a_category(latents, rng, columns=10):
-    """Latent rows for a grid: the category changes from row to row, the noise from column to column."""
-    categorical, where = latents.codes[0]
-    z = np.repeat(latents.sample(rng, columns)[None], categorical.classes, axis=0)
-    z[:, :, where] = np.eye(categorical.classes, dtype=np.float32)[:, None]
-    return z.reshape(-1, latents.size)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="three small steps")
@@ -47,7 +39,7 @@ def main():
             print(f"step {step:4d}  loss_d {loss_d:.3f}  category known: {known:.3f} of {np.log(10):.3f} nats")
 
     with inference(g):
-        plots.save_grid(arguments.out, g(Tensor(one_row_a_category(latents, rng))).numpy(), columns=10)
+        plots.save_grid(arguments.out, g(Tensor(latents.rows_by_class(rng, 10))).numpy(), columns=10)
     print(f"one row of digits a category in {arguments.out}")
 
 

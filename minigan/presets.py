@@ -225,6 +225,8 @@ PRESETS = dict(
             z=62,
             information="generator",
             samples=100,
+            sample_every=1560,  # 10 epochs of mnist-10k
+            checkpoint_every=1560,
         ),
         _preset(
             "infogan-paper",

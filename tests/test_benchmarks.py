@@ -223,8 +223,10 @@ def test_turns_alternate_and_a_long_call_is_made_once_a_turn():
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def test_readme_shows_what_was_measured():
-    text = tables.README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", tables.PAGES, ids=lambda page: page.parent.name)
+def test_pages_show_what_was_measured(page):
+    text = page.read_text(encoding="utf-8")
+    assert "<!-- table:" in text
     assert tables.fill(text) == text
 
 

@@ -1,0 +1,155 @@
+"""The algorithms update whom they should, with what they should; each test is a mistake that other code ships."""
+
+import numpy as np
+import pytest
+
+from minigan import Tensor, nn, no_grad, optim
+from minigan.latents import Categorical, Latents, Noise
+from minigan.models import gan, infogan
+from minigan.training.steps import discriminator_step, gan_step, generator_step, infogan_step, mean_bce
+from minigan.training.systems import GAN
+
+RNG = np.random.default_rng
+
+
+def pair():
+    g, d = gan.mlp_generator(2, 16, rng=RNG(0)), gan.mlp_discriminator(16, rng=RNG(1))
+    return g, d, optim.Adam(g, lr=1e-2, beta1=0.5), optim.Adam(d, lr=1e-2, beta1=0.5)
+
+
+def rows(seed, n=32):
+    return Tensor(RNG(seed).standard_normal((n, 2), np.float32))
+
+
+def changed(module, before):
+    return {name for name, array in module.state_dict().items() if not np.array_equal(array, before[name])}
+
+
+def test_ds_step_leaves_g_and_gs_step_leaves_d():
+    g, d, opt_g, opt_d = pair()
+    before_g, before_d = g.state_dict(), d.state_dict()
+    with no_grad():
+        fake = g(rows(2))
+    discriminator_step(d, opt_d, rows(1), fake)
+    assert not changed(g, before_g)
+    assert changed(d, before_d) == set(before_d)
+    before_d = d.state_dict()
+    generator_step(d, opt_g, g(rows(2)))
+    assert changed(g, before_g) == set(before_g)
+    assert not changed(d, before_d)
+
+
+def test_gs_step_computes_no_gradient_of_d():
+    g, d, opt_g, opt_d = pair()
+    opt_d.zero_grad()
+    generator_step(d, opt_g, g(rows(2)))
+    assert all(parameter.grad is None for parameter in d.parameters())
+    assert all(parameter.requires_grad for parameter in d.parameters())
+
+
+def test_a_generator_cannot_learn_through_a_discriminator_that_was_updated_since():
+    # Chainer's DCGAN example did: g's loss was computed before d's update and differentiated after it.
+    g, d, _, opt_d = pair()
+    loss_g = mean_bce(d(g(rows(2))), 1)
+    with no_grad():
+        fake = g(rows(2))
+    discriminator_step(d, opt_d, rows(1), fake)
+    with pytest.raises(RuntimeError, match=r"w of shape .* was written in place"):
+        loss_g.backward()
+
+
+def test_losses_are_the_papers():
+    g, d, opt_g, opt_d = pair()
+    x, z = rows(1), rows(2)
+    with no_grad():
+        real, fake = d(x).data.astype(np.float64), d(g(z)).data.astype(np.float64)
+    p_real, p_fake = 1 / (1 + np.exp(-real)), 1 / (1 + np.exp(-fake))
+    seen = gan_step(g, d, opt_g, opt_d, x, z)
+    assert seen["loss_d"] == pytest.approx(-np.log(p_real).mean() - np.log(1 - p_fake).mean(), rel=1e-5)
+    assert seen["d_real"] == pytest.approx(p_real.mean(), rel=1e-5)
+    assert seen["d_fake"] == pytest.approx(p_fake.mean(), rel=1e-5)
+
+
+def test_a_discriminator_that_cannot_tell_loses_two_ln_two():
+    d = nn.Linear(2, 1)
+    d.w.assign_(np.zeros((2, 1)))
+    seen = discriminator_step(d, optim.SGD(d, lr=1e-3), rows(1), rows(2))
+    assert seen["loss_d"] == pytest.approx(2 * np.log(2), rel=1e-6)
+
+
+def test_fresh_noise_is_what_g_learns_from():
+    g, d, opt_g, opt_d = pair()
+    expected, same, *_ = pair()
+    x, z, fresh = rows(1), rows(2), rows(3)
+    gan_step(g, d, opt_g, opt_d, x, z, fresh)
+    with no_grad():
+        fake = expected(z)
+    discriminator_step(same, optim.Adam(same, lr=1e-2, beta1=0.5), x, fake)
+    generator_step(same, optim.Adam(expected, lr=1e-2, beta1=0.5), expected(fresh))
+    assert not changed(expected, g.state_dict())
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_each_discriminator_step_has_its_own_batch_and_noise(fresh):
+    g, d, opt_g, opt_d = pair()
+    system = GAN(g, d, Latents(Noise(2)), opt_g, opt_d, batch=8, d_steps=3, fresh_noise=fresh)
+    drawn = []
+
+    class Batches:
+        def __next__(self):
+            drawn.append(len(drawn))
+            return RNG(len(drawn)).standard_normal((8, 2), np.float32)
+
+    system.step(Batches(), RNG(0))
+    assert len(drawn) == 3
+    assert (opt_d.steps, opt_g.steps) == (3, 1)
+
+
+def test_sampling_leaves_running_averages_and_mode():
+    g = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm(4), nn.ReLU(), nn.Linear(4, 2))
+    _, d, _, opt_d = pair()
+    system = GAN(g, d, Latents(Noise(2)), optim.Adam(g), opt_d, batch=8)
+    before = g.state_dict()
+    together = system.sample(rows(1, 300).data)
+    assert not changed(g, before)
+    assert g.layers[1].training
+    np.testing.assert_allclose(together[:3], system.sample(rows(1, 300).data[:3]), rtol=1e-5, atol=1e-6)
+
+
+# --- InfoGAN ----------------------------------------------------------------------------------------------------------
+
+
+def info_system(information):
+    latents = Latents(Noise(2), Categorical(3))
+    g = gan.mlp_generator(latents.size, 16, rng=RNG(0))
+    d = infogan.Discriminator(
+        nn.Sequential(nn.Linear(2, 16, rng=RNG(1)), nn.LeakyReLU(0.1)), nn.Sequential(nn.Linear(16, 1, rng=RNG(2)))
+    )
+    q = nn.Sequential(nn.Linear(16, latents.q_size, rng=RNG(3)))
+    both = information == "both"
+    opt_g = optim.Adam(*([g] if both else [g, q]), lr=1e-2)
+    opt_d = optim.Adam(*([d, q] if both else [d]), lr=1e-2)
+    return latents, g, d, q, opt_g, opt_d
+
+
+@pytest.mark.parametrize("information", ["both", "generator"])
+def test_the_code_is_learnt_by_whom_it_should(information):
+    latents, g, d, q, opt_g, opt_d = info_system(information)
+    for step in range(150):
+        z, z_g = latents.sample(RNG(step), 64), latents.sample(RNG(1000 + step), 64)
+        before_q = q.state_dict()
+        seen = infogan_step(g, d, q, opt_g, opt_d, rows(step, 64), z, z_g, latents, information=information)
+        assert changed(q, before_q)
+    assert 0.6 * np.log(3) < seen["information_nats"] <= np.log(3) + 1e-6
+    assert seen["information_nats"] == pytest.approx(seen["information_nats_0"])
+
+
+def test_without_weight_g_learns_nothing_of_the_code():
+    latents, g, d, q, opt_g, opt_d = info_system("both")
+    _, g0, d0, _, opt_g0, opt_d0 = info_system("both")
+    z, z_g = latents.sample(RNG(1), 64), latents.sample(RNG(2), 64)
+    infogan_step(g, d, q, opt_g, opt_d, rows(1, 64), z, z_g, latents, weight=0.0)
+    gan_step(g0, d0, opt_g0, opt_d0, rows(1, 64), Tensor(z), Tensor(z_g))
+    for mine, plain in ((g, g0), (d, d0)):
+        for name, array in mine.state_dict().items():
+            np.testing.assert_allclose(array, plain.state_dict()[name], rtol=1e-5, atol=1e-7)
