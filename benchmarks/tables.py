@@ -2,7 +2,7 @@
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end table -->``. ``ladder conv2d`` has a row for each shape
 measured, ``ladder conv2d dcgan-d2`` one for each variant on that shape, ``train_step`` one for each preset, ``memory``
-one for each engine. Run as ``python -m benchmarks.tables`` after measuring.
+one for each engine, ``profile`` one for each preset. Run as ``python -m benchmarks.tables`` after measuring.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 from .ladder import PYTORCH, RESULTS
 
 README = Path(__file__).parent.parent / "README.md"
+PAGES = (README, Path(__file__).parent / "README.md")
 MARKED = re.compile(r"(<!-- table: (?P<name>[^\n]*?) -->\n).*?(<!-- end table -->)", re.DOTALL)
 
 
@@ -37,7 +38,9 @@ def render(name, results=RESULTS):
     kind, *arguments = name.split()
     make, words = TABLES.get(kind, (None, ()))
     if len(arguments) not in words:
-        raise ValueError(f"tables: no table {name!r}; there are ladder KERNEL, ladder KERNEL SHAPE, train_step, memory")
+        raise ValueError(
+            f"tables: no table {name!r}; there are ladder KERNEL, ladder KERNEL SHAPE, train_step, memory, profile"
+        )
     path = results / f"{'_'.join([kind, *arguments[:1]])}.json"
     if not path.exists():
         raise ValueError(f"tables: {name!r} needs {path.name}, which has not been measured")
@@ -113,20 +116,36 @@ def _memory(measured):
     return [f"MiB, `{measured['preset']}`, batch {measured['batch']}", "before the first step", "at its peak"], rows
 
 
+def _profile(measured):
+    """Each preset's step by family of kernels, and what is left for Python."""
+    families = list(dict.fromkeys(family for result in measured["presets"].values() for family in result["families"]))
+    rows = []
+    for preset, result in measured["presets"].items():
+        total = sum(result["families"].values())
+        shares = (f"{result['families'].get(family, 0) / total:.0%}" for family in families)
+        rows.append([f"`{preset}`", f"{result['step_ms']:.4g}", *shares])
+    return ["", "ms a step", *families], rows
+
+
 def _spread(ms):
     return f"{ms['median']:.4g} [{ms['q1']:.4g}, {ms['q3']:.4g}]"
 
 
-TABLES = {"ladder": (_ladder, (1, 2)), "train_step": (_train_step, (0,)), "memory": (_memory, (0,))}
+TABLES = {
+    "ladder": (_ladder, (1, 2)),
+    "train_step": (_train_step, (0,)),
+    "memory": (_memory, (0,)),
+    "profile": (_profile, (0,)),
+}
 """By the first word of a table's name: what makes it, and how many words may follow."""
 
 
 def main():
-    """Write the tables into README."""
+    """Write the tables into the pages that have markers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--readme", type=Path, default=README, help="file with markers (default: %(default)s)")
-    path = parser.parse_args().readme
-    path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
+    parser.add_argument("pages", type=Path, nargs="*", default=PAGES, help="files with markers (default: both READMEs)")
+    for page in parser.parse_args().pages:
+        page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

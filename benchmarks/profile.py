@@ -1,0 +1,106 @@
+"""So that one knows where a training step's time goes: kernel by kernel, and what is left for Python.
+
+Run as ``python -m benchmarks.profile dcgan``. Every call of a kernel is timed where the operations call it; the rest of
+the step is the engine's own: the tape, the modules, the latents.
+"""
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from minigan import kernels
+from minigan.presets import PRESETS
+from minigan.training.trainer import Batches, random_streams
+
+from .machine import describe
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def profile(name, steps=5):
+    """Time the kernels of a preset's training steps.
+
+    Parameters
+    ----------
+    name : str
+        A preset; its own batch.
+    steps : int
+        Steps measured, after two that warm up.
+
+    Returns
+    -------
+    dict
+        ``step_ms`` (median), ``families`` and ``kernels``: name -> milliseconds a step, largest first; ``python``, the
+        rest, is one of the families.
+    """
+    preset = PRESETS[name]
+    shape = tuple(n or 3 for n in preset.image_shape)
+    if name == "dcgan-mnist":
+        shape = (28, 28, 1)
+    streams = random_streams(0)
+    system = preset.build(preset.config, shape, streams["init"])
+    batch = getattr(system, "d_batch", preset.config.batch)
+    images = np.tanh(streams["metrics"].standard_normal((2 * batch, *shape), np.float32))
+    batches = Batches(images, batch, streams["order"])
+    for _ in range(2):
+        system.step(batches, streams["noise"])
+    spent, plain = defaultdict(float), {kernel: getattr(kernels, kernel) for kernel in kernels.spec.ENTRIES}
+    for kernel, function in plain.items():
+        setattr(kernels, kernel, _timed(function, kernel, spent))
+    try:
+        seconds = []
+        for _ in range(steps):
+            start = time.perf_counter()
+            system.step(batches, streams["noise"])
+            seconds.append(time.perf_counter() - start)
+    finally:
+        for kernel, function in plain.items():
+            setattr(kernels, kernel, function)
+    return _report(spent, seconds)
+
+
+def _timed(function, name, spent):
+    def timed(*args, **kwargs):
+        start = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            spent[name] += time.perf_counter() - start
+
+    return timed
+
+
+def _report(spent, seconds):
+    each_ms = {kernel: 1e3 * total / len(seconds) for kernel, total in spent.items()}
+    families = defaultdict(float)
+    for kernel, ms in each_ms.items():
+        families[kernels.spec.ENTRIES[kernel].family] += ms
+    families["python"] = 1e3 * sum(seconds) / len(seconds) - sum(each_ms.values())
+    return {
+        "step_ms": round(1e3 * float(np.median(seconds)), 3),
+        "families": {name: round(ms, 3) for name, ms in sorted(families.items(), key=lambda item: -item[1])},
+        "kernels": {name: round(ms, 3) for name, ms in sorted(each_ms.items(), key=lambda item: -item[1])},
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("presets", nargs="*", default=list(PRESETS), metavar="PRESET")
+    parser.add_argument("--steps", type=int, default=5)
+    options = parser.parse_args()
+    measured = {"machine": describe(), "presets": {}}
+    for name in options.presets:
+        found = measured["presets"][name] = profile(name, options.steps)
+        total = sum(found["families"].values())
+        print(f"{name}: {found['step_ms']:.1f} ms a step")
+        for family, ms in found["families"].items():
+            print(f"  {family:<10} {ms:9.2f} ms  {ms / total:5.1%}")
+    (RESULTS / "profile.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
