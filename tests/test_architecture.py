@@ -94,7 +94,7 @@ def test_imports_run_one_way(module):
         ("minigan.kernels.spec", "from minigan import Tensor", ["minigan.Tensor"]),
         ("minigan.kernels.cpu.conv", "import minigan.training.steps", ["minigan.training.steps"]),
         ("minigan.nn", "import_module('minigan.models')", ["minigan.models"]),
-        ("minigan.nn", "from . import __version__, latents, ops", ["minigan.latents"]),
+        ("minigan.optim", "from . import __version__, latents, ops", ["minigan.latents"]),
     ],
 )
 def test_an_import_against_the_layers_is_found(module, source, found):

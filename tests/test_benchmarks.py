@@ -28,7 +28,7 @@ def no_waiting(monkeypatch):
 
 def weight_layers(module):
     """The layers with weight matrices anywhere in a network."""
-    return [part for _, part in module._named(nn.Linear | nn._Conv)]
+    return [part for _, part in module._named(nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
 
 
 @pytest.mark.parametrize("name", presets.PRESETS)

@@ -1,0 +1,181 @@
+"""Layers that learn: dense, convolution and its transpose, batch normalisation."""
+
+from math import prod
+
+import numpy as np
+
+from .. import ops
+from ..autograd import Tensor
+from ..kernels import spec
+from .activations import LeakyReLU
+from .initialisation import glorot_uniform
+from .module import Module
+
+
+def _no_bias(b):
+    return ", no bias" if b is None else ""
+
+
+def _parameter(values):
+    return Tensor(np.ascontiguousarray(values, dtype=np.float32), requires_grad=True)
+
+
+class Linear(Module):
+    """y = x w + b: (in,) -> (out,).
+
+    Parameters
+    ----------
+    inputs, outputs : int
+    bias : bool
+    init : callable(rng, shape, fan_in, fan_out)
+        For w; b starts at 0.
+    rng : numpy.random.Generator, optional
+    """
+
+    def __init__(self, inputs, outputs, *, bias=True, init=glorot_uniform, rng=None):
+        rng = rng or np.random.default_rng()
+        self.w = _parameter(init(rng, (inputs, outputs), inputs, outputs))
+        self.b = _parameter(np.zeros(outputs)) if bias else None
+
+    def __call__(self, x):
+        return ops.linear(x, self.w, self.b)
+
+    def fuse(self, following):
+        """This layer's bias and a following (leaky) ReLU as one pass over memory, or None."""
+        if self.b is None or not isinstance(following, LeakyReLU):
+            return None
+        return lambda x: ops.bias_leaky_relu(ops.linear(x, self.w), self.b, following.slope)
+
+    def out_shape(self, shape):
+        return (*shape[:-1], self.w.shape[1])
+
+    def __repr__(self):
+        return f"Linear({self.w.shape[0]} -> {self.w.shape[1]}{_no_bias(self.b)})"
+
+
+class _Conv(Module):
+    """What the two convolutions share. Weights are (kh, kw, C, K), with C the channels of the larger image."""
+
+    def __init__(self, c, k, kernel, stride, padding, bias_size, fans, init, rng):
+        rng = rng or np.random.default_rng()
+        kernel_hw = (kernel, kernel) if isinstance(kernel, int) else tuple(kernel)
+        area = prod(kernel_hw)
+        self.w = _parameter(init(rng, (*kernel_hw, c, k), area * fans[0], area * fans[1]))
+        self.b = _parameter(np.zeros(bias_size)) if bias_size else None
+        self.stride, self.padding = stride, padding
+
+    def __call__(self, x, slope=1.0):
+        """Convolve x, add the bias; then a leaky ReLU of this slope, where 1 is none."""
+        y = self._linear(x)
+        return y if self.b is None else ops.bias_leaky_relu(y, self.b, slope)
+
+    def fuse(self, following):
+        """This layer's bias and a following (leaky) ReLU as one pass over memory, or None."""
+        if self.b is None or not isinstance(following, LeakyReLU):
+            return None
+        return lambda x: self(x, following.slope)
+
+    def _describe(self, inputs, outputs):
+        kh, kw = self.w.shape[:2]
+        size = f"k{kh}" if kh == kw else f"k{kh}x{kw}"
+        padding = f" p{self.padding}" if self.padding else ""
+        return f"{type(self).__name__}({inputs} -> {outputs}, {size} s{self.stride}{padding}{_no_bias(self.b)})"
+
+
+class Conv2d(_Conv):
+    """Convolution: (H, W, in) -> (P, Q, out).
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    kernel, stride : int or (int, int)
+    padding : int, ((top, bottom), (left, right)) or "same"
+    bias : bool
+    init : callable(rng, shape, fan_in, fan_out)
+    rng : numpy.random.Generator, optional
+    """
+
+    def __init__(self, inputs, outputs, kernel, stride=1, padding=0, *, bias=True, init=glorot_uniform, rng=None):
+        fans = (inputs, outputs)
+        super().__init__(inputs, outputs, kernel, stride, padding, outputs if bias else 0, fans, init, rng)
+
+    def _linear(self, x):
+        return ops.conv2d(x, self.w, self.stride, self.padding)
+
+    def out_shape(self, shape):
+        geo = spec.geometry("Conv2d", shape[:2], self.w.shape[:2], self.stride, self.padding)
+        return (geo.out_h, geo.out_w, self.w.shape[3])
+
+    def __repr__(self):
+        return self._describe(*self.w.shape[2:])
+
+
+class ConvTranspose2d(_Conv):
+    """Transposed convolution, the adjoint of Conv2d: (P, Q, in) -> (H, W, out), H = (P - 1) S + kh - padding.
+
+    Parameters as for Conv2d; the weights are those of the convolution that it transposes, (kh, kw, out, in).
+    """
+
+    def __init__(self, inputs, outputs, kernel, stride=1, padding=0, *, bias=True, init=glorot_uniform, rng=None):
+        fans = (inputs, outputs)
+        super().__init__(outputs, inputs, kernel, stride, padding, outputs if bias else 0, fans, init, rng)
+
+    def _linear(self, x):
+        return ops.conv_transpose2d(x, self.w, self.stride, self.padding)
+
+    def out_shape(self, shape):
+        return (*ops.conv.transposed_hw(shape[:2], self.w.shape[:2], self.stride, self.padding), self.w.shape[2])
+
+    def __repr__(self):
+        return self._describe(self.w.shape[3], self.w.shape[2])
+
+
+class BatchNorm(Module):
+    """Batch normalisation over every axis but the last (Ioffe & Szegedy, arXiv:1502.03167).
+
+    Parameters
+    ----------
+    channels : int
+    eps : float
+        Added to the variance, inside the root.
+    momentum : float
+        Weight of the new batch in the running averages (PyTorch's convention; Keras's is 1 minus this).
+    init : callable(rng, shape, fan_in, fan_out), optional
+        For gamma, 1 by default; beta starts at 0.
+    rng : numpy.random.Generator, optional
+
+    Attributes
+    ----------
+    running_mean, running_var : float32 arrays (channels,)
+        Averages over training batches (unbiased variance), used in inference mode.
+    """
+
+    def __init__(self, channels, *, eps=1e-5, momentum=0.1, init=None, rng=None):
+        rng = rng or np.random.default_rng()
+        self.gamma = _parameter(init(rng, (channels,), channels, channels) if init else np.ones(channels))
+        self.beta = _parameter(np.zeros(channels))
+        self.running_mean = np.zeros(channels, np.float32)
+        self.running_var = np.ones(channels, np.float32)
+        self.eps, self.momentum = eps, momentum
+
+    def __call__(self, x, slope=1.0):
+        """Normalise x; then a leaky ReLU of this slope, where 1 is none."""
+        if not self.training:
+            moments = (self.running_mean, self.running_var)
+            return ops.batch_norm_inference(x, self.gamma, self.beta, *moments, eps=self.eps, slope=slope)
+        y, mean, var = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, slope=slope)
+        m = x.size // x.shape[-1]
+        self.running_mean += self.momentum * (mean - self.running_mean)
+        self.running_var += self.momentum * (var * (m / max(m - 1, 1)) - self.running_var)
+        return y
+
+    def fuse(self, following):
+        """This layer and a following (leaky) ReLU as one callable, or None."""
+        return (lambda x: self(x, following.slope)) if isinstance(following, LeakyReLU) else None
+
+    def out_shape(self, shape):
+        return shape
+
+    def __repr__(self):
+        return f"BatchNorm({self.gamma.size})"

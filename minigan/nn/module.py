@@ -1,0 +1,163 @@
+"""A module is a callable with parameters, and Sequential a chain of them with a printed summary.
+
+A module's parameters are the tensors among its attributes, its buffers the arrays, its children the modules (also in
+lists): there is nothing to register.
+"""
+
+import numpy as np
+
+from ..autograd import Tensor
+
+
+class Module:
+    """A callable with parameters.
+
+    A subclass sets its parts as attributes in ``__init__`` and defines ``__call__``. A layer that knows its output
+    shape defines ``out_shape``, which :class:`Sequential` prints.
+
+    Attributes
+    ----------
+    training : bool
+        Whether batch normalisation uses the statistics of its batch (and updates its running ones).
+    """
+
+    training = True
+
+    def _parts(self):
+        for name, value in vars(self).items():
+            if isinstance(value, list | tuple):
+                yield from ((f"{name}.{i}", part) for i, part in enumerate(value))
+            else:
+                yield name, value
+
+    def _named(self, kind, prefix=""):
+        for name, part in self._parts():
+            if isinstance(part, kind):
+                yield prefix + name, part
+            elif isinstance(part, Module):
+                yield from part._named(kind, f"{prefix}{name}.")
+
+    def named_parameters(self):
+        """Pairs (dotted name, Tensor), in the order of construction."""
+        return list(self._named(Tensor))
+
+    def parameters(self):
+        """All parameters, in the order of construction."""
+        return [parameter for _, parameter in self._named(Tensor)]
+
+    def named_buffers(self):
+        """Pairs (dotted name, array): state that is not trained, such as running averages."""
+        return list(self._named(np.ndarray))
+
+    def train(self, mode=True):
+        """Switch this module and its children to training (or inference) mode; return the module."""
+        self.training = mode
+        for _, part in self._parts():
+            if isinstance(part, Module):
+                part.train(mode)
+        return self
+
+    def eval(self):
+        """Switch to inference mode."""
+        return self.train(False)
+
+    def astype(self, dtype):
+        """Convert all parameters and buffers to float32 or float64; return the module."""
+        for parameter in self.parameters():
+            parameter.data = parameter.data.astype(dtype)
+        self._convert_buffers(dtype)
+        return self
+
+    def _convert_buffers(self, dtype):
+        for name, part in list(vars(self).items()):
+            if isinstance(part, np.ndarray):
+                setattr(self, name, part.astype(dtype))
+        for _, part in self._parts():
+            if isinstance(part, Module):
+                part._convert_buffers(dtype)
+
+    def state_dict(self):
+        """Copies of all parameters and buffers: dotted name -> array."""
+        state = {name: parameter.data.copy() for name, parameter in self.named_parameters()}
+        return state | {name: buffer.copy() for name, buffer in self.named_buffers()}
+
+    def load_state_dict(self, state):
+        """Take parameters and buffers from a state_dict.
+
+        Raises
+        ------
+        ValueError
+            One error that lists every missing, unexpected and misshapen entry; nothing is loaded then.
+        """
+        parameters, buffers = dict(self.named_parameters()), dict(self.named_buffers())
+        own = parameters | buffers
+        wrong = [f"missing {name} {own[name].shape}" for name in own if name not in state]
+        wrong += [f"unexpected {name} {np.shape(state[name])}" for name in state if name not in own]
+        wrong += [
+            f"{name} has shape {np.shape(state[name])}, expected {own[name].shape}"
+            for name in own
+            if name in state and np.shape(state[name]) != own[name].shape
+        ]
+        if wrong:
+            raise ValueError(f"load_state_dict: {type(self).__name__} does not fit: " + "; ".join(wrong))
+        for name, parameter in parameters.items():
+            parameter.assign_(state[name])
+        for name, buffer in buffers.items():
+            buffer[...] = state[name]
+
+    def parameter_count(self):
+        """Number of trained values."""
+        return sum(parameter.size for parameter in self.parameters())
+
+    def __repr__(self):
+        return type(self).__name__
+
+
+class Sequential(Module):
+    """Layers one after the other.
+
+    Parameters
+    ----------
+    *layers : Module
+    input_shape : tuple of int, optional
+        Shape of one input, for the printed summary.
+
+    Notes
+    -----
+    A layer that can do the next one's work in the same pass over memory does so (``fuse``): batch normalisation and
+    biases take a following (leaky) ReLU along. The values are the same; ``layers`` still lists both.
+    """
+
+    def __init__(self, *layers, input_shape=None):
+        self.layers = list(layers)
+        self._input_shape = input_shape
+
+    def __call__(self, x):
+        i = 0
+        while i < len(self.layers):
+            layer = self.layers[i]
+            fused = layer.fuse(self.layers[i + 1]) if hasattr(layer, "fuse") and i + 1 < len(self.layers) else None
+            x = (fused or layer)(x)
+            i += 2 if fused else 1
+        return x
+
+    def _parts(self):
+        yield from ((str(i), layer) for i, layer in enumerate(self.layers))
+
+    def out_shape(self, shape):
+        for layer in self.layers:
+            shape = layer.out_shape(shape)
+        return shape
+
+    def __repr__(self):
+        rows = [(f"{i:>3}  {layer!r}", layer) for i, layer in enumerate(self.layers)]
+        width = max([len(text) for text, _ in rows] + [40])
+        shape = self._input_shape
+        lines = [f"{'':>3}  {'layer':{width - 5}}  {'output shape':16} {'parameters':>12}"]
+        if shape is not None:
+            lines.append(f"{'':>3}  {'input':{width - 5}}  {shape!s:16} {'':>12}")
+        for text, layer in rows:
+            shape = layer.out_shape(shape) if shape is not None and hasattr(layer, "out_shape") else None
+            lines.append(f"{text:{width}}  {shape or ''!s:16} {layer.parameter_count():>12,}")
+        lines.append(f"{'':>3}  {'total':{width - 5}}  {'':16} {self.parameter_count():>12,}")
+        return "\n".join(lines)
