@@ -38,9 +38,7 @@ def profile(name, steps=5):
         rest, is one of the families.
     """
     preset = PRESETS[name]
-    shape = tuple(n or 3 for n in preset.image_shape)
-    if name == "dcgan-mnist":
-        shape = (28, 28, 1)
+    shape = preset.default_shape
     streams = random_streams(0)
     system = preset.build(preset.config, shape, streams["init"])
     batch = getattr(system, "d_batch", preset.config.batch)

@@ -20,8 +20,6 @@ from minigan.training.steps import mean_bce
 from minigan.training.trainer import random_streams
 
 BATCH = 128
-CHANNELS = {"dcgan-mnist": 1}
-"""Of the images of presets that take any; 3 where none are given."""
 
 POSITIVE = {"var", "std", "v", "square_mean"}
 PROBABILITIES = {"targets"}
@@ -166,7 +164,7 @@ def _near(name, known):
 
 def _walk(name, preset, batch):
     """Yield network, number and calls of each layer with weights of a preset."""
-    shape = tuple(size or CHANNELS.get(name, 3) for size in preset.image_shape)
+    shape = preset.default_shape
     system = preset.build(preset.config, shape, random_streams(0)["init"])
     z = system.latents.sample(np.random.default_rng(0), batch)
     losses = {

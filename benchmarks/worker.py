@@ -21,8 +21,6 @@ from .machine import peak_bytes
 
 BATCHES = 4
 """Batches of real images that are kept ready; neither engine's time includes their making."""
-CHANNELS = {"dcgan-mnist": 1}
-"""Of the presets that leave the choice to the data: 3 where nothing is said."""
 
 
 class Worker:
@@ -78,7 +76,7 @@ def engine_step(engine, preset_name, batch):
 
     preset, streams = presets.get(preset_name), random_streams(seed=0)
     config = preset.config if batch is None else dataclasses.replace(preset.config, batch=batch)
-    shape = tuple(n or CHANNELS.get(preset_name, 3) for n in preset.image_shape)
+    shape = preset.default_shape
     system = preset.build(config, shape, streams["init"])
     n = getattr(system, "d_batch", system.batch)
     real = [2 * streams["order"].random((n, *shape), np.float32) - 1 for _ in range(BATCHES)]

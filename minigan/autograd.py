@@ -30,7 +30,7 @@ class _Mode:
 
 
 class Tensor:
-    """An array that remembers how it was made.
+    """An array that remembers how it was made. Its operators come with :mod:`minigan.ops`, as ``minigan.Tensor`` does.
 
     Parameters
     ----------

@@ -38,8 +38,7 @@ def _networks(preset):
     from .training.trainer import random_streams
 
     config = preset.config
-    shape = tuple(n or 3 for n in preset.image_shape)
-    system = preset.build(config, shape, random_streams(config.seed)["init"])
+    system = preset.build(config, preset.default_shape, random_streams(config.seed)["init"])
     names = {"g": "generator g", "d": "discriminator d", "q": "code network q"}
     parts = [
         f"{config.preset}: {preset.summary}",

@@ -107,12 +107,20 @@ class Preset:
         What the networks make and take; None stands for any.
     build : callable(config, image_shape, rng)
         Returns the system, with fresh weights.
+    channels : int
+        Those of the default data, where ``image_shape`` takes any.
     """
 
     summary: str
     config: Config
     image_shape: tuple
     build: Callable
+    channels: int = 3
+
+    @property
+    def default_shape(self):
+        """Shape of one image of the default data."""
+        return tuple(n or self.channels for n in self.image_shape)
 
 
 def _adams(config, g, d):
@@ -162,8 +170,8 @@ def _build_infogan(generator, discriminator, config, image_shape, rng):
     return InfoGAN(g, d, q, latents, opt_g, opt_d, batch=config.batch, d_batch=config.d_batch, **options)
 
 
-def _preset(name, summary, image_shape, build, config=Config, **values):
-    return name, Preset(summary, config(preset=name, **values), image_shape, build)
+def _preset(name, summary, image_shape, build, config=Config, channels=3, **values):
+    return name, Preset(summary, config(preset=name, **values), image_shape, build, channels)
 
 
 PRESETS = dict(
@@ -196,6 +204,7 @@ PRESETS = dict(
             (28, 28, None),
             partial(_build_dcgan, dcgan.generator_28, dcgan.discriminator_28),
             WidthConfig,
+            channels=1,
             data="mnist-10k",
             epochs=20,
             lr_g=1e-3,

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from benchmarks import ladder, shapes, tables, timing
+from benchmarks import ladder, profile, shapes, tables, timing
 from minigan import kernels, nn, presets
 from minigan.kernels.cpu import pointwise
 from minigan.training.trainer import random_streams
@@ -218,6 +218,19 @@ def test_turns_alternate_and_a_long_call_is_made_once_a_turn():
     times = timing.in_turns({name: lambda name=name: order.append(name) for name in "ab"}, 2, 0.0)
     assert order == ["a"] * 3 + ["b"] * 3 + ["a", "b", "a", "b"]
     assert times["a"]["q1"] <= times["a"]["median"] <= times["a"]["q3"]
+
+
+# --- profile ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_profile_adds_up_and_leaves_the_kernels_as_they_were():
+    before = kernels.linear
+    found = profile.profile("gan-2d", steps=3)
+    assert kernels.linear is before
+    assert {"linear", "pointwise", "optim", "loss", "python"} <= set(found["families"])
+    in_kernels = sum(ms for family, ms in found["families"].items() if family != "python")
+    assert sum(found["kernels"].values()) == pytest.approx(in_kernels, abs=0.05)
+    assert all(ms > 0 for ms in found["families"].values())
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

@@ -20,9 +20,8 @@ COUNTS = {
 
 def build(name, **changes):
     preset = presets.get(name)
-    shape = tuple(n or (1 if name == "dcgan-mnist" else 3) for n in preset.image_shape)
     config = dataclasses.replace(preset.config, **changes)
-    return preset.build(config, shape, random_streams(0)["init"]), shape
+    return preset.build(config, preset.default_shape, random_streams(0)["init"]), preset.default_shape
 
 
 @pytest.mark.parametrize("name", presets.PRESETS)
