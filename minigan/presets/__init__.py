@@ -1,0 +1,69 @@
+"""The systems by name: what ``minigan train NAME`` builds, with every number of its source, and how to change them."""
+
+import dataclasses
+import difflib
+
+from .config import Config, GANConfig, InfoGANConfig, WidthConfig
+from .gans import GANS
+from .infogans import INFOGANS
+from .preset import Preset
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "GANConfig",
+    "InfoGANConfig",
+    "Preset",
+    "WidthConfig",
+    "check_images",
+    "config_from_dict",
+    "get",
+]
+
+PRESETS = {preset.name: preset for preset in [*GANS, *INFOGANS]}
+
+
+def get(name):
+    """Return the preset of that name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; offers the near ones.
+    """
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(PRESETS)}"
+        raise ValueError(f"unknown preset {name!r}; {hint}")
+    return PRESETS[name]
+
+
+def config_from_dict(values):
+    """Make the config that ``dataclasses.asdict`` had turned into ``values``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown preset or field.
+    """
+    default = get(values.get("preset", "")).config
+    unknown = set(values) - {field.name for field in dataclasses.fields(default)}
+    if unknown:
+        raise ValueError(f"preset {default.preset} has no field {', '.join(sorted(unknown))}")
+    return dataclasses.replace(default, **values)
+
+
+def check_images(preset, images):
+    """Check that a preset's networks can take these images; return their shape without N.
+
+    Raises
+    ------
+    ValueError
+        Names the preset, what came and what was expected.
+    """
+    expected, got = preset.image_shape, images.shape[1:]
+    fits = len(expected) == len(got) and all(e in (None, n) for e, n in zip(expected, got, strict=True))
+    if not fits:
+        wanted = "(" + ", ".join("any" if n is None else str(n) for n in expected) + ")"
+        raise ValueError(f"preset {preset.config.preset} takes images of shape {wanted}, the data have {got}")
+    return got

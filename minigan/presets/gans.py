@@ -1,0 +1,113 @@
+"""GAN and DCGAN: a generator against a discriminator."""
+
+from functools import partial
+
+from ..latents import Latents, Noise
+from ..models import dcgan, gan
+from ..optim import Adam
+from ..training.systems import GAN
+from .config import GANConfig, WidthConfig
+from .preset import preset
+
+
+def adams(config, g, d):
+    """Adam for g's modules and for d's; several modules train under one optimiser."""
+    options = {"beta1": config.beta1, "beta2": config.beta2}
+    return Adam(*g, lr=config.lr_g, **options), Adam(*d, lr=config.lr_d, **options)
+
+
+def _gan(config, g, d, latents):
+    opt_g, opt_d = adams(config, [g], [d])
+    options = {"batch": config.batch, "d_steps": config.d_steps, "fresh_noise": config.fresh_noise}
+    return GAN(g, d, latents, opt_g, opt_d, **options)
+
+
+def _build_gan(config, image_shape, rng):
+    g, d = gan.generator(config.z, rng=rng), gan.discriminator(rng=rng)
+    return _gan(config, g, d, Latents(Noise(config.z, "uniform")))
+
+
+def _build_gan_2d(config, image_shape, rng):
+    g, d = gan.mlp_generator(config.z, config.width, rng=rng), gan.mlp_discriminator(config.width, rng=rng)
+    return _gan(config, g, d, Latents(Noise(config.z)))
+
+
+def _build_dcgan(generator, discriminator, config, image_shape, rng):
+    channels = image_shape[-1]
+    g = generator(config.z, channels, config.width, rng=rng)
+    d = discriminator(channels, config.width, rng=rng)
+    return _gan(config, g, d, Latents(Noise(config.z)))
+
+
+def _build_dcgan_keras(config, image_shape, rng):
+    channels = image_shape[-1]
+    g = dcgan.keras_generator(config.z, channels, 8 * config.width, rng=rng)
+    d = dcgan.keras_discriminator(channels, config.width // 2, rng=rng)
+    return _gan(config, g, d, Latents(Noise(config.z)))
+
+
+GANS = [
+    preset(
+        "gan",
+        "a GAN for digits: dense and convolutional layers, max pooling",
+        (28, 28, 1),
+        _build_gan,
+        GANConfig,
+        data="mnist-10k",
+        epochs=10,
+        z=96,
+        lr_g=1e-3,
+        lr_d=1e-3,
+        fresh_noise=True,
+        samples=16,
+    ),
+    preset(
+        "gan-2d",
+        "MLPs on points of the plane: a ring, a grid, a line, moons, or your own",
+        (2,),
+        _build_gan_2d,
+        WidthConfig,
+        data="ring",
+        epochs=100,
+        steps=10_000,
+        batch=256,
+        width=128,
+        z=2,
+        lr_g=1e-3,
+        lr_d=1e-3,
+        samples=2500,
+        sample_every=500,
+    ),
+    preset(
+        "dcgan",
+        "DCGAN for 64x64 images",
+        (64, 64, None),
+        partial(_build_dcgan, dcgan.generator, dcgan.discriminator),
+        WidthConfig,
+        data="toyfaces",
+        epochs=5,
+    ),
+    preset(
+        "dcgan-mnist",
+        "DCGAN for 28x28 digits",
+        (28, 28, None),
+        partial(_build_dcgan, dcgan.generator_28, dcgan.discriminator_28),
+        WidthConfig,
+        channels=1,
+        data="mnist-10k",
+        epochs=20,
+        lr_g=1e-3,
+    ),
+    preset(
+        "dcgan-keras",
+        "a deeper DCGAN for 64x64 images, in the manner of Keras's examples",
+        (64, 64, None),
+        _build_dcgan_keras,
+        WidthConfig,
+        data="toyfaces",
+        epochs=5,
+        batch=64,
+        lr_g=5e-4,
+        lr_d=5e-4,
+    ),
+]

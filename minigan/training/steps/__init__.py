@@ -1,0 +1,9 @@
+"""The algorithms of training, and nothing else: one function an update, as the papers write them, one file a family.
+
+Losses come back as scalars on the device; only hooks turn them into Python numbers.
+"""
+
+from .gan import discriminator_step, gan_step, generator_step, mean_bce, mean_probability
+from .infogan import infogan_step
+
+__all__ = ["discriminator_step", "gan_step", "generator_step", "infogan_step", "mean_bce", "mean_probability"]

@@ -1,0 +1,11 @@
+"""What is trained together: networks, their optimisers, and the step that updates them.
+
+A system has ``modules`` and ``optimizers`` (dicts by name, for checkpoints), ``latents``, ``step(batches, rng)`` for
+one iteration, and ``sample(z)`` for images. The trainer knows nothing else of it.
+"""
+
+from .gan import GAN
+from .inference import inference
+from .infogan import InfoGAN
+
+__all__ = ["GAN", "InfoGAN", "inference"]
