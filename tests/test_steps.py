@@ -6,7 +6,8 @@ import pytest
 from minigan import Tensor, nn, no_grad, optim
 from minigan.latents import Categorical, Latents, Noise
 from minigan.models import gan, infogan
-from minigan.training.steps import discriminator_step, gan_step, generator_step, infogan_step, mean_bce
+from minigan.training.losses import mean_bce
+from minigan.training.steps import discriminator_step, gan_step, generator_step, infogan_step
 from minigan.training.systems import GAN
 
 RNG = np.random.default_rng
