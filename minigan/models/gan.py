@@ -27,11 +27,11 @@ def generator(z, *, rng=None):
     )
 
 
-def discriminator(*, rng=None):
-    """Digits (28, 28, 1) to a logit (1,). Valid 5x5 convolutions, leaky slope 0.01."""
+def discriminator(channels=1, *, rng=None):
+    """Digits (28, 28, channels) to a logit (1,). Valid 5x5 convolutions, leaky slope 0.01."""
     linear, conv = partial(nn.Linear, rng=rng), partial(nn.Conv2d, kernel=5, rng=rng)
     return nn.Sequential(
-        conv(1, 32),
+        conv(channels, 32),
         nn.LeakyReLU(0.01),
         nn.MaxPool2d(2),
         conv(32, 64),
@@ -41,7 +41,7 @@ def discriminator(*, rng=None):
         linear(4 * 4 * 64, 1024),
         nn.LeakyReLU(0.01),
         linear(1024, 1),
-        input_shape=(28, 28, 1),
+        input_shape=(28, 28, channels),
     )
 
 
@@ -53,14 +53,14 @@ def mlp_generator(z, width=128, *, rng=None):
     )
 
 
-def mlp_discriminator(width=128, *, rng=None):
-    """A point of the plane (2,) to a logit (1,)."""
+def mlp_discriminator(width=128, inputs=2, *, rng=None):
+    """A point of the plane, or several side by side, (inputs,) to a logit (1,)."""
     linear = partial(nn.Linear, init=nn.he_uniform, rng=rng)
     return nn.Sequential(
-        linear(2, width),
+        linear(inputs, width),
         nn.LeakyReLU(0.2),
         linear(width, width),
         nn.LeakyReLU(0.2),
         linear(width, 1),
-        input_shape=(2,),
+        input_shape=(inputs,),
     )
