@@ -113,28 +113,18 @@ class GANConfig(Config):
 
     def _check_together(self):
         """Raise ValueError for options each of which is possible, but not with the other."""
-        bounds = [name for name, on in self._bounds().items() if on]
+        in_its_place = "spectral_norm" if self.spectral_norm else "penalty" if self.penalty != "none" else None
         if self.smoothing and self.loss not in ("minimax", "non-saturating"):
             raise ValueError(f"smoothing: loss {self.loss} has no labels to smooth; minimax and non-saturating have")
         if self.penalty == "none" and self.penalty_weight != 10:
-            raise ValueError(
-                f"penalty_weight: {self.penalty_weight:g} was given, but no penalty; give --penalty r1, ..."
-            )
-        if self.clip is not None and len(bounds) > 1:
-            raise ValueError(f"clip: bounds the discriminator, as {bounds[1]} does in its place; choose one of them")
-        if self.loss == "wasserstein" and not bounds:
+            raise ValueError(f"penalty_weight: {self.penalty_weight:g} was given without a penalty; give --penalty r1")
+        if self.clip is not None and in_its_place:
+            raise ValueError(f"clip: bounds the discriminator's slope, as {in_its_place} does; give one of the two")
+        if self.loss == "wasserstein" and self.clip is None and not in_its_place:
             raise ValueError(
                 "loss: wasserstein has no minimum unless the discriminator's slope is bounded: "
                 "give --penalty wgan-gp, --clip 0.01 or --spectral-norm with it"
             )
-
-    def _bounds(self):
-        """What may bound the discriminator's slope, and whether it does."""
-        return {
-            "--clip": self.clip is not None,
-            f"--penalty {self.penalty}": self.penalty != "none",
-            "--spectral-norm": self.spectral_norm,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,11 +154,11 @@ class InfoGANConfig(GANConfig):
 
     def _check_together(self):
         super()._check_together()
+        if self.d_steps > 1:
+            raise ValueError(f"d_steps: InfoGAN updates each network once an iteration, got {self.d_steps}")
         if self.packing > 1:
-            raise ValueError(
-                f"packing: {self.packing} images are judged together, but Q reads the code of each; give 1"
-            )
+            raise ValueError(f"packing: {self.packing} images are judged together, but Q reads each one's code; give 1")
         if self.clip is not None:
             raise ValueError(
-                "clip: would bound the layers that Q shares with the discriminator; give --penalty instead"
+                "clip: would bound layers that Q shares with the discriminator; give --penalty in its place"
             )

@@ -6,7 +6,7 @@ from .. import nn
 from ..latents import Latents, Noise
 from ..models import dcgan, gan
 from ..optim import Adam
-from ..training import losses
+from ..training.losses import LOSSES, cross_entropy
 from ..training.penalties import PENALTIES
 from ..training.systems import GAN
 from .config import GANConfig, WidthConfig
@@ -42,7 +42,10 @@ def bound(config, d, rng):
 def game(config):
     """The loss, penalty and average of a config, as a system takes them."""
     penalty = None if config.penalty == "none" else partial(PENALTIES[config.penalty], weight=config.penalty_weight)
-    return {"loss": losses.get(config.loss, config.smoothing), "penalty": penalty, "average": config.average}
+    loss = LOSSES[config.loss]
+    if config.smoothing:
+        loss = cross_entropy(smoothing=config.smoothing, saturating=config.loss == "minimax")
+    return {"loss": loss, "penalty": penalty, "average": config.average}
 
 
 def _gan(config, g, d, latents, rng):

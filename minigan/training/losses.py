@@ -4,7 +4,6 @@ A loss decides what d's output means: a logit of "this is real" for the cross-en
 others. All are means over the batch, finite for outputs of +-1e4, and exact in their gradients there.
 """
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
@@ -16,17 +15,6 @@ from ..autograd import no_grad
 def mean_bce(logits, target):
     """Mean binary cross-entropy of logits against one target, in nats."""
     return ops.sigmoid_cross_entropy(logits, target).mean()
-
-
-def mean_probability(logits):
-    """Mean of d(x) = sigmoid(logit): what d thinks of these images."""
-    with no_grad():
-        return ops.sigmoid(logits).mean().data
-
-
-def mean_score(outputs):
-    """Mean of d(x) where it is a score, not a logit."""
-    return outputs.data.mean()
 
 
 @dataclass(frozen=True)
@@ -42,14 +30,19 @@ class Loss:
     optimum : (float, float)
         d's and g's loss where generated images are distributed as the real ones, for the best d: the level around which
         a good game stays. Where several d are as good, of the one with d(x) = 0.
-    opinion : callable(outputs) -> scalar
-        What the log shows of d's outputs: a probability where they are logits, their mean elsewhere.
+    logits : bool
+        Whether d's outputs are logits of "this is real".
     """
 
     d: Callable
     g: Callable
     optimum: tuple
-    opinion: Callable = mean_score
+    logits: bool = False
+
+    def opinion(self, outputs):
+        """What d thinks of these images, for the log: its mean probability of "real", or mean score."""
+        with no_grad():
+            return (ops.sigmoid(outputs) if self.logits else outputs).mean().data
 
 
 def cross_entropy(*, smoothing=0.0, saturating=False):
@@ -71,7 +64,7 @@ def cross_entropy(*, smoothing=0.0, saturating=False):
         d=lambda real, fake: mean_bce(real, 1 - smoothing) + mean_bce(fake, 0),
         g=(lambda fake: -mean_bce(fake, 0)) if saturating else (lambda fake: mean_bce(fake, 1)),
         optimum=(-2 * p * log(p) - 2 * (1 - p) * log(1 - p), log(1 - p) if saturating else -log(p)),
-        opinion=mean_probability,
+        logits=True,
     )
 
 
@@ -101,31 +94,3 @@ LOSSES = {
     "hinge": HINGE,
     "wasserstein": WASSERSTEIN,
 }
-CROSS_ENTROPIES = ("minimax", "non-saturating")
-
-
-def get(name, smoothing=0.0):
-    """Return the loss of that name.
-
-    Parameters
-    ----------
-    name : str
-        One of LOSSES.
-    smoothing : float
-        Of the labels of real images; for cross-entropies only.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name (offers the near ones), or smoothing where there are no labels to smooth.
-    """
-    if name not in LOSSES:
-        near = difflib.get_close_matches(name, LOSSES, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(LOSSES)}"
-        raise ValueError(f"unknown loss {name!r}; {hint}")
-    if not smoothing:
-        return LOSSES[name]
-    if name not in CROSS_ENTROPIES:
-        raise ValueError(f"smoothing: {smoothing:g} was given, but loss {name} has no labels to smooth; "
-                         f"those of {' and '.join(CROSS_ENTROPIES)} have")  # fmt: skip
-    return cross_entropy(smoothing=smoothing, saturating=name == "minimax")
