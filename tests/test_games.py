@@ -295,12 +295,21 @@ def test_every_preset_plays_every_loss(name):
         ("dcgan-mnist", {"penalty": "r1", "packing": 2, "d_norm": "layer"}),
         ("dcgan-mnist", {"penalty": "r2", "spectral_norm": True, "d_norm": "none"}),
         ("dcgan-mnist", {"loss": "hinge", "spectral_norm": True, "average": 0.9}),
-        ("infogan-paper", {"loss": "hinge", "penalty": "dragan", "d_norm": "layer", "spectral_norm": True}),
+        (
+            "infogan-paper",
+            {"loss": "hinge", "penalty": "dragan", "d_norm": "layer", "spectral_norm": True, "average": 0.9},
+        ),
     ],
 )
 def test_options_take_two_finite_steps_together(preset, options):
-    seen = two_steps(*build(preset, **options))
+    system, shape, rng = build(preset, **options)
+    start = system.g.state_dict()
+    seen = two_steps(system, shape, rng)
     assert ("penalty" in seen) == ("penalty" in options)
+    assert ("g_average" in system.modules) == ("average" in options)
+    if "average" in options:
+        mean, last = system.average.module.state_dict(), system.g.state_dict()
+        assert all(start[name].max() != array.max() != last[name].max() for name, array in mean.items())
 
 
 def test_wgan_keeps_all_of_d_clipped():
