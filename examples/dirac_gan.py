@@ -48,7 +48,7 @@ def at(place):
 
 
 def eigenvalues(loss, penalty):
-    """Those of the field's Jacobian at the goal: their real part says how fast it draws near, the other how it turns."""
+    """Those of the field's Jacobian at the goal: the real part says how fast it draws near, the other how it turns."""
     leaves = at((0.0, 0.0))
     rows = [grad(part.sum(), leaves, keep_graph=True) for part in field(loss, penalty, *leaves)]
     return np.linalg.eigvals([[g.item() for g in row] for row in rows])

@@ -164,7 +164,7 @@ def test_neither_config_nor_run():
 @pytest.mark.parametrize(
     ("preset", "changes", "message"),
     [
-        ("gan-2d", {"batch": 10_001}, r"batch: 10001 images asked for, ring has 10000"),
+        ("gan-2d", {"batch": 100_001}, r"batch: 100001 images asked for, ring has 100000"),
         ("gan-2d", {"data": "rnig"}, r"'rnig' is no data set and no path; did you mean ring"),
         ("gan-2d", {"data": "mnist-10k"}, r"preset gan-2d takes images of shape \(2\), the data have \(28, 28, 1\)"),
         ("gan", {"data": "ring"}, r"data: ring holds points of the plane, gan takes images; try gan-2d"),
@@ -214,7 +214,7 @@ def test_own_pictures_in_colour_train_a_dcgan(tmp_path):
     ("preset", "changes"),
     [
         ("gan-2d", {}),
-        ("gan-2d", {"d_steps": 2, "batch": 3000}),  # across the end of an epoch, whose last batch is left out
+        ("gan-2d", {"d_steps": 2, "batch": 30_000}),  # across the end of an epoch, whose last batch is left out
         ("gan-2d", {"penalty": "wgan-gp", "packing": 2, "average": 0.9, "d_steps": 2}),
         ("gan-2d", {"penalty": "dragan", "spectral_norm": True}),
         ("dcgan-mnist", {}),

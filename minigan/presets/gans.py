@@ -65,6 +65,12 @@ def _build_gan_2d(config, image_shape, rng):
     return _gan(config, g, d, Latents(Noise(config.z)), rng)
 
 
+def _build_pacgan_2d(config, image_shape, rng):
+    g = gan.pacgan_generator(config.z, rng=rng)
+    d = gan.pacgan_discriminator(2 * config.packing, rng=rng)
+    return _gan(config, g, d, Latents(Noise(config.z)), rng)
+
+
 def _build_dcgan(generator, discriminator, config, image_shape, rng):
     channels = image_shape[-1]
     g = generator(config.z, channels, config.width, rng=rng)
@@ -110,6 +116,24 @@ GANS = [
         lr_d=1e-3,
         samples=2500,
         sample_every=500,
+    ),
+    preset(
+        "pacgan-2d",
+        "points of the plane as in PacGAN's experiments; its own GAN with --packing 2 --batch 200",
+        (2,),
+        _build_pacgan_2d,
+        GANConfig,
+        data="ring",
+        epochs=400,
+        steps=400_000,  # with packing as well, where an epoch of PacGAN's code is one of packs
+        batch=100,
+        z=2,
+        lr_g=1e-4,
+        lr_d=1e-4,
+        beta1=0.8,
+        samples=2500,
+        sample_every=10_000,
+        checkpoint_every=10_000,
     ),
     preset(
         "dcgan",
