@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from .. import latents
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -83,15 +85,43 @@ class WidthConfig(GANConfig):
 class InfoGANConfig(GANConfig):
     """A run of InfoGAN: ``z`` counts the noise alone, the codes come on top."""
 
-    classes: int = 10
-    """Values of the categorical code."""
-    uniform_codes: int = 0
-    """Number of uniform codes."""
+    codes: tuple[str, ...] = ("10",)
+    """What the image shall tell: a number for a categorical code of so many classes, uniform, gaussian; any of them."""
     weight: float = 1.0
     """Of the information bound: the paper's lambda."""
     continuous_weight: float = 0.1
     """Of a continuous code's bound, besides lambda."""
-    information: Literal["both", "generator"] = "both"
-    """Whose update ascends the bound: the discriminator's too (the authors' code), or the generator's with Q alone."""
+    continuous: Literal["nll", "mse"] = "nll"
+    """A continuous code's loss: -ln of a Gaussian whose deviation Q gives too, or half the squared error."""
+    information: Literal["both", "generator", "separate", "joint", "none"] = "both"
+    """Who ascends the bound: d's update and g's (the authors' code); g's, which trains Q's head alone, or a Q with a
+    trunk of its own (separate); an update of its own for all (joint); or for Q alone, beside a plain GAN (none)."""
     d_batch: int | None = None
     """Real and generated images of the discriminator's update; by default the batch."""
+
+    positive: ClassVar = (*GANConfig.positive, "weight", "continuous_weight")
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "codes", tuple(self.codes))  # JSON gives a list
+        latents.codes(self.codes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CGANConfig(WidthConfig):
+    """A run of a conditional GAN: ``z`` counts the noise alone."""
+
+    classes: int = 10
+    """Of the data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ACGANConfig(GANConfig):
+    """A run of AC-GAN: ``z`` counts the noise alone."""
+
+    classes: int = 10
+    """Of the data."""
+    weight: float = 1.0
+    """Of the classifier's loss."""
+
+    positive: ClassVar = (*GANConfig.positive, "weight")

@@ -21,7 +21,14 @@ class GAN:
         Updates of d for each of g, each with its own batch and noise: the k of algorithm 1.
     fresh_noise : bool
         Whether g learns from fresh noise, or from the fakes that d has just seen.
+
+    Attributes
+    ----------
+    needs_labels : bool
+        Whether ``batches`` must yield pairs (images, labels).
     """
+
+    needs_labels = False
 
     def __init__(self, g, d, latents, opt_g, opt_d, *, batch, d_steps=1, fresh_noise=False):
         self.modules, self.optimizers = {"g": g, "d": d}, {"g": opt_g, "d": opt_d}
@@ -29,17 +36,19 @@ class GAN:
         self.batch, self.d_steps, self.fresh_noise = batch, d_steps, fresh_noise
 
     def step(self, batches, rng):
-        """One iteration; returns the step's scalars. ``batches`` yields arrays, ``rng`` draws the noise."""
+        """One iteration; returns the step's scalars. ``batches`` yields arrays, ``rng`` draws the latent rows."""
         opt_g, opt_d = self.optimizers["g"], self.optimizers["d"]
         for _ in range(self.d_steps - 1):
+            d, x_real, rows = self._deal(next(batches), rng)
             with no_grad():
-                x_fake = self.g(self._noise(rng))
-            discriminator_step(self.d, opt_d, Tensor(next(batches)), x_fake)
-        x_real, z = Tensor(next(batches)), self._noise(rng)
-        return gan_step(self.g, self.d, opt_g, opt_d, x_real, z, self._noise(rng) if self.fresh_noise else None)
+                x_fake = self.g(rows())
+            discriminator_step(d, opt_d, x_real, x_fake)
+        d, x_real, rows = self._deal(next(batches), rng)
+        return gan_step(self.g, d, opt_g, opt_d, x_real, rows(), rows() if self.fresh_noise else None)
 
-    def _noise(self, rng):
-        return Tensor(self.latents.sample(rng, self.batch))
+    def _deal(self, batch, rng):
+        """What an update plays with: the discriminator, real images, and a function that draws latent rows."""
+        return self.d, Tensor(batch), lambda: Tensor(self.latents.sample(rng, self.batch))
 
     def sample(self, z):
         """Images (or points) for latent rows z (n, latents.size), in inference mode, 256 at a time."""
