@@ -204,7 +204,7 @@ class Latents:
         return np.concatenate([part.sample(rng, n) for part in self.parts], axis=1)
 
     def with_class(self, z, classes):
-        """Latent rows z (n, size) with their first label or categorical code set to ``classes``, one of them or (n,); a copy.
+        """A copy of z (n, size) with the first label or categorical code of its rows set to ``classes``: one, or (n,).
 
         Raises
         ------
@@ -219,6 +219,11 @@ class Latents:
         z = z.copy()
         z[:, self._class_columns] = ops.loss.one_hot(classes, self.classes)
         return z
+
+    def class_rows(self, z):
+        """The one-hot columns of latent rows z (n, size): (n, classes)."""
+        self._require_classes()
+        return z[:, self._class_columns]
 
     def rows_by_class(self, rng, columns):
         """Latent rows for a sheet: one row of it a class, one column a noise, all else equal down a column.

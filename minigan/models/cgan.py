@@ -31,7 +31,9 @@ class Discriminator(nn.Module):
             For rows of another number or length.
         """
         if y.shape != (x.shape[0], self.classes):
-            raise ValueError(f"y: expected one-hot rows {(x.shape[0], self.classes)} for images {x.shape}, got {y.shape}")
+            raise ValueError(
+                f"y: expected one-hot rows {(x.shape[0], self.classes)} for images {x.shape}, got {y.shape}"
+            )
         rows = Tensor(y.reshape(-1, 1, 1, self.classes).astype(x.dtype, copy=False))
         maps = ops.broadcast_to(rows, (*x.shape[:3], self.classes))
         return self.layers(ops.concatenate([x, maps], axis=3))

@@ -70,7 +70,9 @@ def check_labels(config, dataset):
         raise ValueError(f"data: {config.preset} learns from labels, {dataset.name} has none; {cure}")
     if labels.min() < 0 or labels.max() >= config.classes:
         between = f"{labels.min()} to {labels.max()}"
-        raise ValueError(f"classes: expected more than the largest label, got {config.classes}; {dataset.name} has {between}")
+        raise ValueError(
+            f"classes: expected more than the largest label, got {config.classes}; {dataset.name} has {between}"
+        )
     return labels
 
 

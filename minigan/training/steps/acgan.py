@@ -35,7 +35,7 @@ def acgan_step(g, d, q, opt_g, opt_d, x_real, labels, z, z_g, latents, *, weight
     -------
     dict of scalars
         loss_d, loss_g (adversarial parts), d_real, d_fake; class_loss_real, the cross-entropy of the real images'
-        labels; information_nats and information_nats_0, ln K less the cross-entropy of the generated ones' in g's update.
+        labels; information_nats and information_nats_0, ln K less that of the generated ones' codes in g's update.
     """
     with no_grad():
         x_fake = g(Tensor(z))

@@ -8,7 +8,7 @@ knows nothing else of it.
 from .acgan import ACGAN
 from .cgan import ConditionalGAN
 from .gan import GAN
-from .inference import inference
+from .inference import fixed, inference
 from .infogan import InfoGAN
 
-__all__ = ["ACGAN", "GAN", "ConditionalGAN", "InfoGAN", "inference"]
+__all__ = ["ACGAN", "GAN", "ConditionalGAN", "InfoGAN", "fixed", "inference"]

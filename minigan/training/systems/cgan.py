@@ -28,3 +28,7 @@ class ConditionalGAN(GAN):
             return Tensor(self.latents.with_class(self.latents.sample(rng, self.batch), labels))
 
         return self.d.given(one_hot(labels, self.latents.classes)), Tensor(images), rows
+
+    def judge(self, x, z):
+        """d's logits (n, 1) for images x, a Tensor, under the classes in latent rows z (n, latents.size), an array."""
+        return self.d(x, self.latents.class_rows(z))

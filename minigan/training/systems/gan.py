@@ -54,3 +54,7 @@ class GAN:
         """Images (or points) for latent rows z (n, latents.size), in inference mode, 256 at a time."""
         with inference(self.g):
             return np.concatenate([self.g(Tensor(z[i : i + 256])).numpy() for i in range(0, len(z), 256)])
+
+    def judge(self, x, z):
+        """d's logits (n, 1) for images x, a Tensor, that were made from latent rows z (n, latents.size), an array."""
+        return self.d(x)
