@@ -55,10 +55,6 @@ def parts(built):
     return {"g": built.g, "trunk": trunk, "head": head, "q": built.q}
 
 
-def state(module):
-    return {name: array for name, array in module.state_dict().items()}
-
-
 def moved(before, after):
     return not all(np.array_equal(before[name], after[name]) for name in before)
 
@@ -80,7 +76,7 @@ def test_the_bound_reaches_whom_it_should_and_nobody_else(information):
         for optimizer in built.optimizers.values():
             optimizer._update = lambda param, grad, *_: np.subtract(param, 0.1 * grad, out=param)
         built.step(batches(), RNG(1))
-        after.append({name: state(module) for name, module in parts(built).items()})
+        after.append({name: module.state_dict() for name, module in parts(built).items()})
     different = {name for name in after[0] if moved(after[0][name], after[1][name])}
     # In "both" d's update comes before g's, and the head's gradient does not depend on the bound.
     assert different == LEARNERS[information]
@@ -89,23 +85,21 @@ def test_the_bound_reaches_whom_it_should_and_nobody_else(information):
 @pytest.mark.parametrize("information", INFORMATION)
 def test_q_learns_in_every_way_and_the_rest_of_d_plays_on(information):
     built = system(information)
-    before = {name: state(module) for name, module in parts(built).items()}
+    before = {name: module.state_dict() for name, module in parts(built).items()}
     built.step(batches(), RNG(1))
-    assert all(moved(before[name], state(module)) for name, module in parts(built).items())
+    assert all(moved(before[name], module.state_dict()) for name, module in parts(built).items())
 
 
 def test_without_information_it_is_a_plain_gan_bit_for_bit():
     informed, plain = system("none"), system("none")
-    reader, rng, data = state(plain.q), RNG(1), batches()
+    reader, rng, data = plain.q.state_dict(), RNG(1), batches()
     informed.step(batches(), RNG(1))
     z, z_g = plain.latents.sample(rng, 32), plain.latents.sample(rng, 32)
-    gan_step(
-        plain.g, plain.d, plain.optimizers["g"], plain.optimizers["d"], Tensor(next(data)), Tensor(z), Tensor(z_g)
-    )
+    gan_step(plain.g, plain.d, plain.optimizers["g"], plain.optimizers["d"], Tensor(next(data)), Tensor(z), Tensor(z_g))
     for name in ("g", "d"):
-        for key, array in state(informed.modules[name]).items():
-            np.testing.assert_array_equal(array, state(plain.modules[name])[key], err_msg=f"{name}.{key}")
-    assert moved(reader, state(informed.q))
+        for key, array in informed.modules[name].state_dict().items():
+            np.testing.assert_array_equal(array, plain.modules[name].state_dict()[key], err_msg=f"{name}.{key}")
+    assert moved(reader, informed.q.state_dict())
 
 
 @pytest.mark.parametrize("information", ["both", "generator", "separate", "joint"])
@@ -151,8 +145,8 @@ def test_without_weight_both_is_a_plain_gan():
     infogan_step(built.g, built.d, built.q, o["g"], o["d"], x_real, z, z_g, built.latents, weight=0.0)
     gan_step(plain.g, plain.d, p["g"], p["d"], x_real, Tensor(z), Tensor(z_g))
     for name in ("g", "d"):
-        for key, array in state(built.modules[name]).items():
-            np.testing.assert_allclose(array, state(plain.modules[name])[key], rtol=1e-5, atol=1e-7)
+        for key, array in built.modules[name].state_dict().items():
+            np.testing.assert_allclose(array, plain.modules[name].state_dict()[key], rtol=1e-5, atol=1e-7)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -161,7 +155,7 @@ def test_without_weight_both_is_a_plain_gan():
 @pytest.mark.parametrize("information", ["both", "separate"])
 def test_reading_gives_probabilities_and_moments_and_changes_nothing(information):
     built = system(information)
-    before = {name: state(module) for name, module in parts(built).items()}
+    before = {name: module.state_dict() for name, module in parts(built).items()}
     x = RNG(3).standard_normal((300, 2), np.float32)
     category, value = built.read(x)
     assert category.shape == (300, 3)
@@ -169,7 +163,7 @@ def test_reading_gives_probabilities_and_moments_and_changes_nothing(information
     assert value.shape == (300, 2)
     assert (value[:, 1] > 0).all()
     np.testing.assert_allclose(built.read(x[7:9])[0], category[7:9], rtol=1e-5)
-    assert not any(moved(before[name], state(module)) for name, module in parts(built).items())
+    assert not any(moved(before[name], module.state_dict()) for name, module in parts(built).items())
     assert built.q.training
 
 
@@ -186,7 +180,10 @@ def test_words_declare_codes():
     ("words", "message"),
     [
         ([], "codes: expected at least one, such as 10, uniform or gaussian"),
-        (["10", "unifrom"], "codes: expected a number of classes, uniform or gaussian, got 'unifrom'; did you mean uni"),
+        (
+            ["10", "unifrom"],
+            "codes: expected a number of classes, uniform or gaussian, got 'unifrom'; did you mean uni",
+        ),
         (["-3"], "codes: expected a number of classes, uniform or gaussian, got '-3'$"),
         (["1"], "Categorical: a code needs at least 2 classes, got 1"),
     ],

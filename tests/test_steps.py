@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from minigan import Tensor, kernels, nn, no_grad, optim
-from minigan.latents import Categorical, Latents, Noise
-from minigan.models import dcgan, gan, infogan
-from minigan.training.steps import discriminator_step, gan_step, generator_step, infogan_step, mean_bce
+from minigan.latents import Latents, Noise
+from minigan.models import dcgan, gan
+from minigan.training.steps import discriminator_step, gan_step, generator_step, mean_bce
 from minigan.training.systems import GAN
 
 RNG = np.random.default_rng
@@ -114,3 +114,30 @@ def test_sampling_leaves_running_averages_and_mode():
     assert not changed(g, before)
     assert g.layers[1].training
     np.testing.assert_allclose(together[:3], system.sample(rows(1, 300).data[:3]), rtol=1e-5, atol=1e-6)
+
+
+def curves(steps=20):
+    """The losses of a narrow DCGAN for digits, and its weights after, in float64."""
+    g, d = dcgan.generator_28(8, 1, 12, rng=RNG(0)), dcgan.discriminator_28(1, 12, rng=RNG(1))
+    opt_g, opt_d = (optim.Adam(m.astype(np.float64), lr=1e-3, beta1=0.5) for m in (g, d))
+    noise, rows = RNG(2), []
+    for _ in range(steps):
+        x_real, z = (Tensor(noise.normal(size=(10, *shape))) for shape in ((28, 28, 1), (8,)))
+        rows.append([float(value) for value in gan_step(g, d, opt_g, opt_d, x_real, z).values()])
+    return np.array(rows), np.concatenate([p.data.ravel() for m in (g, d) for p in m.parameters()])
+
+
+def test_training_with_fast_and_with_reference_kernels_goes_the_same_way(monkeypatch):
+    from minigan.kernels.cpu import conv
+
+    called = []
+    for name in ("conv2d_v3_winograd", "conv2d_grad_input_v3_winograd", "conv2d_grad_weight_v3_winograd"):
+        fast = getattr(conv, name)
+        monkeypatch.setattr(conv, name, lambda *a, fast=fast, name=name, **k: (called.append(name), fast(*a, **k))[1])
+    losses, weights = curves()
+    assert len(set(called)) == 3  # the shapes are large enough for the fastest variants
+    with kernels.use("reference"):
+        reference_losses, reference_weights = curves()
+    np.testing.assert_allclose(losses, reference_losses, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(weights, reference_weights, rtol=0, atol=1e-9)
+    assert np.ptp(losses[:, 0]) > 0.1  # a game that moves: 20 equal steps would prove nothing
