@@ -191,7 +191,7 @@ def _stages(module):
     parts = [module] if isinstance(module, nn.Sequential) else vars(module).values()
     stage, weights = [], 0
     for layer in (layer for part in parts if isinstance(part, nn.Sequential) for layer in part.layers):
-        if hasattr(layer, "w"):
+        if any(parameter.ndim > 1 for parameter in layer.parameters()):
             if weights:
                 yield nn.Sequential(*stage)
                 stage = []
