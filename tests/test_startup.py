@@ -1,4 +1,4 @@
-"""The clock of benchmarks/startup.py starts with the command and stops with the first step; a command that fails is told."""
+"""The clock of benchmarks.startup runs from the command to the first step; a command that fails is told."""
 
 import os
 from pathlib import Path
@@ -22,5 +22,5 @@ def test_the_first_step_is_waited_for(tmp_path, monkeypatch):
 
 def test_a_command_that_fails_ends_the_measurement(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    with pytest.raises(RuntimeError, match="minigan train gna .* ended with status 2"):
+    with pytest.raises(RuntimeError, match=r"minigan train gna .* ended with status 2"):
         first_step_s("gna", CACHE, tmp_path / "run")
