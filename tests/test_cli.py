@@ -247,7 +247,7 @@ def test_mistakes_are_told_in_one_line(capsys, arguments, message):
         (["--weigth", "2"], ["Unrecognized options: --weigth", "--weight FLOAT"]),
         (["--batch", "many"], ["Error parsing --batch"]),
         (["--batch", "0"], ["batch: must be at least 1, got 0"]),
-        (["--codes", "10", "unifrom"], ["got 'unifrom'; did you mean uniform?"]),
+        (["--codes", "10", "unifrom"], ["gaussian, got 'unifrom'; did"]),
         (["--preset", "gan"], ["Unrecognized options: --preset"]),
     ],
 )

@@ -45,9 +45,9 @@ class InpaintOptions(ImageOptions):
 
     mask: Literal[inversion.MASKS] = "center"
     """What is hidden."""
-    steps: int = 300
+    steps: int = 200
     """Steps of gradient descent on z."""
-    starts: int = 4
+    starts: int = 10
     """Searches for each image, of which the best counts; with classes, one for each at least."""
     seed: int = 0
     """Decides the starts and the random mask."""
@@ -148,7 +148,7 @@ def traverse(options: TraverseOptions):
         line = traversals.along_dimension(latents, starts, options.dim)
     else:
         z = latents.sample(rng, 2000)
-        line = traversals.along_attribute(z, _ink(trained.system.sample(z)), starts)
+        line = traversals.along_attribute(latents, z, _ink(trained.system.sample(z)), starts)
     values = np.linspace(-options.reach, options.reach, options.columns)
     images = traversals.images_along(trained.system, line, values)
     (name, value), *_ = asked.items()
