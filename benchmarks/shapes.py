@@ -16,7 +16,7 @@ import numpy as np
 
 from minigan import Tensor, kernels, nn, presets
 from minigan.optim import Adam
-from minigan.training.steps import mean_bce
+from minigan.training.losses import NON_SATURATING
 from minigan.training.trainer import random_streams
 
 BATCH = 128
@@ -169,7 +169,7 @@ def _walk(name, preset, batch):
     z = system.latents.sample(np.random.default_rng(0), batch)
     losses = {
         "g": Tensor.sum,
-        "d": lambda logits: mean_bce(logits, 1),
+        "d": NON_SATURATING.g,
         "q": lambda outputs: sum(system.latents.information(outputs, z)),
     }
     adam = {"beta1": preset.config.beta1, "beta2": preset.config.beta2}

@@ -4,7 +4,7 @@ from ..latents import Categorical, Label, Latents, Noise
 from ..models import cgan, dcgan, infogan
 from ..training.systems import ACGAN, ConditionalGAN
 from .config import ACGANConfig, CGANConfig
-from .gans import adams
+from .gans import adams, bound, game
 from .preset import preset
 
 
@@ -13,17 +13,17 @@ def _build_cgan(config, image_shape, rng):
     latents = Latents(Noise(config.z), Label(config.classes))
     g = dcgan.generator_28(latents.size, channels, config.width, rng=rng)
     d = cgan.discriminator_28(config.classes, channels, config.width, rng=rng)
-    opt_g, opt_d = adams(config, [g], [d])
-    options = {"batch": config.batch, "d_steps": config.d_steps, "fresh_noise": config.fresh_noise}
-    return ConditionalGAN(g, d, latents, opt_g, opt_d, **options)
+    opt_g, opt_d = adams(config, [g], [bound(config, d, rng)])
+    options = {"d_steps": config.d_steps, "fresh_noise": config.fresh_noise, **game(config)}
+    return ConditionalGAN(g, d, latents, opt_g, opt_d, batch=config.batch, **options)
 
 
 def _build_acgan(config, image_shape, rng):
     latents = Latents(Noise(config.z), Categorical(config.classes))
     g, d = infogan.paper_generator(latents.size, rng=rng), infogan.paper_discriminator(rng=rng)
     q = infogan.q_head(1024, latents.q_size, rng=rng)
-    opt_g, opt_d = adams(config, [g], [d, q])
-    return ACGAN(g, d, q, latents, opt_g, opt_d, batch=config.batch, weight=config.weight)
+    opt_g, opt_d = adams(config, [g], [bound(config, d, rng), q])
+    return ACGAN(g, d, q, latents, opt_g, opt_d, batch=config.batch, weight=config.weight, **game(config))
 
 
 # Each on the networks of the preset that it is to be compared with: the same but for the labels.

@@ -113,12 +113,12 @@ def _descend(system, images, known, z, steps, lr, prior_weight):
     optimizer = optim.Adam(latent, lr=lr)
 
     def losses():
-        x = system.g(latent.z)
+        x = system.best_g(latent.z)
         context = ops.sum(ops.absolute(x - target) * weights, (1, 2, 3))
-        prior = ops.sigmoid_cross_entropy(system.judge(x, latent.z.data), 1).reshape(-1)
+        prior = system.loss.fool(system.judge(x, latent.z.data)).reshape(-1)
         return x, context, prior
 
-    with fixed(system.g, system.d):
+    with fixed(system.best_g, system.d):
         for _ in range(steps):
             _, context, prior = losses()
             optimizer.zero_grad()

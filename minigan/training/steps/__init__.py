@@ -4,16 +4,7 @@ Losses come back as scalars on the device; only hooks turn them into Python numb
 """
 
 from .acgan import acgan_step
-from .gan import discriminator_step, gan_step, generator_step, mean_bce, mean_probability
+from .gan import discriminator_step, gan_step, generator_step
 from .infogan import INFORMATION, infogan_step
 
-__all__ = [
-    "INFORMATION",
-    "acgan_step",
-    "discriminator_step",
-    "gan_step",
-    "generator_step",
-    "infogan_step",
-    "mean_bce",
-    "mean_probability",
-]
+__all__ = ["INFORMATION", "acgan_step", "discriminator_step", "gan_step", "generator_step", "infogan_step"]

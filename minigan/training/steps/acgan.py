@@ -1,10 +1,13 @@
 """AC-GAN: a GAN whose discriminator also names the class of every image, real or generated."""
 
 from ...autograd import Tensor, frozen, no_grad
+from ..losses import NON_SATURATING
 from .infogan import read_generator_step, reading_discriminator_step
 
 
-def acgan_step(g, d, q, opt_g, opt_d, x_real, labels, z, z_g, latents, *, weight=1.0):
+def acgan_step(
+    g, d, q, opt_g, opt_d, x_real, labels, z, z_g, latents, *, weight=1.0, loss=NON_SATURATING, penalty=None
+):
     """One iteration of AC-GAN: d ascends L_S + L_C, g ascends L_C - L_S (Odena et al., arXiv:1610.09585, eq. 2, 3).
 
     This is InfoGAN with its code told: the bound on the information is ln K - L_C of the generated images, and what is
@@ -30,6 +33,8 @@ def acgan_step(g, d, q, opt_g, opt_d, x_real, labels, z, z_g, latents, *, weight
         With one Categorical code: the class.
     weight : float
         Of L_C.
+    loss, penalty
+        The game; see :func:`~minigan.training.steps.discriminator_step`.
 
     Returns
     -------
@@ -39,6 +44,7 @@ def acgan_step(g, d, q, opt_g, opt_d, x_real, labels, z, z_g, latents, *, weight
     """
     with no_grad():
         x_fake = g(Tensor(z))
-    seen = reading_discriminator_step(d, q, opt_d, x_real, x_fake, z, latents, weight=weight, labels=labels)
+    game = {"loss": loss, "penalty": penalty}
+    seen = reading_discriminator_step(d, q, opt_d, x_real, x_fake, z, latents, weight=weight, labels=labels, **game)
     with frozen(q):
-        return seen | read_generator_step(g, d, q, opt_g, z_g, latents, weight=weight)
+        return seen | read_generator_step(g, d, q, opt_g, z_g, latents, weight=weight, loss=loss)

@@ -6,13 +6,29 @@ way teaches whom is the table in :func:`infogan_step`.
 
 from ... import ops
 from ...autograd import Tensor, frozen, no_grad
-from .gan import discriminator_step, generator_step, mean_bce, mean_probability
+from ..losses import NON_SATURATING
+from .gan import d_objective, discriminator_step, generator_step
 
 INFORMATION = ("both", "generator", "separate", "joint", "none")
 
 
 def infogan_step(
-    g, d, q, opt_g, opt_d, x_real, z, z_g, latents, *, weight=1.0, information="both", opt_q=None, z_q=None
+    g,
+    d,
+    q,
+    opt_g,
+    opt_d,
+    x_real,
+    z,
+    z_g,
+    latents,
+    *,
+    weight=1.0,
+    information="both",
+    opt_q=None,
+    z_q=None,
+    loss=NON_SATURATING,
+    penalty=None,
 ):
     """One iteration of InfoGAN: gan_step plus ``weight`` times a bound on I(c; g(z, c)) (arXiv:1606.03657, eq. 6).
 
@@ -45,59 +61,63 @@ def infogan_step(
     information : {"both", "generator", "separate", "joint", "none"}
     opt_q, z_q : Optimizer, array (M, latents.size)
         For "joint" and "none": of the third update.
+    loss, penalty
+        The game; see :func:`~minigan.training.steps.discriminator_step`.
 
     Returns
     -------
     dict of scalars
-        loss_d, loss_g (adversarial parts), d_real, d_fake, information_nats (sum over codes), and
-        information_nats_0, ... of each code, measured where g last learns, or q.
+        loss_d, loss_g (adversarial parts), d_real, d_fake, penalty if there is one; information_nats (sum over codes)
+        and information_nats_0, ... of each code, measured where g last learns, or q.
     """
     with no_grad():
         x_fake = g(Tensor(z))
+    game = {"loss": loss, "penalty": penalty}
     if information == "both":
-        seen = reading_discriminator_step(d, q, opt_d, x_real, x_fake, z, latents, weight=weight)
+        seen = reading_discriminator_step(d, q, opt_d, x_real, x_fake, z, latents, weight=weight, **game)
         with frozen(q):
-            return seen | read_generator_step(g, d, q, opt_g, z_g, latents, weight=weight)
-    seen = discriminator_step(d, opt_d, x_real, x_fake)
+            return seen | read_generator_step(g, d, q, opt_g, z_g, latents, weight=weight, loss=loss)
+    seen = discriminator_step(d, opt_d, x_real, x_fake, **game)
     if information in ("generator", "separate"):
         own_trunk = information == "separate"
-        return seen | read_generator_step(g, d, q, opt_g, z_g, latents, weight=weight, own_trunk=own_trunk)
-    seen |= generator_step(d, opt_g, g(Tensor(z_g)))
+        return seen | read_generator_step(g, d, q, opt_g, z_g, latents, weight=weight, own_trunk=own_trunk, loss=loss)
+    seen |= generator_step(d, opt_g, g(Tensor(z_g)), loss=loss)
     with frozen(*([g, d.trunk] if information == "none" else [])):
         return seen | information_step(g, d, q, opt_q, z_q, latents, weight=weight)
 
 
-def reading_discriminator_step(d, q, opt_d, x_real, x_fake, z, latents, *, weight=1.0, labels=None):
+def reading_discriminator_step(
+    d, q, opt_d, x_real, x_fake, z, latents, *, weight=1.0, labels=None, loss=NON_SATURATING, penalty=None
+):
     """d learns to tell real from fake, and with q to read the codes z off the fakes, on the same features.
 
     ``labels`` (N,), if given, are what q shall read off the real images (AC-GAN, arXiv:1610.09585, eq. 3).
     """
     features_real, features_fake = d.trunk(x_real), d.trunk(x_fake)
-    logits_real, logits_fake = d.head(features_real), d.head(features_fake)
-    loss = mean_bce(logits_real, 1) + mean_bce(logits_fake, 0)
-    seen = {"loss_d": loss.data, "d_real": mean_probability(logits_real), "d_fake": mean_probability(logits_fake)}
-    loss = loss - weight * latents.objective(latents.information(q(features_fake), z))
+    real, fake = d.head(features_real), d.head(features_fake)
+    objective, seen = d_objective(d, x_real, x_fake, real, fake, loss, penalty)
+    objective = objective - weight * latents.objective(latents.information(q(features_fake), z))
     if labels is not None:
         loss_real = ops.softmax_cross_entropy(q(features_real), labels).mean()
         seen["class_loss_real"] = loss_real.data
-        loss = loss + weight * loss_real
+        objective = objective + weight * loss_real
     opt_d.zero_grad()
-    loss.backward()
+    objective.backward()
     opt_d.step()
     return seen
 
 
-def read_generator_step(g, d, q, opt_g, z, latents, *, weight=1.0, own_trunk=False):
+def read_generator_step(g, d, q, opt_g, z, latents, *, weight=1.0, own_trunk=False, loss=NON_SATURATING):
     """g learns to fool d, and to make images whose codes q can read; q learns too, unless it is frozen."""
     x_fake = g(Tensor(z))
     with frozen(d):
         features = d.trunk(x_fake)
-        loss = mean_bce(d.head(features), 1)
+        loss_g = loss.g(d.head(features))
     bounds = latents.information(q(x_fake if own_trunk else features), z)
     opt_g.zero_grad()
-    (loss - weight * latents.objective(bounds)).backward()
+    (loss_g - weight * latents.objective(bounds)).backward()
     opt_g.step()
-    return {"loss_g": loss.data} | _information(bounds)
+    return {"loss_g": loss_g.data} | _information(bounds)
 
 
 def information_step(g, d, q, opt_q, z, latents, *, weight=1.0):

@@ -23,25 +23,33 @@ class InfoGAN(GAN):
         Who ascends the bound, and what each optimiser must hold; see :func:`~minigan.training.steps.infogan_step`.
     d_batch : int, optional
         Real and generated images of d's update, where they are fewer than g's.
+    **game
+        loss, penalty, average: as for a GAN.
     """
 
     def __init__(
-        self, g, d, q, latents, opt_g, opt_d, opt_q=None, *, batch, d_batch=None, weight=1.0, information="both"
+        self, g, d, q, latents, opt_g, opt_d, opt_q=None, *, batch, d_batch=None, weight=1.0, information="both", **game
     ):
-        super().__init__(g, d, latents, opt_g, opt_d, batch=batch)
+        super().__init__(g, d, latents, opt_g, opt_d, batch=batch, **game)
         self.modules["q"] = self.q = q
         if opt_q is not None:
             self.optimizers["q"] = opt_q
         self.d_batch = d_batch or batch
         self.weight, self.information = weight, information
 
-    def step(self, batches, rng):
-        """One iteration; returns the step's scalars."""
+    def update(self, batches, rng):
+        """Update d, g and q; return the step's scalars."""
         opt_g, opt_d, opt_q = (self.optimizers.get(name) for name in ("g", "d", "q"))
         x_real = Tensor(next(batches))
         z, z_g = self.latents.sample(rng, self.d_batch), self.latents.sample(rng, self.batch)
         z_q = self.latents.sample(rng, self.batch) if opt_q else None
-        options = {"weight": self.weight, "information": self.information, "opt_q": opt_q, "z_q": z_q}
+        options = {
+            "weight": self.weight,
+            "information": self.information,
+            "opt_q": opt_q,
+            "z_q": z_q,
+            **self._game(rng),
+        }
         return infogan_step(self.g, self.d, self.q, opt_g, opt_d, x_real, z, z_g, self.latents, **options)
 
     def read(self, images):
