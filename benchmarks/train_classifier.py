@@ -1,8 +1,8 @@
-"""So that the network that measures the digits is this project's own work: its training, from MNIST to shipped weights.
+"""So that the network that measures the digits is this project's own work: its training, from MNIST to weights.
 
-``python -m benchmarks.train_classifier --data mnist`` trains :func:`minigan.models.classifier.digits` for a fixed number
-of epochs (nothing is chosen by the test images), writes minigan/features/weights/digits.npz in half precision, and
-counts the errors of exactly those weights into benchmarks/results/classifier.json.
+``python -m benchmarks.train_classifier --data mnist`` trains :func:`minigan.models.classifier.digits` for a fixed
+number of epochs (nothing is chosen by the test images), writes minigan/features/weights/digits.npz in half precision,
+and counts the errors of exactly those weights into benchmarks/results/classifier.json.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def _bilinear(images, y, x):
 
 
 def train(images, labels, *, epochs, batch, lr, seed):
-    """Train a classifier of digits, every other one distorted, with Adam, the learning rate falling to 0 along a cosine; return it."""
+    """Train a classifier of digits, every other one distorted, with Adam and a falling learning rate; return it."""
     rng = np.random.default_rng(seed)
     network = classifier.digits(int(labels.max()) + 1, rng=rng)
     optimizer = Adam(network, lr=lr)

@@ -19,6 +19,7 @@ LAYERS = (
     ("ops",),
     ("gradient_check", "nn", "optim", "latents"),
     ("models",),
+    ("features",),
     ("training",),
     ("presets",),
     ("run_folder",),
