@@ -196,6 +196,30 @@ class Latents:
             column += part.q_size
         return bounds
 
+    def read(self, q):
+        """What Q believes each code to be.
+
+        Parameters
+        ----------
+        q : Tensor (N, q_size)
+            Q's raw outputs.
+
+        Returns
+        -------
+        list of array
+            One a code: probabilities (N, K) of a categorical code, mean and standard deviation (N, 2) of another.
+        """
+        beliefs, column = [], 0
+        for part, _ in self.codes:
+            own = q[:, column : column + part.q_size]
+            if isinstance(part, Categorical):
+                beliefs.append(ops.softmax(own).numpy())
+            else:
+                std = ops.softplus(own[:, 1:2]) + STD_FLOOR
+                beliefs.append(np.concatenate([own[:, 0:1].numpy(), std.numpy()], axis=1))
+            column += part.q_size
+        return beliefs
+
     def objective(self, bounds):
         """The weighted sum of the codes' bounds, which g and Q maximise."""
         terms = [part.weight * bound for (part, _), bound in zip(self.codes, bounds, strict=True)]

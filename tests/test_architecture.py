@@ -22,8 +22,9 @@ LAYERS = (
     ("features",),
     ("training",),
     ("presets",),
-    ("run_folder",),
+    ("run_folder", "scores"),
     ("runs",),
+    ("evaluate",),
     ("listings",),
     ("study", "cli"),
 )

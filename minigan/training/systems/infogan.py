@@ -1,8 +1,11 @@
 """A GAN with a network Q that reads codes off the images."""
 
+import numpy as np
+
 from ...autograd import Tensor
 from ..steps import infogan_step
 from .gan import GAN
+from .inference import inference
 
 
 class InfoGAN(GAN):
@@ -41,3 +44,10 @@ class InfoGAN(GAN):
             weight=self.weight,
             information=self.information,
         )
+
+    def read(self, images):
+        """What Q believes the codes of images (N, H, W, C) to be, in inference mode; see Latents.read."""
+        with inference(self.d), inference(self.q):
+            blocks = (Tensor(images[i : i + 256]) for i in range(0, len(images), 256))
+            parts = [self.latents.read(self.q(self.d.trunk(x))) for x in blocks]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
