@@ -353,7 +353,7 @@ def test_traverse_draws_a_row_for_each_class(trained, informed, capsys):
     assert "got code and dim" in refused(capsys, "traverse", informed, "--code=1", "--dim=1")
 
 
-@pytest.mark.parametrize("asked", ["--dim=3", "--attribute=ink"])
+@pytest.mark.parametrize("asked", ["--dim=3", "--attribute=ink", "--attribute=slant"])
 def test_traverse_walks_along_anything(trained, asked, capsys):
     assert cli.main(["traverse", str(trained / "told"), asked, "--columns=3"]) == 0
     path = Path(capsys.readouterr().out.strip())
