@@ -30,6 +30,7 @@ Generative adversarial networks from the ground up.
 
   train PRESET    train a system by name: its networks, data and numbers are known
   sample RUN      draw images from a trained generator
+  eval RUN        measure how good its images are
   classify RUN    say which category unseen digits belong to
   inpaint RUN     fill in the hidden part of images
   traverse RUN    draw images as a code, or another latent value, changes
@@ -247,6 +248,36 @@ def _write_samples(path, trained, z, columns):
         plots.save_grid(path, images, columns)
 
 
+# --- eval -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions:
+    """Measure a trained generator by every metric that fits, beside real data; RUN/eval.json keeps the numbers."""
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of a run."""
+    n: int | None = None
+    """Images to generate; 10,000 otherwise, 2,500 points, 26,000 stacked digits."""
+    data: Annotated[str | None, tyro.conf.arg(metavar="NAME_OR_PATH")] = None
+    """Judge by these data instead of those that the run was trained on."""
+    features: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Weights of another classifier to measure in, from benchmarks/train_classifier."""
+    best: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Measure best.npz, which --eval-every keeps, and not the last checkpoint."""
+    seed: int = 0
+    """Another seed, other samples."""
+
+
+def evaluate(arguments):
+    """Measure a run, print the scores and keep them."""
+    options = tyro.cli(EvalOptions, args=arguments, prog="minigan eval")
+    from .evaluate import evaluate
+
+    print(evaluate(**vars(options)).describe())
+    return 0
+
+
 def _study(name, arguments):
     from .study import commands
 
@@ -264,6 +295,7 @@ def _listing(name, arguments):
 COMMANDS = {
     "train": train,
     "sample": sample,
+    "eval": evaluate,
     "classify": partial(_study, "classify"),
     "inpaint": partial(_study, "inpaint"),
     "traverse": partial(_study, "traverse"),

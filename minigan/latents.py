@@ -225,6 +225,10 @@ class Latents:
         self._require_classes()
         return z[:, self._class_columns]
 
+    def is_real(self):
+        """For each column of a row whether it can take any value: those of one-hot parts cannot. Bool (size,)."""
+        return np.concatenate([np.full(part.size, not isinstance(part, _OneHot)) for part in self.parts])
+
     def rows_by_class(self, rng, columns):
         """Latent rows for a sheet: one row of it a class, one column a noise, all else equal down a column.
 

@@ -222,7 +222,10 @@ def test_sample_lays_codes_out(capsys):
     ("arguments", "message"),
     [
         (["trian"], "unknown command 'trian'; did you mean train?"),
-        (["qqq"], "unknown command 'qqq'; there are train, sample, classify, inpaint, traverse, presets, data, info"),
+        (
+            ["qqq"],
+            "unknown command 'qqq'; there are train, sample, eval, classify, inpaint, traverse, presets, data, info",
+        ),
         (["train", "dcgan-minst"], "unknown preset 'dcgan-minst'; did you mean dcgan-mnist or dcgan-keras or dcgan?"),
         (["presets", "infogam"], "unknown preset 'infogam'; did you mean infogan or infogan-paper or gan?"),
         (["train", "--seed", "1"], "train: give a PRESET first, such as minigan train dcgan-mnist, or --resume RUN"),
@@ -247,7 +250,7 @@ def test_mistakes_are_told_in_one_line(capsys, arguments, message):
         (["--weigth", "2"], ["Unrecognized options: --weigth", "--weight FLOAT"]),
         (["--batch", "many"], ["Error parsing --batch"]),
         (["--batch", "0"], ["batch: must be at least 1, got 0"]),
-        (["--codes", "10", "unifrom"], ["got 'unifrom'; did you mean uniform?"]),
+        (["--codes", "10", "unifrom"], ["gaussian, got 'unifrom'; did"]),
         (["--preset", "gan"], ["Unrecognized options: --preset"]),
     ],
 )

@@ -85,6 +85,13 @@ def test_uniform_latents_stay_where_g_was_trained():
     assert np.abs(found.z[:, 3]).max() > 1
 
 
+def test_normal_noise_keeps_its_usual_length():
+    system = linear_system(Noise(9), Gaussian())
+    bright = np.full((3, 4, 4, 1), 90, np.float32)
+    found = inversion.inpaint(system, bright, inversion.mask("center", (4, 4), None), RNG(0), steps=60, lr=0.5)
+    assert np.linalg.norm(found.z[:, :9], axis=1).max() == pytest.approx(3 + 1, rel=1e-5)
+
+
 def test_the_prior_draws_to_what_the_discriminator_likes():
     system = linear_system(Noise(3))
     system.d.w.assign_(np.full((16, 1), 1.0))
@@ -159,9 +166,11 @@ def test_a_walk_changes_one_thing_and_leaves_the_rest():
 
 def test_an_attribute_is_the_difference_of_two_means():
     z = RNG(0).standard_normal((3000, 4), np.float32)
-    line = traversals.along_attribute(z, 3 * z[:, 2] - 1, z[:2])
-    # The mean of the upper third of a normal variable is 1.091; independent ones do not differ.
-    np.testing.assert_allclose(line.direction, [0, 0, 2 * 1.0908, 0], atol=0.12)
+    z = np.concatenate([z, np.eye(2, dtype=np.float32)[(z[:, 2] > 0).astype(int)]], axis=1)  # a class that goes along
+    line = traversals.along_attribute(Latents(Noise(4), Label(2)), z, 3 * z[:, 2] - 1, z[:2])
+    # The mean of the upper third of a normal variable is 1.091; independent ones do not differ, a class must not.
+    np.testing.assert_allclose(line.direction, [0, 0, 2 * 1.0908, 0, 0, 0], atol=0.12)
+    np.testing.assert_array_equal(line.direction[4:], 0)
     np.testing.assert_array_equal(line.origin, z[:2])
 
 
@@ -182,9 +191,9 @@ def test_other_impossible_walks_are_refused():
     with pytest.raises(ValueError, match="dim: expected 0 to 4, got 5"):
         traversals.along_dimension(latents, z, 5)
     with pytest.raises(ValueError, match=r"scores: expected 9 finite values, one for each latent row, got \(8,\)"):
-        traversals.along_attribute(z, np.zeros(8), z)
+        traversals.along_attribute(latents, z, np.zeros(8), z)
     with pytest.raises(ValueError, match="scores: at least a third of them are 0: there is no difference"):
-        traversals.along_attribute(z, np.zeros(9), z)
+        traversals.along_attribute(latents, z, np.zeros(9), z)
 
 
 # --- reading pictures -------------------------------------------------------------------------------------------------
@@ -344,7 +353,7 @@ def test_traverse_draws_a_row_for_each_class(trained, informed, capsys):
     assert "got code and dim" in refused(capsys, "traverse", informed, "--code=1", "--dim=1")
 
 
-@pytest.mark.parametrize("asked", ["--dim=3", "--attribute=ink"])
+@pytest.mark.parametrize("asked", ["--dim=3", "--attribute=ink", "--attribute=slant"])
 def test_traverse_walks_along_anything(trained, asked, capsys):
     assert cli.main(["traverse", str(trained / "told"), asked, "--columns=3"]) == 0
     path = Path(capsys.readouterr().out.strip())

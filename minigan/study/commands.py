@@ -9,6 +9,7 @@ import tyro
 
 from .. import data, runs
 from ..listings import table
+from ..metrics import shape
 from . import inversion, reading, sheets, traversals
 
 RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -45,9 +46,9 @@ class InpaintOptions(ImageOptions):
 
     mask: Literal[inversion.MASKS] = "center"
     """What is hidden."""
-    steps: int = 300
+    steps: int = 200
     """Steps of gradient descent on z."""
-    starts: int = 4
+    starts: int = 10
     """Searches for each image, of which the best counts; with classes, one for each at least."""
     seed: int = 0
     """Decides the starts and the random mask."""
@@ -63,8 +64,8 @@ class TraverseOptions:
     """Walk along this continuous code: its number among all codes, from 0."""
     dim: int | None = None
     """Walk along this value of the latent row, from 0."""
-    attribute: Literal["ink"] | None = None
-    """Walk from images with little of it to images with much: the difference of two means of z."""
+    attribute: Literal["ink", "slant", "width"] | None = None
+    """Walk from images with little ink, slant or width of stroke to images with much: the difference of two means."""
     reach: float = 2.0
     """How far to either side; uniform codes were trained from -1 to 1."""
     columns: int = 10
@@ -148,7 +149,8 @@ def traverse(options: TraverseOptions):
         line = traversals.along_dimension(latents, starts, options.dim)
     else:
         z = latents.sample(rng, 2000)
-        line = traversals.along_attribute(z, _ink(trained.system.sample(z)), starts)
+        scores = ATTRIBUTES[options.attribute](trained.system.sample(z))
+        line = traversals.along_attribute(latents, z, scores, starts)
     values = np.linspace(-options.reach, options.reach, options.columns)
     images = traversals.images_along(trained.system, line, values)
     (name, value), *_ = asked.items()
@@ -157,8 +159,7 @@ def traverse(options: TraverseOptions):
     print(_save(path, sheet, options.columns, headings=[f"{value:+.2f}" for value in values]))
 
 
-def _ink(images):
-    return images.mean(axis=(1, 2, 3))
+ATTRIBUTES = {"ink": lambda images: images.mean(axis=(1, 2, 3)), "slant": shape.slant, "width": shape.stroke_width}
 
 
 def _save(path, images, columns, **words):

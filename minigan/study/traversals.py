@@ -63,11 +63,11 @@ def along_dimension(latents, z, dimension):
     return Line(z * (1 - direction), direction)
 
 
-def along_attribute(z, scores, starts):
+def along_attribute(latents, z, scores, starts):
     """The line along an attribute: the mean of the latent rows that have most of it, less of those that have least.
 
     This is the vector arithmetic of Radford et al. (arXiv:1511.06434, section 6.3.2), with scores in place of chosen
-    pictures: the upper and the lower third of them are "with" and "without".
+    pictures: the upper and the lower third of them are "with" and "without". A class does not change on the way.
 
     Parameters
     ----------
@@ -89,4 +89,5 @@ def along_attribute(z, scores, starts):
     low, high = np.quantile(scores, (1 / 3, 2 / 3))
     if low == high:
         raise ValueError(f"scores: at least a third of them are {low:g}: there is no difference to walk along")
-    return Line(starts, z[scores >= high].mean(axis=0) - z[scores <= low].mean(axis=0))
+    difference = z[scores >= high].mean(axis=0) - z[scores <= low].mean(axis=0)
+    return Line(starts, difference * latents.is_real())

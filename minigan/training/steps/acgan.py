@@ -16,7 +16,7 @@ def acgan_step(
     Known trap: L_C rewards images that are *easy to class*, not images of the class's own variety, so g draws what lies
     far from the other classes, and less of it the heavier L_C weighs (Shu et al. 2017; Gong et al., arXiv:1907.02690).
     With many classes it collapses outright (the authors trained 100 GANs of 10 classes each), and early, when L_C is
-    still large and its gradient unbounded (Kang et al., arXiv:2111.01118). A low ``class_loss`` is no sign of quality.
+    still large and its gradient unbounded (Kang et al., arXiv:2111.01118). Low losses of q are no sign of quality.
 
     Parameters
     ----------

@@ -32,15 +32,16 @@ def infogan_step(
 ):
     """One iteration of InfoGAN: gan_step plus ``weight`` times a bound on I(c; g(z, c)) (arXiv:1606.03657, eq. 6).
 
-    ============  =======================  ===================  ==================
-    information   d's update (opt_d)       g's update (opt_g)   one more (opt_q)
-    ============  =======================  ===================  ==================
-    "both"        d, **trunk, q**          **g**
-    "generator"   d                        **g, q**
-    "separate"    d                        **g, q** (own trunk)
-    "joint"       d                        g                    **g, trunk, q**
-    "none"        d                        g                    **q**
-    ============  =======================  ===================  ==================
+    ============  ================  =====================  ==================
+    information   d's update        g's update             one more
+                  (opt_d)           (opt_g)                (opt_q)
+    ============  ================  =====================  ==================
+    "both"        d, **trunk, q**   **g**
+    "generator"   d                 **g, q**
+    "separate"    d                 **g, q** (own trunk)
+    "joint"       d                 g                      **g, trunk, q**
+    "none"        d                 g                      **q**
+    ============  ================  =====================  ==================
 
     Bold learns to raise the bound; each optimiser must hold what stands in its column. "both" is the authors' code.
     In "generator" d's trunk does not know of the code: q reads what tells real from fake. In "separate" q looks at the
