@@ -174,10 +174,10 @@ def _walk(name, preset, batch):
     }
     adam = {"beta1": preset.config.beta1, "beta2": preset.config.beta2}
     learning_rates = {"g": preset.config.lr_g, "d": preset.config.lr_d, "q": preset.config.lr_d}
-    inputs = {"g": z.shape[1:], "d": shape}
     for network, module in sorted(system.modules.items()):
         stages = list(_stages(module))
-        x_shape = inputs.get(network) or stages[0].layers[0].w.shape[:1]
+        channels = stages[0].parameters()[0].shape[-2]  # d may be shown more than the image: maps of its class
+        x_shape = {"g": z.shape[1:], "d": (*shape[:-1], channels)}.get(network, (channels,))
         for number, stage in enumerate(stages, 1):
             x = Tensor(_placeholder((batch, *x_shape)), requires_grad=network != "g" or number > 1)
             optimizer = Adam(stage, lr=learning_rates[network], **adam)
