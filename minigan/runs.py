@@ -204,7 +204,7 @@ def _build(folder, config, more_hooks, *, resume):
         find_nonfinite=config.find_nonfinite,
     )
     per_epoch = len(dataset) // config.batch
-    iterations = config.steps or ceil(config.epochs * per_epoch)
+    iterations = length(config, len(dataset))
     asked = asdict(config) | {"image_shape": list(shape)}
     trainer.hooks += [*_hooks(folder, config, asked, system, streams["samples"], per_epoch), *more_hooks]
     if resume:
@@ -215,6 +215,11 @@ def _build(folder, config, more_hooks, *, resume):
         run_folder.write_config(folder, config)
     run_folder.check_space(folder, 2 * sum(array.nbytes for array in trainer.state_dict()[0].values()) + PICTURES_BYTES)
     return Run(folder, config, dataset, trainer, iterations)
+
+
+def length(config, items):
+    """Iterations that a config asks for, on a data set of so many items."""
+    return config.steps or ceil(config.epochs * (items // config.batch))
 
 
 def _hooks(folder, config, asked, system, rng, per_epoch):
