@@ -3,6 +3,7 @@
 ``python -m benchmarks.quality --only NAME --seeds N`` trains what is missing below --runs, goes on with what was cut,
 measures, and appends to benchmarks/results/quality.json, one entry a recipe, seed, commit and machine. What is there
 already is skipped; a training that failed is an entry as well. It can be interrupted at any time and started again.
+Data sets that are not part of minigan are looked for where MINIGAN_DATA says; see ``minigan data``.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from minigan import data, evaluate, run_folder, runs, scores
+from minigan import evaluate, run_folder, runs, scores
 from minigan.training import checkpoint
 
 from . import verdicts
@@ -72,13 +73,8 @@ def commit():
 # --- one run ----------------------------------------------------------------------------------------------------------
 
 
-def train(recipe, seed, folder, location=None):
+def train(recipe, seed, folder):
     """Train a recipe's run, go on with it, or leave it as it is where it is done.
-
-    Parameters
-    ----------
-    location : str, optional
-        Path of the data that the recipe calls by name.
 
     Returns
     -------
@@ -91,8 +87,6 @@ def train(recipe, seed, folder, location=None):
         For a folder with another config or other data, or one that another process trains now.
     """
     config = recipe.config(seed)
-    if location:
-        config = replace(config, data=location)
     if not (folder / "config.json").exists():
         return _train(config, folder)
     check_config(folder, config)
@@ -176,7 +170,6 @@ def main(arguments=None):
     parser.add_argument(
         "--runs", type=Path, default=Path("runs", "quality"), help="their folder (default: %(default)s)"
     )
-    parser.add_argument("--data", metavar="PATH", help="folder of the data that a recipe of images calls by name")
     parser.add_argument("--again", action="store_true", help="measure also what the file holds already")
     parser.add_argument("--list", action="store_true", help="list the recipes, and do nothing")
     parser.add_argument("--table", action="store_true", help="print what has been found, and do nothing")
@@ -208,18 +201,12 @@ def _run_all(chosen, asked):
             folder = asked.runs / f"{recipe.name}-{seed}"
             print(f"\n=== {recipe.name}, seed {seed}: {folder}", flush=True)
             try:
-                failure = train(recipe, seed, folder, _location(recipe, asked.data))
+                failure = train(recipe, seed, folder)
                 append(measure(recipe, seed, folder, failure), asked.out)
             except (ValueError, OSError) as error:
                 print(f"left out: {error}", flush=True)
                 left_out += 1
     return left_out
-
-
-def _location(recipe, path):
-    """Where the recipe's data are: the path given, for data that are not drawn or part of minigan."""
-    name = recipe.config(0).data
-    return path if path and name not in (*data.GENERATED, "mnist-10k") else None
 
 
 if __name__ == "__main__":

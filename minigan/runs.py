@@ -7,6 +7,8 @@ runs/dcgan-mnist-1/
     samples.webp      the same, moving
     losses.png        the log's curves
     checkpoint.npz    the whole state
+    scores.jsonl      with --eval-every: how good the generator was, by iteration
+    best.npz          and the whole state when it was best
 """
 
 import os
@@ -16,13 +18,19 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-from . import data, kernels, presets, run_folder
+import numpy as np
+
+from . import data, kernels, presets, run_folder, scores
 from .data import toy2d
 from .latents import Categorical
 from .training import checkpoint, hooks
+from .training.evaluation import Evaluate
 from .training.trainer import Trainer, random_streams
 
-MAY_DIFFER = ("data", "steps", "epochs", "log_every", "sample_every", "checkpoint_every", "find_nonfinite")
+MAY_DIFFER = (
+    *("data", "steps", "epochs", "log_every", "sample_every", "checkpoint_every", "find_nonfinite"),
+    *("eval_every", "eval_samples", "best_by"),
+)
 """What a resumed run may change: nothing of it enters a step. Data are compared by content, for they may have moved."""
 
 PICTURES_BYTES = 64 << 20  # free space asked for, besides two checkpoints: the old and the new one
@@ -207,6 +215,8 @@ def _build(folder, config, more_hooks, *, resume):
     iterations = length(config, len(dataset))
     asked = asdict(config) | {"image_shape": list(shape)}
     trainer.hooks += [*_hooks(folder, config, asked, system, streams["samples"], per_epoch), *more_hooks]
+    if config.eval_every:
+        trainer.hooks.append(_evaluate(folder, config, asked, system, dataset))
     if resume:
         checkpoint.resume(folder / "checkpoint.npz", trainer, asked, may_differ=MAY_DIFFER)
         if trainer.iteration >= iterations:
@@ -238,6 +248,15 @@ def _hooks(folder, config, asked, system, rng, per_epoch):
         hooks.Losses(folder / "losses.png", log, every=config.sample_every, codes=_code_names(latents.codes)),
         hooks.Animation(folder / "samples.webp", folder / "samples"),
     ]
+
+
+def _evaluate(folder, config, asked, system, dataset):
+    """The hook that measures the generator on the way."""
+    unseen = load_data(config, "test") if dataset.images.ndim == 4 else None
+    # Floors come from a stream of their own: watching draws no number of the training's.
+    yardsticks = scores.fitting(system, dataset, unseen, np.random.default_rng(config.seed), n=config.eval_samples)
+    paths = folder / "scores.jsonl", folder / "best.npz"
+    return Evaluate(system, yardsticks, *paths, asked, every=config.eval_every, by=config.best_by or yardsticks[0].key)
 
 
 def _code_names(codes):

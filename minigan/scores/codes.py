@@ -33,6 +33,8 @@ class CodeScores:
         Reads the class of digits along a traversal.
     """
 
+    key = "code_0_information_nats"  # the one number to choose a state by
+
     def __init__(self, test, n, features=None):
         self.test, self.n, self.features = test, n, features
         self.confusions, self.traversals = {}, {}
@@ -139,5 +141,6 @@ def _classes(latents, z):
 
 def _within(classes, value, seen):
     """Correlation of a code with what is seen, within each class, averaged with its sign: one direction for all."""
-    found = [shape.correlation(value[classes == c], seen[classes == c]) for c in np.unique(classes)]
-    return abs(float(np.mean(found)))
+    rows = [np.flatnonzero(classes == c) for c in np.unique(classes)]
+    found = [shape.correlation(value[own], seen[own]) for own in rows if len(own) > 1]
+    return abs(float(np.mean(found))) if found else 0.0
