@@ -30,7 +30,7 @@ DESCRIPTIONS = {
     "moons": "points of the plane: two smeared half circles",
 }
 GENERATED = (*stacked.SOURCES, "toyfaces", *toy2d.DISTRIBUTIONS)
-DEFAULT_DRAWN = 10_000
+TOYFACES, STACKED, POINTS = 10_000, 60_000, 100_000  # drawn, unless told otherwise
 
 
 class Name(NamedTuple):
@@ -78,8 +78,8 @@ def load(
     seed : int
         Decides the toy faces, stacked digits and points drawn; the splits never share a stream.
     n : int, optional
-        How many to draw, 10,000 toy faces or points or 60,000 stacked digits otherwise; of the others, how many items
-        to keep, from the first.
+        How many toy faces (10,000 otherwise), stacked digits (60,000) or points (100,000) to draw; how many items to
+        keep, from the first, of the others.
 
     Returns
     -------
@@ -116,12 +116,11 @@ def _generate(name: str, size: int | None, channels: int | None, split: str, see
         if channels not in (None, 3):
             raise ValueError(f"channels = {channels}: {name} are RGB; expected 3")
     if name in stacked.SOURCES:
-        return stacked.load(name, split=split, n=n or stacked.DEFAULT_DRAWN, seed=stream, size=size)
-    n = n or DEFAULT_DRAWN
+        return stacked.load(name, split=split, n=n or STACKED, seed=stream, size=size)
     if name == "toyfaces":
-        return toyfaces.load(n, size=64 if size is None else size, seed=stream)
+        return toyfaces.load(n or TOYFACES, size=64 if size is None else size, seed=stream)
     _refuse_image_options(name, size, channels)
-    points = toy2d.DISTRIBUTIONS[name]().sample(np.random.default_rng(stream), n)
+    points = toy2d.DISTRIBUTIONS[name]().sample(np.random.default_rng(stream), n or POINTS)
     return Dataset(points, None, name, "drawn by minigan.data.toy2d")
 
 

@@ -9,7 +9,6 @@ from . import mnist
 from .dataset import Dataset
 
 SOURCES = {"stacked-mnist": "mnist", "stacked-mnist-10k": "mnist-10k"}
-DEFAULT_DRAWN = 60_000  # half a gigabyte; the papers' 128,000 are more than one
 
 
 def load(name: str, *, split: str, n: int, seed: np.random.SeedSequence, size: int | None = None) -> Dataset:
