@@ -71,7 +71,7 @@ def test_help_names_every_command(capsys, arguments):
     assert all(f"  {name} " in text for name in cli.COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["sample", "presets", "data", "info"])
+@pytest.mark.parametrize("command", ["sample", "eval", "presets", "data", "info"])
 def test_every_command_has_help(capsys, command):
     assert status(command, "--help") == 0
     assert f"usage: minigan {command}" in capsys.readouterr().out
@@ -219,7 +219,7 @@ def test_sample_lays_codes_out(capsys):
     ("arguments", "message"),
     [
         (["trian"], "unknown command 'trian'; did you mean train?"),
-        (["qqq"], "unknown command 'qqq'; there are train, sample, presets, data, info"),
+        (["qqq"], "unknown command 'qqq'; there are " + ", ".join(cli.COMMANDS)),
         (["train", "dcgan-minst"], "unknown preset 'dcgan-minst'; did you mean dcgan-mnist or dcgan-keras or dcgan?"),
         (["presets", "infogam"], "unknown preset 'infogam'; did you mean infogan or infogan-paper or gan?"),
         (["train", "--seed", "1"], "train: give a PRESET first, such as minigan train dcgan-mnist, or --resume RUN"),
