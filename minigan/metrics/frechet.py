@@ -81,7 +81,7 @@ def between_gaussians(mean_x, covariance_x, mean_y, covariance_y):
     """
     from threadpoolctl import threadpool_limits
 
-    # A hundred columns are no work for two threads: on a busy machine they wait for each other, up to 200 times as long.
+    # A hundred columns are no work for two threads: on a busy machine they wait for each other, 200 times as long.
     with threadpool_limits(1, user_api="blas"):
         root_x, root_y = _root(covariance_x), _root(covariance_y)
         left, _, right = np.linalg.svd(root_y @ root_x)
