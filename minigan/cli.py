@@ -1,4 +1,4 @@
-"""The command line: ``minigan train``, ``sample``, ``eval`` and the listings. Also ``python -m minigan``.
+"""The command line: ``minigan train``, ``sample`` and the rest of COMMANDS. Also ``python -m minigan``.
 
 What a user can get wrong ends in one line, not a traceback (unless ``--debug`` asks for it): exit status 2 where
 nothing had begun, 1 for a training that failed, 130 after Ctrl-C.
@@ -31,6 +31,9 @@ Generative adversarial networks from the ground up.
   train PRESET    train a system by name: its networks, data and numbers are known
   sample RUN      draw images from a trained generator
   eval RUN        measure how good its images are
+  classify RUN    say which category unseen digits belong to
+  inpaint RUN     fill in the hidden part of images
+  traverse RUN    draw images as a code, or another latent value, changes
   presets [NAME]  list the systems, or show the networks of one
   data            list the data sets, and where to get those that are not here
   info            versions, threads and folders, for a bug report
@@ -188,14 +191,14 @@ def _value(arguments, flag):
 
 @dataclass(frozen=True, kw_only=True)
 class SampleOptions:
-    """Draw images from a trained generator; from InfoGAN's, a row for each value of its categorical code."""
+    """Draw images from a trained generator; with a label or categorical code, a row for each of its values."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of a run."""
     n: int | None = None
     """How many; otherwise 64 images, 2,500 points, 25 of one code, or 10 of each."""
-    code: int | None = None
-    """InfoGAN: draw this value of the categorical code only."""
+    code: Annotated[int | None, tyro.conf.arg(aliases=["--class"])] = None
+    """Draw this class, or value of the categorical code, only."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Where to: .png, .webp, or .npy for the numbers themselves; RUN/sample.png otherwise."""
     seed: int = 0
@@ -275,6 +278,12 @@ def evaluate(arguments):
     return 0
 
 
+def _study(name, arguments):
+    from .study import commands
+
+    return commands.run(name, arguments)
+
+
 def _listing(name, arguments):
     from . import listings
 
@@ -287,6 +296,9 @@ COMMANDS = {
     "train": train,
     "sample": sample,
     "eval": evaluate,
+    "classify": partial(_study, "classify"),
+    "inpaint": partial(_study, "inpaint"),
+    "traverse": partial(_study, "traverse"),
     "presets": partial(_listing, "presets"),
     "data": partial(_listing, "data"),
     "info": partial(_listing, "info"),

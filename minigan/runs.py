@@ -209,6 +209,7 @@ def _build(folder, config, more_hooks, *, resume):
         dataset.images,
         streams,
         batch=getattr(system, "d_batch", config.batch),
+        labels=presets.check_labels(config, dataset) if system.needs_labels else None,
         find_nonfinite=config.find_nonfinite,
     )
     per_epoch = len(dataset) // config.batch
