@@ -176,8 +176,7 @@ def _walk(name, preset, batch):
     learning_rates = {"g": preset.config.lr_g, "d": preset.config.lr_d, "q": preset.config.lr_d}
     for network, module in sorted(system.modules.items()):
         stages = list(_stages(module))
-        channels = stages[0].parameters()[0].shape[-2]  # d may be shown more than the image: maps of its class
-        x_shape = {"g": z.shape[1:], "d": (*shape[:-1], channels)}.get(network, (channels,))
+        x_shape = _chains(module)[0].input_shape
         for number, stage in enumerate(stages, 1):
             x = Tensor(_placeholder((batch, *x_shape)), requires_grad=network != "g" or number > 1)
             optimizer = Adam(stage, lr=learning_rates[network], **adam)
@@ -188,16 +187,21 @@ def _walk(name, preset, batch):
 
 def _stages(module):
     """Cut a network where a layer with a weight matrix begins; what comes before the first belongs to it."""
-    parts = [module] if isinstance(module, nn.Sequential) else vars(module).values()
     stage, weights = [], 0
-    for layer in (layer for part in parts if isinstance(part, nn.Sequential) for layer in part.layers):
-        if hasattr(layer, "w"):
+    for layer in (layer for chain in _chains(module) for layer in chain.layers):
+        if any(parameter.ndim > 1 for parameter in layer.parameters()):
             if weights:
                 yield nn.Sequential(*stage)
                 stage = []
             weights += 1
         stage.append(layer)
     yield nn.Sequential(*stage)
+
+
+def _chains(module):
+    """The chains of layers that a network is made of: itself, or its parts."""
+    parts = [module] if isinstance(module, nn.Sequential) else vars(module).values()
+    return [part for part in parts if isinstance(part, nn.Sequential)]
 
 
 def _train(stage, x, loss, optimizer):

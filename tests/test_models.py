@@ -76,6 +76,7 @@ def test_unknown_presets_are_offered_near_ones():
         ({"lr_d": float("inf")}, "lr_d: must be positive and finite, got inf"),
         ({"beta1": 1.0}, r"beta1: must be in \[0, 1\), got 1.0"),
         ({"steps": 0}, "steps: must be at least 1, got 0"),
+        ({"width": 0}, "width: must be at least 1, got 0"),
     ],
 )
 def test_impossible_numbers_are_refused(change, message):

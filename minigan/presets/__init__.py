@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 
 from .conditional import CONDITIONAL
-from .config import ACGANConfig, CGANConfig, Config, GANConfig, InfoGANConfig, WidthConfig
+from .config import ACGANConfig, CGANConfig, Config, GANConfig, InfoGANConfig, MLPConfig, WidthConfig
 from .gans import GANS
 from .infogans import INFOGANS
 from .preset import Preset
@@ -16,6 +16,7 @@ __all__ = [
     "Config",
     "GANConfig",
     "InfoGANConfig",
+    "MLPConfig",
     "Preset",
     "WidthConfig",
     "check_images",

@@ -123,7 +123,7 @@ class GANConfig(Config):
         if self.smoothing and self.loss not in ("minimax", "non-saturating"):
             raise ValueError(f"smoothing: loss {self.loss} has no labels to smooth; minimax and non-saturating have")
         if self.penalty == "none" and self.penalty_weight != 10:
-            raise ValueError(f"penalty_weight: {self.penalty_weight:g} was given without a penalty; give --penalty r1")
+            raise ValueError(f"penalty_weight: {self.penalty_weight:g} was given without a penalty; give --penalty r1, or 10")
         if self.clip is not None and in_its_place:
             raise ValueError(f"clip: bounds the discriminator's slope, as {in_its_place} does; give one of the two")
         if self.loss == "wasserstein" and self.clip is None and not in_its_place:
@@ -139,6 +139,18 @@ class WidthConfig(GANConfig):
 
     width: int = 64
     """Maps (or units) of the networks' base layer."""
+
+    at_least_one: ClassVar = (*GANConfig.at_least_one, "width")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLPConfig(WidthConfig):
+    """A run of networks of dense layers."""
+
+    hidden: int = 2
+    """Hidden layers of each network."""
+
+    at_least_one: ClassVar = (*WidthConfig.at_least_one, "hidden")
 
 
 _READ = {
