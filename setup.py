@@ -24,7 +24,11 @@ setup(
         *(f"minigan.kernels.{name}" for name in find_packages("kernels")),
     ],
     package_dir={"minigan.kernels": "kernels"},
-    package_data={"minigan.data": ["embedded/*"], "minigan.kernels": ["**/*.cu", "**/*.cuh"]},
+    package_data={
+        "minigan.data": ["embedded/*"],
+        "minigan.features": ["weights/*"],
+        "minigan.kernels": ["**/*.cu", "**/*.cuh"],
+    },
     install_requires=[
         "numpy>=2.1",
         "numba>=0.61",

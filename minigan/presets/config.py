@@ -37,6 +37,12 @@ class Config:
     """Iterations between sample grids."""
     checkpoint_every: int = 1000
     """Iterations between checkpoints; one is always saved at the end."""
+    eval_every: int = 0
+    """Iterations between measurements of the generator, as by minigan eval, into scores.jsonl; 0 for none."""
+    eval_samples: int = 2000
+    """Images or points of such a measurement."""
+    best_by: str | None = None
+    """Score by which best.npz is kept; otherwise frechet, js_nats of points, or mode_kl_nats of stacked digits."""
     find_nonfinite: bool = False
     """Check every result of every operation, and name the first that is NaN or infinite; slower."""
 
@@ -56,6 +62,10 @@ class Config:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be in [0, 1), got {getattr(self, name)}")
+        if self.eval_every < 0:
+            raise ValueError(f"eval_every: must be at least 0, got {self.eval_every}")
+        if self.eval_samples < 10:
+            raise ValueError(f"eval_samples: must be at least 10, got {self.eval_samples}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps: must be at least 1, got {self.steps}")
 
