@@ -133,7 +133,9 @@ class GANConfig(Config):
         if self.smoothing and self.loss not in ("minimax", "non-saturating"):
             raise ValueError(f"smoothing: loss {self.loss} has no labels to smooth; minimax and non-saturating have")
         if self.penalty == "none" and self.penalty_weight != 10:
-            raise ValueError(f"penalty_weight: {self.penalty_weight:g} was given without a penalty; give --penalty r1, or 10")
+            raise ValueError(
+                f"penalty_weight: {self.penalty_weight:g} was given without a penalty; give --penalty r1, or 10"
+            )
         if self.clip is not None and in_its_place:
             raise ValueError(f"clip: bounds the discriminator's slope, as {in_its_place} does; give one of the two")
         if self.loss == "wasserstein" and self.clip is None and not in_its_place:
