@@ -6,7 +6,7 @@ import numpy as np
 
 from minigan.scores import from_json
 
-WORST = {"less": np.inf, "more": -np.inf}
+WORST = {"less": np.inf, "more": -np.inf, "near": np.nan}
 
 
 def collapse(found):
@@ -31,7 +31,10 @@ def values(goal, entries):
 
 
 def reached(goal, numbers, bound):
-    """Whether the median, or the share of seeds that the goal names, is as good as the bound."""
+    """Whether the median, or the share of seeds that the goal names, is as good as the bound; or the mean near it."""
+    if goal.better == "near":
+        mean, error = mean_and_error(numbers)
+        return bool(abs(mean - bound) <= 2 * np.hypot(error, goal.standard_error))  # never with a run missing: NaN
     good = numbers <= bound if goal.better == "less" else numbers >= bound
     if goal.share is not None:
         return good.mean() >= goal.share - 1e-9
@@ -43,6 +46,11 @@ def median(numbers):
     ordered = np.sort(numbers)
     low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
     return float(low if low == high else (low + high) / 2)
+
+
+def mean_and_error(numbers):
+    """Mean and its standard error (0 for a single number)."""
+    return float(numbers.mean()), float(numbers.std(ddof=1) / np.sqrt(len(numbers))) if len(numbers) > 1 else 0.0
 
 
 def verdict(goal, numbers):
@@ -68,12 +76,17 @@ def rows(recipe, entries):
     lines = []
     for goal in recipe.goals:
         numbers = values(goal, entries)
-        spread = f"{_number(median(numbers))} [{_number(numbers.min())}, {_number(numbers.max())}]"
-        lines.append(
-            [label, goal.score, spread, _reference(goal, entries), _asked(goal), verdict(goal, numbers), goal.published]
-        )
+        lines.append([label, goal.score, _spread(goal, numbers), _reference(goal, entries), _asked(goal)])
+        lines[-1] += [verdict(goal, numbers), goal.published]
         label = ""
     return lines
+
+
+def _spread(goal, numbers):
+    middle = _number(median(numbers))
+    if goal.better == "near":
+        middle = "mean {} +- {}".format(*map(_number, mean_and_error(numbers)))
+    return f"{middle} [{_number(numbers.min())}, {_number(numbers.max())}]"
 
 
 def _number(value):
@@ -92,6 +105,8 @@ def _reference(goal, entries):
 def _asked(goal):
     if goal.passes is None:
         return ""
+    if goal.better == "near":
+        return f"{goal.passes:g} +- 2 s.e."
     sign = "<=" if goal.better == "less" else ">="
     share = f" in {goal.share:.0%}" if goal.share is not None else ""
     aim = f", aim {goal.aim:g}" if goal.aim is not None else ""

@@ -121,9 +121,9 @@ def test_stroke_width_is_that_of_a_bar_and_grows_with_it():
 
 
 def test_digit_width_is_the_spread_across_at_any_slant():
-    """A bar of width w is uniform across: w / sqrt(12)."""
+    """The pixels of a bar of width w have the variance (w^2 - 1) / 12."""
     for width, angle in [(2, 0.0), (8, 0.0), (8, 0.4)]:
-        assert shape.digit_width(bar(width, angle=angle)) == pytest.approx(width / np.sqrt(12), rel=0.05)
+        assert shape.digit_width(bar(width, angle=angle)) == pytest.approx(np.sqrt((width**2 - 1) / 12), rel=0.02)
 
 
 def test_blank_images_have_no_shape():

@@ -217,6 +217,23 @@ def test_verdicts(modes, js, expected):
     assert [line[5] for line in verdicts.rows(TINY, entries)] == expected
 
 
+@pytest.mark.parametrize(
+    ("modes", "expected"),
+    [
+        ([6, 7, 6, 7], "pass"),  # 6.5 +- 0.29 against 6.3 +- 0.1
+        ([7, 7, 7, 7], "miss"),
+        ([6, 7, 6, None], "miss"),
+    ],
+)
+def test_means_that_shall_be_near_published_ones(modes, expected):
+    goal = Goal("modes", "near", 6.3, standard_error=0.1)
+    entries = [entry(seed, m, failure=None if m else "nan") for seed, m in enumerate(modes)]
+    assert verdicts.verdict(goal, verdicts.values(goal, entries)) == expected
+    line = verdicts.rows(replace(TINY, goals=(goal,)), entries)[0]
+    assert line[4] == "6.3 +- 2 s.e."
+    assert line[2] == {6: "mean 6.5 +- 0.2887 [6, 7]", 7: "mean 7 +- 0 [7, 7]"}[modes[0]] or None in modes
+
+
 def test_the_last_entry_of_a_seed_counts():
     found = verdicts.latest([entry(0, 3), entry(1, 4), entry(0, 8)], "tiny")
     assert [(e["seed"], e["scores"]["modes"]["value"]) for e in found] == [(0, 8), (1, 4)]

@@ -1,4 +1,4 @@
-"""Whether a generator has invented its images or copied them: are they nearer to the training images than new ones are?
+"""Whether a generator has copied its images: whether they lie nearer to the training images than new ones do.
 
 The test of Meehan, Chaudhuri & Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models"
 (arXiv:2004.05675), over the whole space: distances of generated rows to the nearest training row, against the distances
