@@ -1,4 +1,4 @@
-"""The scores of a generator that is told the class: does it draw what it was told, and can one learn from it?
+"""The scores of a generator that is told the class: that it draws what it was told, and that one can learn from it.
 
 The second is the test of Radford et al. (arXiv:1511.06434, appendix): each test image is named by its nearest generated
 one.
