@@ -114,6 +114,27 @@ def _stacked(name, packing, goals):
     return Recipe(name, "dcgan-mnist", goals, changes)
 
 
+def _information(name, most=None, **changes):
+    """InfoGAN's networks with the bound ascended in another way, or none: who learns the code, and what it costs."""
+    goals = (
+        Goal("code_0_error", "less"),
+        Goal("code_0_information_nats", "less" if most else "more", most),
+        *([] if "codes" in changes else [Goal("codes_slant_and_width", "more")]),
+        Goal("frechet_over_floor", "less"),
+    )
+    return Recipe(f"information-{name}", "infogan-paper", goals, {"data": "mnist", "steps": 2000, **changes, **QUIET})
+
+
+def _told(name, preset):
+    """A generator that is told the class, at the length of its unconditional relative."""
+    goals = (
+        Goal("class_as_told", "more"),
+        Goal("nearest_neighbour_error", "less", 0.04, published="0.0298 (conditional DCGAN); MLP GAN 0.0628"),
+        Goal("frechet_over_floor", "less"),
+    )
+    return Recipe(name, preset, goals, {"data": "mnist", "epochs": 20, **QUIET}, n=50_000)
+
+
 RECIPES = [
     Recipe(
         "infogan-paper",
@@ -182,6 +203,15 @@ RECIPES = [
             Goal("mode_kl_nats", "less", 0.15, published="0.06 to 0.07 (PacDCGAN2 to 4)"),
         ),
     ),
+    _information("both", information="both"),
+    _information("generator", information="generator"),
+    _information("separate", information="separate"),
+    _information("joint", information="joint"),
+    _information("none", most=0.5, information="none"),
+    _information("authors-codes", continuous="mse", continuous_weight=1.0),
+    _information("category-alone", codes=("10",)),
+    _told("cgan", "cgan"),
+    _told("acgan", "acgan"),
 ]
 
 

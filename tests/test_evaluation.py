@@ -8,12 +8,13 @@ import pytest
 
 from minigan import cli, data, evaluate, features, plots, presets, runs, scores
 from minigan.data import Dataset, toy2d
-from minigan.latents import Categorical, Gaussian, Latents, Noise, Uniform
+from minigan.latents import Categorical, Gaussian, Label, Latents, Noise, Uniform
 from minigan.scores.codes import CodeScores
 from minigan.scores.digits import DigitScores
 from minigan.scores.points import PointScores
 from minigan.scores.score import Score
 from minigan.scores.stacked import StackedScores
+from minigan.scores.told import ToldScores
 from minigan.training import checkpoint, hooks
 from minigan.training.evaluation import Evaluate
 
@@ -115,6 +116,47 @@ def test_stacked_digits_are_read_channel_by_channel():
     assert found["modes"].value == 1
     assert found["mode_kl_nats"].value == pytest.approx(np.log(1000))
     assert found["modes"].reference == pytest.approx(19.8, abs=0.1)
+
+
+class Obedient(Replay):
+    """A generator that draws a digit of the class it is told, from those it has; or of the next class."""
+
+    needs_labels = True
+
+    def __init__(self, images, labels, wrong_by=0):
+        super().__init__(images, Latents(Noise(2), Label(10)))
+        self.by_class = [images[labels == k] for k in range(10)]
+        self.wrong_by = wrong_by
+
+    def sample(self, z):
+        return np.stack([self.by_class[(k + self.wrong_by) % 10][0] for k in self.latents.class_rows(z).argmax(axis=1)])
+
+
+def test_a_generator_that_obeys_is_told_from_one_that_does_not(digits):
+    train, test = digits
+    yardstick = ToldScores(train, test, FEW, rng(), features.load())
+    obeyed, ignored = (yardstick(Obedient(test.images, test.labels, by), rng()) for by in (0, 1))
+    assert obeyed["class_as_told"].value > 0.9
+    assert ignored["class_as_told"].value < 0.1
+    assert obeyed["class_as_told"].reference > 0.9
+    assert ignored["nearest_neighbour_error"].value > 0.8
+    assert obeyed["nearest_neighbour_error"].value < ignored["nearest_neighbour_error"].value
+    assert yardstick(Obedient(test.images, test.labels), rng()) == obeyed
+
+
+def test_the_training_digits_themselves_are_the_neighbours_floor(digits):
+    train, test = digits
+    copies = ToldScores(test, test, len(test), rng())
+    assert copies.real_error == 0
+    distances = ((test.images[:, None] - train.images[None, :50]) ** 2).sum(axis=(2, 3, 4))
+    few = ToldScores(train.head(50), test, FEW, rng())
+    assert few.real_error == (train.labels[:50][distances.argmin(axis=1)] != test.labels).mean()
+    assert set(few(Obedient(test.images, test.labels), rng())) == {"nearest_neighbour_error"}
+
+
+def test_a_system_that_is_told_labels_is_measured_by_them(digits):
+    kinds = {type(y) for y in scores.fitting(Obedient(digits[1].images, digits[1].labels), *digits, rng(), n=FEW)}
+    assert kinds == {DigitScores, ToldScores}
 
 
 class Oracle(Replay):

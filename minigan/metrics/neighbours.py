@@ -24,6 +24,11 @@ def nearest(x, y):
     return np.sqrt(np.concatenate([squared.min(axis=1) for _, squared in squared_distances(x, y)]))
 
 
+def nearest_index(x, y):
+    """Which of y's rows is the nearest to each of x's: (N,)."""
+    return np.concatenate([squared.argmin(axis=1) for _, squared in squared_distances(x, y)])
+
+
 def squared_radii(x, *counts):
     """Squared distance of each row to its k-th nearest other row, for every k of ``counts``: one (N,) array each."""
     places = [count - 1 for count in counts]
