@@ -4,7 +4,8 @@ Pictures go through Pillow, charts through matplotlib's object interface: no glo
 choose.
 """
 
-from math import ceil, log, sqrt
+from dataclasses import dataclass
+from math import ceil, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ INK, FAINT, BLUE, ORANGE, GREEN = "#222222", "#b9b9b9", "#2a6fbb", "#d9722c", "#
 STYLE = {"font_size": 10, "dpi": 110}
 
 
-def grid(images, columns=None, pad=2):
+def grid(images, columns=None, pad=2, group=1):
     """Lay images out in rows on one sheet.
 
     Parameters
@@ -26,6 +27,8 @@ def grid(images, columns=None, pad=2):
         Images of a row; by default as many as make the grid square.
     pad : int
         Pixels between images and around them.
+    group : int
+        Rows that belong together: after them the gap is three times as wide.
 
     Returns
     -------
@@ -44,9 +47,11 @@ def grid(images, columns=None, pad=2):
     if columns < 1:
         raise ValueError(f"columns: expected at least 1, got {columns}")
     rows = ceil(n / columns)
-    sheet = np.full((rows * (h + pad) + pad, columns * (w + pad) + pad, c), GAP_GREY, np.uint8)
+    height = rows * (h + pad) + pad + 2 * pad * ((rows - 1) // group)
+    sheet = np.full((height, columns * (w + pad) + pad, c), GAP_GREY, np.uint8)
     for i, image in enumerate(_bytes(images)):
-        top, left = pad + i // columns * (h + pad), pad + i % columns * (w + pad)
+        row, column = divmod(i, columns)
+        top, left = pad + row * (h + pad) + 2 * pad * (row // group), pad + column * (w + pad)
         sheet[top : top + h, left : left + w] = image
     return sheet
 
@@ -55,19 +60,28 @@ def _bytes(images):
     return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
-def save_grid(path, images, columns=None, pad=2):
+def save_grid(path, images, columns=None, pad=2, group=1):
     """Write images (N, H, W, C) in [-1, 1] as one picture, small ones enlarged to be seen; return the path.
 
     The suffix decides the format: .png, .webp, or another that Pillow writes.
     """
     from PIL import Image
 
-    sheet = grid(images, columns, pad)
+    sheet = grid(images, columns, pad, group)
     factor = max(1, ceil(COMFORTABLE_PIXELS / max(sheet.shape[:2])))
     picture = Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
     picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
     picture.save(path)
     return Path(path)
+
+
+def save_beside(path, images, others, columns=10):
+    """Write images (N, H, W, C) in rows, each row with a row of others like it below it; return the path."""
+    rows = [slice(i, i + columns) for i in range(0, len(images), columns)]
+    blank = np.full((-len(images) % columns, *images.shape[1:]), 2 * GAP_GREY / 255 - 1, images.dtype)
+    images, others = np.concatenate([images, blank]), np.concatenate([others, blank])
+    pairs = [part[row] for row in rows for part in (images, others)]
+    return save_grid(path, np.concatenate(pairs), columns, group=2)
 
 
 def _figure(width, height):
@@ -88,17 +102,20 @@ def _plain_axes(ax):
     ax.tick_params(colors=INK, color=FAINT, labelsize=STYLE["font_size"] - 1)
 
 
-def save_points(path, points, data, title=""):
+def save_points(path, points, data, title="", landscape=None):
     """Write generated points (N, 2) in colour over the data (M, 2) in grey; return the path.
 
     The frame follows the data, with a margin, so that pictures of one run can be laid over each other; generated points
-    outside are counted in the corner.
+    outside are counted in the corner. ``landscape``, a function of points (M, 2) to values (M,), is drawn as contours
+    below them: the higher, the lighter.
     """
     low, high = data.min(axis=0), data.max(axis=0)
     middle, half = (low + high) / 2, 0.65 * float((high - low).max()) or 1.0
     data = data[:: max(1, len(data) // 5000)]
     figure = _figure(5.2, 5.4)
     ax = figure.add_subplot(aspect="equal")
+    if landscape:
+        _contours(ax, landscape, middle, half)
     ax.plot(*data.T, ".", color=FAINT, markersize=3, markeredgewidth=0, alpha=0.6)
     ax.plot(*points.T, ".", color=BLUE, markersize=4, markeredgewidth=0, alpha=0.45)
     ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
@@ -116,19 +133,67 @@ def save_points(path, points, data, title=""):
     return Path(path)
 
 
+def _contours(ax, landscape, middle, half, side=120):
+    """Fill the frame with a landscape's heights, in steps."""
+    ticks = np.linspace(-half, half, side)
+    x, y = np.meshgrid(middle[0] + ticks, middle[1] + ticks)
+    heights = landscape(np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)).reshape(side, side)
+    filled = ax.contourf(x, y, heights, levels=16, cmap="Purples_r", alpha=0.75)
+    ax.contour(x, y, heights, levels=filled.levels, colors=INK, linewidths=0.3, alpha=0.35)
+
+
 # --- loss curves ------------------------------------------------------------------------------------------------------
 
 
-def save_losses(path, rows, codes=()):
-    """Write the curves of a training: losses, what d believes, and what Q knows of the codes; return the path.
+@dataclass(frozen=True)
+class Curve:
+    """One value of the log, as a chart shows it.
+
+    Attributes
+    ----------
+    key : str
+        Its name in the log.
+    label : str
+    level, level_label : float, str, optional
+        A value to compare it with: a dashed line of its colour.
+    """
+
+    key: str
+    label: str
+    level: float | None = None
+    level_label: str | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that share an axis.
+
+    Attributes
+    ----------
+    ylabel : str
+    curves : list of Curve
+    ylim : (float, float), optional
+    settled : bool
+        Frame what comes after the first tenth, where a loss that begins very high has fallen.
+    colours : sequence of str
+    """
+
+    ylabel: str
+    curves: list
+    ylim: tuple | None = None
+    settled: bool = False
+    colours: tuple = (BLUE, ORANGE, GREEN)
+
+
+def save_losses(path, rows, panels):
+    """Write the curves of a training, one panel below the other; return the path.
 
     Parameters
     ----------
     path : path
     rows : list of dict
-        Lines of the log: iteration, loss_d, loss_g, d_real, d_fake; for InfoGAN also information_nats_0, ...
-    codes : list of (str, float or None)
-        Of each code, its name and the most that can be known of it in nats: H(c), None where there is no bound.
+        Lines of the log: iteration, and the values that the curves name.
+    panels : list of Panel
 
     Raises
     ------
@@ -137,31 +202,23 @@ def save_losses(path, rows, codes=()):
     """
     if not rows:
         raise ValueError("rows: expected at least one line of the log, got none")
-    panels = 3 if codes else 2
-    figure = _figure(8, 2.1 * panels + 0.6)
-    axes = figure.subplots(panels, sharex=True)
+    figure = _figure(8, 2.1 * len(panels) + (0.6 if len(panels) > 1 else 1.4))
+    axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     iterations = [row["iteration"] for row in rows]
-
-    def curve(ax, key, label, colour):
-        _curve(ax, iterations, [row[key] for row in rows], label, colour)
-
-    curve(axes[0], "loss_d", "discriminator", BLUE)
-    curve(axes[0], "loss_g", "generator", ORANGE)
-    _level(axes[0], 2 * log(2), "2 ln 2, a discriminator that cannot tell", BLUE)
-    axes[0].set_ylabel("loss (nats)")
-    curve(axes[1], "d_real", "D(x), real", BLUE)
-    curve(axes[1], "d_fake", "D(G(z)), generated", ORANGE)
-    _level(axes[1], 0.5, None, INK)
-    axes[1].set(ylabel="probability of real", ylim=(-0.03, 1.03))
-    for i, (name, ceiling) in enumerate(codes):
-        colour = (GREEN, "#8a5bb0", "#b0853b", "#4b9aa8")[i % 4]
-        curve(axes[2], f"information_nats_{i}", name, colour)
-        if ceiling is not None:
-            _level(axes[2], ceiling, f"its ceiling, {ceiling:.2f}", colour)
-    if codes:
-        axes[2].set_ylabel("information (nats)")
-        axes[2].margins(y=0.12)
-    for ax in axes:
+    for ax, panel in zip(axes, panels, strict=True):
+        for i, curve in enumerate(panel.curves):
+            colour = panel.colours[i % len(panel.colours)]
+            _curve(ax, iterations, [row[curve.key] for row in rows], curve.label, colour)
+            if curve.level is not None:
+                _level(ax, curve.level, curve.level_label, colour)
+        ax.set_ylabel(panel.ylabel)
+        ax.margins(y=0.08)
+        if panel.ylim:
+            ax.set_ylim(panel.ylim)
+        elif panel.settled:
+            late = [row[curve.key] for row in rows[len(rows) // 10 :] for curve in panel.curves]
+            margin = 0.08 * (max(late) - min(late)) or 1.0
+            ax.set_ylim(min(late) - margin, max(late) + margin)
         _finish(ax)
     axes[-1].set(xlabel="iteration", xlim=(0, 1.01 * max(10, iterations[-1])))
     axes[-1].xaxis.get_major_locator().set_params(integer=True)

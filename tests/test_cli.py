@@ -266,7 +266,7 @@ def test_a_training_that_fails_has_another_status_than_one_refused(capsys, point
     assert status("train", "gan-2d", *arguments) == 1
     message = capsys.readouterr().err
     assert "\nminigan: error: loss_" in message  # below the progress
-    assert "no checkpoint had been saved. Try smaller learning rates" in message
+    assert "no checkpoint had been saved. Try a smaller --lr-g and --lr-d, or" in message
     with pytest.raises(cli.TrainingFailed):
         cli.main(["train", "gan-2d", *arguments[:-5], "--out=again", "--debug"])
 

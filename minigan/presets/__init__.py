@@ -3,10 +3,12 @@
 import dataclasses
 import difflib
 
+from .autoencoders import AUTOENCODERS
 from .config import Config, GANConfig, InfoGANConfig, WidthConfig
 from .gans import GANS
 from .infogans import INFOGANS
 from .preset import Preset
+from .single import SINGLES
 
 __all__ = [
     "PRESETS",
@@ -20,7 +22,7 @@ __all__ = [
     "get",
 ]
 
-PRESETS = {preset.name: preset for preset in [*GANS, *INFOGANS]}
+PRESETS = {preset.name: preset for preset in [*GANS, *INFOGANS, *AUTOENCODERS, *SINGLES]}
 
 
 def get(name):

@@ -95,3 +95,101 @@ class InfoGANConfig(GANConfig):
     """Whose update ascends the bound: the discriminator's too (the authors' code), or the generator's with Q alone."""
     d_batch: int | None = None
     """Real and generated images of the discriminator's update; by default the batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderConfig(Config):
+    """A run of an autoencoder; ``z`` is the length of a code."""
+
+    lr: float = 1e-3
+    """Learning rate."""
+    network: Literal["dense", "conv"] = "dense"
+    """One hidden layer, or two convolutions before it."""
+    hidden: int = 400
+    """Units of the dense hidden layer."""
+    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
+    """What the decoder says of a pixel: the probability of white, or a Gaussian around a grey value."""
+    binarise: bool = False
+    """Bernoulli: draw each pixel as black or white each time, with its grey value as the probability of white."""
+    std: float | None = None
+    """Gaussian: its deviation, of pixels in [0, 1]; learnt if none is given."""
+
+    at_least_one: ClassVar = ("hidden",)
+    positive: ClassVar = ("lr",)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.std is not None and not 0 < self.std < float("inf"):
+            raise ValueError(f"std: must be positive and finite, got {self.std}")
+        if self.std is not None and self.likelihood == "bernoulli":
+            raise ValueError(f"std: a bernoulli likelihood has none, got {self.std}; give --likelihood gaussian")
+        if self.binarise and self.likelihood == "gaussian":
+            raise ValueError("binarise: pixels that are 0 or 1 are not Gaussian; give --likelihood bernoulli")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAEConfig(AutoencoderConfig):
+    """A run of a variational autoencoder."""
+
+    beta: float = 1.0
+    """Weight of the KL divergence; with 1 the objective is a bound of ln p(x)."""
+    k: int = 1
+    """Codes drawn for each image."""
+    importance: bool = False
+    """Ascend the importance-weighted bound of the k codes, instead of the mean of their bounds."""
+
+    at_least_one: ClassVar = (*AutoencoderConfig.at_least_one, "k")
+    positive: ClassVar = (*AutoencoderConfig.positive, "beta")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.importance and self.beta != 1:
+            raise ValueError(f"beta: the importance-weighted bound has none, got {self.beta} with importance")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorOnlyConfig(Config):
+    """A run of a discriminator alone; ``z`` counts the values of an image, where an ascent begins."""
+
+    lr: float = 1e-3
+    """Learning rate."""
+    width: int = 128
+    """Units, or maps of the first convolution."""
+    ascent_steps: int = 20
+    """Steps from noise to an image, in training and for samples."""
+    rate: float = 0.05
+    """Length of such a step, times the slope of the logit."""
+    d_steps: int = 1
+    """Discriminator updates for each ascent."""
+    penalty: float = 0.1
+    """Weight of the logit's squared slope."""
+    replayed: int = 10_000
+    """Images of earlier ascents that are kept, and shown again."""
+
+    at_least_one: ClassVar = ("width", "ascent_steps", "d_steps", "replayed")
+    positive: ClassVar = ("lr", "rate", "penalty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MMDConfig(Config):
+    """A run of a generator against a fixed kernel."""
+
+    lr: float = 1e-3
+    """Learning rate."""
+    width: int = 256
+    """Units of the generator's hidden layers."""
+    bandwidths: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+    """Of the kernels, in units of the median distance between real points or codes."""
+    codes: int = 16
+    """Length of an autoencoder's codes, for images; points have none."""
+
+    at_least_one: ClassVar = ("width", "codes")
+    positive: ClassVar = ("lr",)
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "bandwidths", tuple(self.bandwidths))  # JSON gives a list
+        if not self.bandwidths or not all(0 < width < float("inf") for width in self.bandwidths):
+            raise ValueError(f"bandwidths: expected one or more, positive and finite, got {self.bandwidths}")
+        if self.batch < 2:
+            raise ValueError(f"batch: the discrepancy compares pairs, it needs at least 2, got {self.batch}")

@@ -1,8 +1,11 @@
 """The plain GAN: two networks, two optimisers."""
 
+from math import log
+
 import numpy as np
 
 from ...autograd import Tensor, no_grad
+from ...plots import Curve, Panel
 from ..steps import discriminator_step, gan_step
 from .inference import inference
 
@@ -22,6 +25,22 @@ class GAN:
     fresh_noise : bool
         Whether g learns from fresh noise, or from the fakes that d has just seen.
     """
+
+    headline = {"loss d": "loss_d", "g": "loss_g", "D(x)": "d_real", "D(G(z))": "d_fake"}
+    panels = [
+        Panel(
+            "loss (nats)",
+            [
+                Curve("loss_d", "discriminator", 2 * log(2), "2 ln 2, a discriminator that cannot tell"),
+                Curve("loss_g", "generator"),
+            ],
+        ),
+        Panel(
+            "probability of real",
+            [Curve("d_real", "D(x), real", 0.5), Curve("d_fake", "D(G(z)), generated")],
+            ylim=(-0.03, 1.03),
+        ),
+    ]
 
     def __init__(self, g, d, latents, opt_g, opt_d, *, batch, d_steps=1, fresh_noise=False):
         self.modules, self.optimizers = {"g": g, "d": d}, {"g": opt_g, "d": opt_d}

@@ -1,0 +1,117 @@
+"""Systems of one network: a discriminator that is its own generator, a generator that has no discriminator."""
+
+from functools import partial
+from math import prod
+
+import numpy as np
+
+from ..latents import Latents, Noise
+from ..models import autoencoder, discriminator_only, gan, mmd
+from ..models.likelihood import Bernoulli
+from ..optim import Adam
+from ..training.systems import MMD, Autoencoder, CodeMMD, DiscriminatorOnly
+from ..training.systems.discriminator_only import Negatives
+from .config import DiscriminatorOnlyConfig, MMDConfig
+from .preset import preset
+
+
+def _adam(config, *modules):
+    return Adam(*modules, lr=config.lr, beta1=config.beta1, beta2=config.beta2)
+
+
+def _build_discriminator_only(discriminator, law, config, image_shape, rng):
+    if config.z != prod(image_shape):
+        raise ValueError(f"z: an ascent begins at noise of an image's own {prod(image_shape)} values, got {config.z}")
+    d, latents = discriminator(config.width, rng=rng), Latents(Noise(config.z, law))
+    noise = latents.sample(rng, config.replayed).reshape(config.replayed, *image_shape)
+    return DiscriminatorOnly(
+        d,
+        Negatives(noise),
+        latents,
+        _adam(config, d),
+        batch=config.batch,
+        shape=image_shape,
+        ascent_steps=config.ascent_steps,
+        rate=config.rate,
+        d_steps=config.d_steps,
+        penalty=config.penalty,
+    )
+
+
+def _build_mmd_2d(config, image_shape, rng):
+    g = mmd.generator(config.z, prod(image_shape), config.width, rng=rng)
+    return MMD(g, Latents(Noise(config.z)), _adam(config, g), batch=config.batch, bandwidths=config.bandwidths)
+
+
+def _build_mmd(config, image_shape, rng):
+    layers, decoder = autoencoder.NETWORKS["dense"]
+    encoder = autoencoder.encoder(layers(image_shape, rng=rng), image_shape, 400, config.codes, rng=rng)
+    decoder = decoder(config.codes, image_shape, rng=rng)
+    codes = autoencoder.CodeGaussian(config.codes), Latents(Noise(config.codes))
+    opt = _adam(config, encoder, decoder)
+    of_images = Autoencoder(encoder, decoder, Bernoulli(), *codes, opt, batch=config.batch)
+    g = mmd.generator(config.z, config.codes, config.width, rng=rng)
+    options = {"batch": config.batch, "bandwidths": config.bandwidths}
+    return CodeMMD(g, of_images, Latents(Noise(config.z)), _adam(config, g), **options)
+
+
+SINGLES = [
+    preset(
+        "discriminator-only",
+        "digits found by climbing a discriminator, which learns to reject them; no generator",
+        (28, 28, 1),
+        partial(_build_discriminator_only, discriminator_only.discriminator_28, "uniform"),
+        DiscriminatorOnlyConfig,
+        data="mnist-10k",
+        epochs=10,
+        steps=1000,
+        z=784,
+        width=32,
+        batch=64,
+        lr=2e-4,
+        replayed=2000,
+        ascent_steps=30,
+    ),
+    preset(
+        "discriminator-only-2d",
+        "the same on points of the plane, with the landscape as it falls onto the data",
+        (2,),
+        partial(_build_discriminator_only, gan.mlp_discriminator, "normal"),
+        DiscriminatorOnlyConfig,
+        data="ring",
+        epochs=100,
+        steps=3000,
+        batch=256,
+        z=2,
+        samples=2500,
+        sample_every=250,
+    ),
+    preset(
+        "mmd",
+        "a generator of an autoencoder's codes of digits, trained by maximum mean discrepancy; no discriminator",
+        (28, 28, None),
+        _build_mmd,
+        MMDConfig,
+        channels=1,
+        data="mnist-10k",
+        epochs=60,
+        batch=500,
+        z=10,
+        beta1=0.9,
+    ),
+    preset(
+        "mmd-2d",
+        "a generator of points of the plane, trained by maximum mean discrepancy",
+        (2,),
+        _build_mmd_2d,
+        MMDConfig,
+        data="ring",
+        epochs=100,
+        steps=3000,
+        batch=256,
+        z=2,
+        beta1=0.9,
+        samples=2500,
+        sample_every=250,
+    ),
+]

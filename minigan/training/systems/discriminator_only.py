@@ -1,0 +1,101 @@
+"""A system without a generator: the discriminator is searched for the images that it takes for real."""
+
+import numpy as np
+
+from ... import nn
+from ...autograd import Tensor
+from ...plots import Curve, Panel
+from ..steps import ascend, discriminator_only_step
+from .inference import inference
+
+
+class Negatives(nn.Module):
+    """Images found by earlier ascents, so that d does not forget what it had learnt to reject: a buffer, replayed.
+
+    Parameters
+    ----------
+    images : array (M, ...)
+        What to begin with: noise.
+    """
+
+    def __init__(self, images):
+        self.images = images
+
+    def replace(self, images, rng):
+        """Put new images in the place of others, drawn at random."""
+        self.images[rng.permutation(len(self.images))[: len(images)]] = images
+
+    def draw(self, n, rng):
+        """n of the images, at random."""
+        return self.images[rng.integers(len(self.images), size=n)]
+
+    def __repr__(self):
+        return f"Negatives{self.images.shape}"
+
+
+class DiscriminatorOnly:
+    """d against its own best inputs: train d, find images that maximise d(x), use them as the new negatives, repeat.
+
+    What makes it work: the ascent begins at fresh noise each time, as ``sample`` does, so what d learns to reject is
+    exactly what it would be asked to draw; half of the negatives are replayed from earlier rounds, or the landscape
+    swings from one mistake to its opposite; and d's slope is penalised, or there is nothing to climb.
+
+    Parameters
+    ----------
+    d : Module
+        Images to logits (N, 1), without batch normalisation.
+    negatives : Negatives
+    latents : Latents
+        Noise of an image's own size.
+    opt_d : Optimizer
+    batch : int
+        Real, and found, images of one update.
+    shape : tuple
+        Of an image.
+    ascent_steps, rate : int, float
+        See :func:`~minigan.training.steps.ascend`.
+    d_steps : int
+        Updates of d for each ascent.
+    penalty : float
+        Weight of d's squared slope.
+    """
+
+    headline = {"loss d": "loss_d", "D(x)": "d_real", "D(found)": "d_fake", "slope": "slope"}
+    panels = [
+        Panel("loss (nats)", [Curve("loss_d", "discriminator", 2 * np.log(2), "2 ln 2, it cannot tell")]),
+        Panel(
+            "probability of real",
+            [Curve("d_real", "D(x), real", 0.5), Curve("d_fake", "D(x), found")],
+            ylim=(-0.03, 1.03),
+        ),
+    ]
+
+    def __init__(self, d, negatives, latents, opt_d, *, batch, shape, ascent_steps, rate, d_steps=1, penalty=0.1):
+        self.modules, self.optimizers = {"d": d, "negatives": negatives}, {"d": opt_d}
+        self.d, self.negatives, self.latents = d, negatives, latents
+        self.batch, self.shape, self.d_steps, self.penalty = batch, tuple(shape), d_steps, penalty
+        self.ascent = {"steps": ascent_steps, "rate": rate, "bounds": (-1, 1) if len(shape) == 3 else None}
+
+    def step(self, batches, rng):
+        """One iteration: an ascent, and d's updates; returns the last one's scalars."""
+        found = ascend(self.d, self._start(self.latents.sample(rng, self.batch)), **self.ascent)
+        for _ in range(self.d_steps):
+            x_real, old = next(batches), self.negatives.draw(self.batch // 2, rng)
+            new = found[rng.permutation(self.batch)[: self.batch - len(old)]]
+            x_found = np.concatenate([new, old])
+            seen = discriminator_only_step(self.d, self.optimizers["d"], x_real, x_found, penalty=self.penalty)
+        self.negatives.replace(found, rng)
+        return seen
+
+    def _start(self, z):
+        return z.reshape(len(z), *self.shape)
+
+    def sample(self, z):
+        """Images (or points) that d takes for real, found by ascent from noise z (n, size)."""
+        blocks = (self._start(z[i : i + 256]) for i in range(0, len(z), 256))
+        return np.concatenate([ascend(self.d, block, **self.ascent) for block in blocks])
+
+    def landscape(self, points):
+        """d's logit at points (M, 2) of the plane."""
+        with inference(self.d):
+            return self.d(Tensor(points)).numpy()[:, 0]
