@@ -16,7 +16,7 @@ INK, FAINT, BLUE, ORANGE, GREEN = "#222222", "#b9b9b9", "#2a6fbb", "#d9722c", "#
 STYLE = {"font_size": 10, "dpi": 110}
 
 
-def grid(images, columns=None, pad=2, group=1):
+def grid(images, columns=None, pad=2, group=None):
     """Lay images out in rows on one sheet.
 
     Parameters
@@ -27,8 +27,8 @@ def grid(images, columns=None, pad=2, group=1):
         Images of a row; by default as many as make the grid square.
     pad : int
         Pixels between images and around them.
-    group : int
-        Rows that belong together: after them the gap is three times as wide.
+    group : int, optional
+        Rows that belong together: the gap to the next ones is three times as wide.
 
     Returns
     -------
@@ -47,6 +47,7 @@ def grid(images, columns=None, pad=2, group=1):
     if columns < 1:
         raise ValueError(f"columns: expected at least 1, got {columns}")
     rows = ceil(n / columns)
+    group = group or rows
     height = rows * (h + pad) + pad + 2 * pad * ((rows - 1) // group)
     sheet = np.full((height, columns * (w + pad) + pad, c), GAP_GREY, np.uint8)
     for i, image in enumerate(_bytes(images)):
@@ -60,7 +61,7 @@ def _bytes(images):
     return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
-def save_grid(path, images, columns=None, pad=2, group=1):
+def save_grid(path, images, columns=None, pad=2, group=None):
     """Write images (N, H, W, C) in [-1, 1] as one picture, small ones enlarged to be seen; return the path.
 
     The suffix decides the format: .png, .webp, or another that Pillow writes.
@@ -217,6 +218,7 @@ def save_losses(path, rows, panels):
             ax.set_ylim(panel.ylim)
         elif panel.settled:
             late = [row[curve.key] for row in rows[len(rows) // 10 :] for curve in panel.curves]
+            late += [curve.level for curve in panel.curves if curve.level is not None]
             margin = 0.08 * (max(late) - min(late)) or 1.0
             ax.set_ylim(min(late) - margin, max(late) + margin)
         _finish(ax)

@@ -112,7 +112,7 @@ class Break:
 def test_a_loss_that_is_nan_ends_the_training_and_keeps_the_checkpoint(tmp_path):
     trainer = trainer_of()
     trainer.hooks = [*all_hooks(tmp_path, trainer), Break(5)]
-    expected = r"loss_\w is nan after iteration 6; the checkpoint before is kept: .*checkpoint\.npz\. Try smaller"
+    expected = r"loss_\w is nan after iteration 6; the checkpoint before is kept: .*checkpoint\.npz\. Try a smaller"
     with pytest.raises(FloatingPointError, match=expected):
         trainer.run(20)
     assert trainer.failed
@@ -222,6 +222,7 @@ def test_the_bar_shows_speed_and_losses(monkeypatch):
     text = terminal.getvalue()
     assert "5/5" in text
     assert "loss d " in text
+    assert ", g " in text
     assert "D(G(z)) 0." in text
 
 
