@@ -1,7 +1,5 @@
 """A generator without a discriminator: it learns to make samples that a fixed kernel cannot tell from the data."""
 
-import numpy as np
-
 from ... import ops
 from ...autograd import Tensor
 
@@ -21,8 +19,8 @@ def mmd_step(g, opt_g, x_real, z, bandwidths):
         Points, or codes of images.
     z : Tensor (N, Z)
     bandwidths : sequence of float
-        Of the mixture of kernels, in units of the median distance between real rows: so the same numbers do for data
-        of any scale.
+        Of the mixture of kernels, in units of the root mean squared distance between real rows: so the same numbers do
+        for data of any scale, and for codes whose scale changes as they are learnt.
 
     Returns
     -------
@@ -30,8 +28,8 @@ def mmd_step(g, opt_g, x_real, z, bandwidths):
         mmd2, the unbiased estimate; it is zero on average where the two laws agree, and then as often negative.
     """
     x = Tensor(x_real)
-    median2 = np.median(squared_distances(x, x).data[np.triu_indices(len(x_real), 1)])
-    loss = mmd2(x, g(z), [width * width * median2 for width in bandwidths])
+    scale2 = squared_distances(x, x).data.mean()
+    loss = mmd2(x, g(z), [width * width * scale2 for width in bandwidths])
     opt_g.zero_grad()
     loss.backward()
     opt_g.step()

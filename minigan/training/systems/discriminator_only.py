@@ -22,8 +22,9 @@ class Negatives(nn.Module):
         self.images = images
 
     def replace(self, images, rng):
-        """Put new images in the place of others, drawn at random."""
-        self.images[rng.permutation(len(self.images))[: len(images)]] = images
+        """Put new images, as many as there is room for, in the place of others, drawn at random."""
+        places = rng.permutation(len(self.images))[: len(images)]
+        self.images[places] = images[: len(places)]
 
     def draw(self, n, rng):
         """n of the images, at random."""

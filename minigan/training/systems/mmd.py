@@ -20,7 +20,7 @@ class MMD:
     batch : int
         Real, and generated, rows of one update. The estimate compares all pairs, and is noisy for a few.
     bandwidths : sequence of float
-        Of the kernels, in units of the median distance between real rows.
+        Of the kernels, in units of the root mean squared distance between real rows.
     """
 
     headline = {"MMD^2": "mmd2"}
