@@ -208,7 +208,10 @@ def _build(folder, config, more_hooks, *, resume):
     per_epoch = len(dataset) // config.batch
     iterations = config.steps or ceil(config.epochs * per_epoch)
     asked = asdict(config) | {"image_shape": list(shape)}
-    trainer.hooks += [*_hooks(folder, config, asked, system, dataset.images, streams["samples"], per_epoch), *more_hooks]
+    trainer.hooks += [
+        *_hooks(folder, config, asked, system, dataset.images, streams["samples"], per_epoch),
+        *more_hooks,
+    ]
     if resume:
         checkpoint.resume(folder / "checkpoint.npz", trainer, asked, may_differ=MAY_DIFFER)
         if trainer.iteration >= iterations:

@@ -74,7 +74,9 @@ def test_reconstruction_sums_over_pixels():
     encoder, decoder = networks()
     silence(encoder, decoder)
     x = Bernoulli().pixels(images())
-    seen = vae_step(encoder, decoder, Bernoulli(), optim.SGD(decoder, lr=1e-9), x, Tensor(np.zeros((3, 12, 2), np.float32)))
+    seen = vae_step(
+        encoder, decoder, Bernoulli(), optim.SGD(decoder, lr=1e-9), x, Tensor(np.zeros((3, 12, 2), np.float32))
+    )
     assert seen["reconstruction_nats"] == pytest.approx(20 * np.log(2), rel=1e-6)
     assert seen["kl_nats"] == 0
     assert seen["elbo_nats"] == pytest.approx(-20 * np.log(2), rel=1e-6)

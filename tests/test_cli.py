@@ -212,6 +212,22 @@ def test_sample_lays_codes_out(capsys):
     assert "code: expected 0 to 2, got 3\n" in refused(capsys, "sample", "run", "--code=3")
 
 
+@pytest.mark.parametrize(
+    ("preset", "options", "made"),
+    [
+        ("vae", ["--hidden=8", "--k=2", "--importance", "--network=conv", "--batch=8"], "encoder"),
+        ("mmd-2d", ["--bandwidths", "0.1", "1", "--width=8", "--batch=16"], "g"),
+    ],
+)
+def test_systems_without_a_game_train_sample_and_are_shown(capsys, preset, options, made):
+    assert status("train", preset, "--steps=2", "--samples=9", "--out=run", *options) == 0
+    assert f"{made} " in capsys.readouterr().out
+    assert status("sample", "run", "--n=3", "--out=three.npy") == 0
+    assert len(np.load("three.npy")) == 3
+    assert status("presets", preset) == 0
+    assert f"\n{'generator g' if made == 'g' else made}, " in capsys.readouterr().out
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 

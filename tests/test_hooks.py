@@ -127,7 +127,9 @@ def test_a_loss_that_is_nan_ends_the_training_and_keeps_the_checkpoint(tmp_path)
 def test_the_error_tells_when_no_checkpoint_had_been_saved(tmp_path):
     trainer = trainer_of()
     trainer.hooks = [hooks.StopOnNonFinite(tmp_path / "checkpoint.npz", {"lr_g": 1, "lr_d": 1}), Break(1)]
-    with pytest.raises(FloatingPointError, match=r"after iteration 2; no checkpoint .*smaller --lr-g and --lr-d, or --find-nonfinite"):
+    with pytest.raises(
+        FloatingPointError, match=r"after iteration 2; no checkpoint .*smaller --lr-g and --lr-d, or --find-nonfinite"
+    ):
         trainer.run(20)
 
 

@@ -8,7 +8,7 @@ import pytest
 from minigan import Tensor, gradcheck, nn, no_grad, ops, optim, presets
 from minigan.models import gan, mmd
 from minigan.training.steps import ascend, discriminator_only_step, mmd_step
-from minigan.training.steps.discriminator_only import squared_slope
+from minigan.training.steps.discriminator_only import blurred, squared_slope
 from minigan.training.steps.mmd import mmd2, squared_distances
 from minigan.training.systems.discriminator_only import Negatives
 from minigan.training.trainer import Batches, random_streams
@@ -154,9 +154,33 @@ def test_digits_are_found_between_black_and_white():
     assert np.abs(found).max() == 1
 
 
-def test_an_ascent_begins_at_noise_of_an_images_own_size():
-    with pytest.raises(ValueError, match=r"z: an ascent begins at noise of an image's own 784 values, got 100"):
-        build("discriminator-only", z=100)
+def test_a_blurred_step_is_an_average_that_keeps_the_sum():
+    x = np.zeros((1, 7, 7, 2), np.float32)
+    x[0, 3, 3, 0] = 16
+    once = blurred(x, 1)
+    np.testing.assert_array_equal(once[0, 2:5, 2:5, 0], [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+    assert not once[..., 1].any(), "channels stay apart"
+    assert blurred(x, 2).sum() == pytest.approx(16)
+    assert blurred(x, 0) is x
+
+
+def test_an_image_begins_with_squares_whose_edges_are_blurred():
+    system = build("discriminator-only", width=4, replayed=8, grain=14, z=4)
+    start = system._start(np.array([[1, -1, -1, 1]], np.float32))[0, :, :, 0]
+    np.testing.assert_array_equal(np.sign(start[3:25:7, 3:25:7]), np.kron([[1, -1], [-1, 1]], np.ones((2, 2)))[:4, :4])
+    assert 0 < start[7, 13] < start[7, 7]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"z": 100}, r"z: an ascent to \(28, 28, 1\) with grain 4 begins at 49 values, got 100"),
+        ({"grain": 5}, r"grain: squares of 5 pixels do not fill images of \(28, 28, 1\)"),
+    ],
+)
+def test_noise_that_fits_no_image_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        build("discriminator-only", **change)
 
 
 # --- maximum mean discrepancy -----------------------------------------------------------------------------------------
@@ -248,9 +272,14 @@ def test_codes_are_matched_and_decoded():
     ("name", "change", "message"),
     [
         ("mmd", {"bandwidths": ()}, r"bandwidths: expected one or more, positive and finite, got \(\)"),
-        ("mmd", {"bandwidths": [1.0, 0.0]}, r"bandwidths: expected one or more, positive and finite, got \(1\.0, 0\.0\)"),
+        (
+            "mmd",
+            {"bandwidths": [1.0, 0.0]},
+            r"bandwidths: expected one or more, positive and finite, got \(1\.0, 0\.0\)",
+        ),
         ("mmd-2d", {"batch": 1}, "batch: the discrepancy compares pairs, it needs at least 2, got 1"),
         ("discriminator-only", {"penalty": 0.0}, r"penalty: must be positive and finite, got 0\.0"),
+        ("discriminator-only", {"blur": -1}, "blur: must be at least 0, got -1"),
         ("discriminator-only", {"replayed": 0}, "replayed: must be at least 1, got 0"),
     ],
 )

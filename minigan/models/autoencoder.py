@@ -28,7 +28,7 @@ def dense_decoder(z, image_shape, hidden=400, *, rng=None):
 
 
 def conv_layers(image_shape, hidden=400, *, rng=None):
-    """Images (H, W, C), sides a multiple of 4, to features (hidden,): two convolutions that halve the map, one dense."""
+    """Images (H, W, C), sides a multiple of 4, to features (hidden,): two convolutions with stride 2, one dense."""
     h, w, channels = image_shape
     conv = partial(nn.Conv2d, kernel=4, stride=2, padding=1, rng=rng)
     dense = nn.Linear(h // 4 * (w // 4) * 2 * MAPS, hidden, rng=rng)

@@ -1,4 +1,4 @@
-"""What a decoder's logits say about pixels: the p(x | z) of an autoencoder, and the one place where pixels change scale.
+"""What a decoder's logits say of pixels: the p(x | z) of an autoencoder, and the one place where pixels change scale.
 
 Images are in [-1, 1] everywhere else; likelihoods see pixels in [0, 1]. Everything is in nats an image, a **sum** over
 pixels: a mean would weigh the pixels 784 times too little against a KL divergence that is summed over codes.

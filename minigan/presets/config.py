@@ -149,7 +149,7 @@ class VAEConfig(AutoencoderConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorOnlyConfig(Config):
-    """A run of a discriminator alone; ``z`` counts the values of an image, where an ascent begins."""
+    """A run of a discriminator alone; ``z`` counts the values that an ascent begins at."""
 
     lr: float = 1e-3
     """Learning rate."""
@@ -163,11 +163,20 @@ class DiscriminatorOnlyConfig(Config):
     """Discriminator updates for each ascent."""
     penalty: float = 0.1
     """Weight of the logit's squared slope."""
+    grain: int = 1
+    """Side of the squares of pixels that an image's ascent begins at, one value each."""
+    blur: int = 0
+    """How often each step of an image's ascent is averaged with its neighbours."""
     replayed: int = 10_000
     """Images of earlier ascents that are kept, and shown again."""
 
-    at_least_one: ClassVar = ("width", "ascent_steps", "d_steps", "replayed")
+    at_least_one: ClassVar = ("width", "ascent_steps", "d_steps", "grain", "replayed")
     positive: ClassVar = ("lr", "rate", "penalty")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.blur < 0:
+            raise ValueError(f"blur: must be at least 0, got {self.blur}")
 
 
 @dataclass(frozen=True, kw_only=True)

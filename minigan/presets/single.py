@@ -3,8 +3,6 @@
 from functools import partial
 from math import prod
 
-import numpy as np
-
 from ..latents import Latents, Noise
 from ..models import autoencoder, discriminator_only, gan, mmd
 from ..models.likelihood import Bernoulli
@@ -20,13 +18,16 @@ def _adam(config, *modules):
 
 
 def _build_discriminator_only(discriminator, law, config, image_shape, rng):
-    if config.z != prod(image_shape):
-        raise ValueError(f"z: an ascent begins at noise of an image's own {prod(image_shape)} values, got {config.z}")
+    grain, sides = config.grain, image_shape[:-1]
+    if any(side % grain for side in sides):
+        raise ValueError(f"grain: squares of {grain} pixels do not fill images of {image_shape}")
+    values = prod(image_shape) // grain ** len(sides)
+    if config.z != values:
+        raise ValueError(f"z: an ascent to {image_shape} with grain {grain} begins at {values} values, got {config.z}")
     d, latents = discriminator(config.width, rng=rng), Latents(Noise(config.z, law))
-    noise = latents.sample(rng, config.replayed).reshape(config.replayed, *image_shape)
     return DiscriminatorOnly(
         d,
-        Negatives(noise),
+        Negatives(rng.uniform(-1, 1, (config.replayed, *image_shape)).astype("float32")),
         latents,
         _adam(config, d),
         batch=config.batch,
@@ -35,6 +36,8 @@ def _build_discriminator_only(discriminator, law, config, image_shape, rng):
         rate=config.rate,
         d_steps=config.d_steps,
         penalty=config.penalty,
+        grain=grain,
+        blur=config.blur,
     )
 
 
@@ -64,13 +67,16 @@ SINGLES = [
         DiscriminatorOnlyConfig,
         data="mnist-10k",
         epochs=10,
-        steps=1000,
-        z=784,
-        width=32,
-        batch=64,
-        lr=2e-4,
+        steps=2000,
+        batch=32,
+        z=49,
+        lr=5e-4,
+        width=16,
+        rate=10.0,
+        grain=4,
+        blur=2,
         replayed=2000,
-        ascent_steps=30,
+        sample_every=100,
     ),
     preset(
         "discriminator-only-2d",
@@ -80,11 +86,12 @@ SINGLES = [
         DiscriminatorOnlyConfig,
         data="ring",
         epochs=100,
-        steps=3000,
+        steps=2000,
         batch=256,
         z=2,
+        rate=0.2,
         samples=2500,
-        sample_every=250,
+        sample_every=100,
     ),
     preset(
         "mmd",

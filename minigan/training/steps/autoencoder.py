@@ -1,4 +1,4 @@
-"""Autoencoders: the encoder names an image by a code, the decoder draws it from the code, both learn from the difference.
+"""Autoencoders: an encoder names an image by a code, a decoder draws it from the code, both learn from the difference.
 
 The variational one makes the code a random variable, and pays for what it tells in nats. Images come as pixels in
 [0, 1], the likelihood's scale.

@@ -50,8 +50,8 @@ def squared_slope(logits, x):
     return ops.square(slope).sum() * (1.0 / len(x))
 
 
-def ascend(d, x, *, steps, rate, bounds=None):
-    """Climb d's logit from images x: ``steps`` times x += rate d logit / d x, within bounds.
+def ascend(d, x, *, steps, rate, blur=0, bounds=None):
+    """Climb d's logit from images x: ``steps`` times x += rate d logit / d x, blurred, within bounds.
 
     Parameters
     ----------
@@ -60,6 +60,9 @@ def ascend(d, x, *, steps, rate, bounds=None):
         Where to start; not changed.
     steps : int
     rate : float
+    blur : int
+        How often each step is averaged with its neighbours, for images. A slope is full of single pixels that would
+        fool d and show nothing (as in Yosinski et al., arXiv:1506.06579, who blur the images found).
     bounds : (float, float), optional
         Of every value: images end at black and white.
 
@@ -70,7 +73,18 @@ def ascend(d, x, *, steps, rate, bounds=None):
     with frozen(d):
         for _ in range(steps):
             leaf = Tensor(x, requires_grad=True)
-            x = x + rate * grad(d(leaf).sum(), leaf).data
+            slope = grad(d(leaf).sum(), leaf)
+            x = x + rate * blurred(slope.data, blur)
             if bounds:
                 x = x.clip(*bounds)
+    return x
+
+
+def blurred(x, times):
+    """Images (N, H, W, C) averaged with their neighbours by (1 2 1) / 4 in both directions, so many times over."""
+    channels = x.shape[-1]
+    line = np.array([0.25, 0.5, 0.25], np.float32)
+    weights = Tensor(line[:, None, None, None] * line[:, None, None] * np.eye(channels, dtype=np.float32))
+    for _ in range(times):
+        x = ops.conv2d(Tensor(x), weights, 1, 1).data
     return x

@@ -1,4 +1,4 @@
-"""Autoencoders as systems: they encode, decode, reconstruct, and draw new images by decoding codes that no image had."""
+"""Autoencoders as systems: they encode, decode, reconstruct, and draw new images from codes that no image had."""
 
 import numpy as np
 
@@ -116,7 +116,9 @@ class VAE(Codec):
         x = self.likelihood.pixels(next(batches), rng)
         networks = (self.encoder, self.decoder, self.likelihood, self.opt)
         noise = self._noise(rng, len(x), self.k)
-        return importance_step(*networks, x, noise) if self.importance else vae_step(*networks, x, noise, beta=self.beta)
+        return (
+            importance_step(*networks, x, noise) if self.importance else vae_step(*networks, x, noise, beta=self.beta)
+        )
 
     def _noise(self, rng, n, k):
         return Tensor(self.latents.sample(rng, k * n).reshape(k, n, -1))

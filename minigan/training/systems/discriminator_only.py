@@ -6,6 +6,7 @@ from ... import nn
 from ...autograd import Tensor
 from ...plots import Curve, Panel
 from ..steps import ascend, discriminator_only_step
+from ..steps.discriminator_only import blurred
 from .inference import inference
 
 
@@ -37,9 +38,13 @@ class Negatives(nn.Module):
 class DiscriminatorOnly:
     """d against its own best inputs: train d, find images that maximise d(x), use them as the new negatives, repeat.
 
-    What makes it work: the ascent begins at fresh noise each time, as ``sample`` does, so what d learns to reject is
-    exactly what it would be asked to draw; half of the negatives are replayed from earlier rounds, or the landscape
-    swings from one mistake to its opposite; and d's slope is penalised, or there is nothing to climb.
+    What makes it work:
+
+    - an ascent begins at fresh noise each time, as ``sample`` does: d learns to reject what it would be asked to draw;
+    - half of the negatives are replayed from earlier rounds, or the landscape swings from one mistake to its opposite;
+    - d's slope is penalised, or there is nothing to climb but a cliff around the data;
+    - the steps are as long as the way: rate times slope times their number must lead from the noise to the data;
+    - of images, noise and steps are smooth (``grain``, ``blur``): single pixels fool d sooner than strokes do.
 
     Parameters
     ----------
@@ -47,18 +52,20 @@ class DiscriminatorOnly:
         Images to logits (N, 1), without batch normalisation.
     negatives : Negatives
     latents : Latents
-        Noise of an image's own size.
+        Noise: a point, or a value for each square of an image.
     opt_d : Optimizer
     batch : int
         Real, and found, images of one update.
     shape : tuple
-        Of an image.
-    ascent_steps, rate : int, float
+        Of an image, or of a point.
+    ascent_steps, rate, blur : int, float, int
         See :func:`~minigan.training.steps.ascend`.
     d_steps : int
         Updates of d for each ascent.
     penalty : float
         Weight of d's squared slope.
+    grain : int
+        Side of an image's squares.
     """
 
     headline = {"loss d": "loss_d", "D(x)": "d_real", "D(found)": "d_fake", "slope": "slope"}
@@ -71,11 +78,19 @@ class DiscriminatorOnly:
         ),
     ]
 
-    def __init__(self, d, negatives, latents, opt_d, *, batch, shape, ascent_steps, rate, d_steps=1, penalty=0.1):
+    def __init__(
+        self, d, negatives, latents, opt_d, *, batch, shape, ascent_steps, rate, d_steps=1, penalty=0.1, grain=1, blur=0
+    ):
         self.modules, self.optimizers = {"d": d, "negatives": negatives}, {"d": opt_d}
         self.d, self.negatives, self.latents = d, negatives, latents
         self.batch, self.shape, self.d_steps, self.penalty = batch, tuple(shape), d_steps, penalty
-        self.ascent = {"steps": ascent_steps, "rate": rate, "bounds": (-1, 1) if len(shape) == 3 else None}
+        self.grain = grain
+        self.ascent = {
+            "steps": ascent_steps,
+            "rate": rate,
+            "blur": blur,
+            "bounds": (-1, 1) if len(shape) == 3 else None,
+        }
 
     def step(self, batches, rng):
         """One iteration: an ascent, and d's updates; returns the last one's scalars."""
@@ -89,7 +104,12 @@ class DiscriminatorOnly:
         return seen
 
     def _start(self, z):
-        return z.reshape(len(z), *self.shape)
+        """Where to climb from: points as they are; of an image, each value fills a square, whose edges are blurred."""
+        if len(self.shape) == 1:
+            return z
+        h, w, c = self.shape
+        squares = z.reshape(len(z), h // self.grain, w // self.grain, c)
+        return blurred(squares.repeat(self.grain, axis=1).repeat(self.grain, axis=2), self.grain - 1)
 
     def sample(self, z):
         """Images (or points) that d takes for real, found by ascent from noise z (n, size)."""

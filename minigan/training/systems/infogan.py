@@ -6,7 +6,6 @@ from ...plots import Curve, Panel
 from ..steps import infogan_step
 from .gan import GAN
 
-
 COLOURS = ("#3a923a", "#8a5bb0", "#b0853b", "#4b9aa8")  # of codes, apart from those of the two players
 
 

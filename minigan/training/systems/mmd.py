@@ -9,7 +9,7 @@ MMD_PANEL = Panel("squared MMD", [Curve("mmd2", "generated against real", 0.0, "
 
 
 class MMD:
-    """A generator trained by maximum mean discrepancy (Li et al., arXiv:1502.02761; Dziugaite et al., arXiv:1505.03906).
+    """A generator that matches moments (Li et al., arXiv:1502.02761; Dziugaite et al., arXiv:1505.03906).
 
     Parameters
     ----------
