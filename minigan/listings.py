@@ -27,7 +27,7 @@ def presets(name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(meta
         for name, preset in known.PRESETS.items()
     ]
     more = "minigan presets NAME shows the networks, minigan train NAME --help all numbers"
-    return _table(["preset", "what it is", "data", "batch", "length"], rows) + "\n\n" + more
+    return table(["preset", "what it is", "data", "batch", "length"], rows) + "\n\n" + more
 
 
 def _length(config):
@@ -39,7 +39,12 @@ def _networks(preset):
 
     config = preset.config
     system = preset.build(config, preset.default_shape, random_streams(config.seed)["init"])
-    names = {"g": "generator g", "d": "discriminator d", "q": "code network q"}  # the others are called in full
+    names = {
+        "g": "generator g",
+        "d": "discriminator d",
+        "q": "code network q",
+        "g_average": "average of g",
+    }  # others in full
     parts = [
         f"{config.preset}: {preset.summary}",
         f"data {config.data}, batch {config.batch}, {_length(config)}",
@@ -59,7 +64,8 @@ def data() -> str:
     return "\n".join([*lines, "", own])
 
 
-def _table(headings, rows):
+def table(headings, rows):
+    """Rows of cells as lines of text, each column as wide as its widest cell."""
     rows = [headings, *([str(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

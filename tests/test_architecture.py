@@ -19,14 +19,22 @@ LAYERS = (
     ("ops",),
     ("gradient_check", "nn", "optim", "latents"),
     ("models",),
+    ("features",),
     ("training",),
     ("presets",),
-    ("run_folder",),
+    ("run_folder", "scores"),
     ("runs",),
+    ("evaluate",),
     ("listings",),
-    ("study", "cli"),
+    ("study",),
+    ("cli",),
 )
-COMMAND_LINE = ("minigan.__main__", "minigan.cli", "minigan.listings")  # loaded by the script alone, and tyro with it
+COMMAND_LINE = (
+    "minigan.__main__",
+    "minigan.cli",
+    "minigan.listings",
+    "minigan.study.commands",
+)  # loaded by the script alone, and tyro with it
 DOORS = ("minigan", "minigan.__main__")  # in no layer: they open the others
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LOADED_WHEN_USED = {"cupy", "matplotlib", "numba", "PIL", "pooch", "threadpoolctl", "tqdm", "tyro"}

@@ -353,6 +353,8 @@ def test_the_default_is_784_400_20():
         ({"std": 0.0, "likelihood": "gaussian"}, "std: must be positive and finite, got 0.0"),
         ({"binarise": True, "likelihood": "gaussian"}, "binarise: pixels that are 0 or 1 are not Gaussian"),
         ({"importance": True, "beta": 2.0}, "beta: the importance-weighted bound has none, got 2.0 with importance"),
+        ({"network": "dens"}, "network: unknown 'dens'; did you mean dense"),
+        ({"likelihood": "x"}, "likelihood: unknown 'x'; there are bernoulli, gaussian"),
         ({"k": 0}, "k: must be at least 1, got 0"),
         ({"beta": 0.0}, "beta: must be positive and finite, got 0.0"),
         ({"hidden": 0}, "hidden: must be at least 1, got 0"),

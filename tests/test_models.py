@@ -15,6 +15,7 @@ COUNTS = {
     "dcgan": {"g": 3_576_704, "d": 2_765_568},
     "infogan-paper": {"g": 6_652_481, "d": 6_559_169, "q": 133_262},
     "gan-2d": {"g": 17_154, "d": 17_025},
+    "pacgan-2d": {"g": 484_802, "d": 405_201},
 }
 
 
@@ -34,7 +35,7 @@ def test_images_come_out_and_logits(name):
     with no_grad():
         x = system.g(Tensor(z))
         assert x.shape == (2, *shape)
-        assert system.d(x).shape == (2, 1)
+        assert system.judge(x, z).shape == (2, 1)
     if len(shape) == 3:
         assert np.abs(x.data).max() <= 1
 
@@ -88,6 +89,7 @@ def test_unknown_presets_are_offered_near_ones():
         ({"lr_d": float("inf")}, "lr_d: must be positive and finite, got inf"),
         ({"beta1": 1.0}, r"beta1: must be in \[0, 1\), got 1.0"),
         ({"steps": 0}, "steps: must be at least 1, got 0"),
+        ({"width": 0}, "width: must be at least 1, got 0"),
     ],
 )
 def test_impossible_numbers_are_refused(change, message):

@@ -8,6 +8,8 @@ from minigan import plots
 from minigan.plots import Curve, Panel
 from minigan.training.systems import GAN
 
+PANELS = GAN(None, None, None, None, None, batch=1).panels
+
 
 def line(iteration, **more):
     return {"iteration": iteration, "loss_d": 1.2, "loss_g": 0.8, "d_real": 0.6, "d_fake": 0.4} | more
@@ -94,18 +96,18 @@ def test_points_are_drawn_over_the_data_in_one_frame(tmp_path):
 
 def test_loss_chart_has_a_panel_more_for_codes(tmp_path):
     rows = [line(i, information_nats_0=0.1 * i, information_nats_1=0.0) for i in range(1, 20)]
-    with Image.open(plots.save_losses(tmp_path / "two.png", rows, GAN.panels)) as picture:
+    with Image.open(plots.save_losses(tmp_path / "two.png", rows, PANELS)) as picture:
         two = picture.height
     codes = [Curve("information_nats_0", "code 0", 2.3, "its ceiling"), Curve("information_nats_1", "code 1")]
-    panels = [*GAN.panels, Panel("information (nats)", codes)]
+    panels = [*PANELS, Panel("information (nats)", codes)]
     with Image.open(plots.save_losses(tmp_path / "three.png", rows, panels)) as picture:
         assert picture.height > 1.3 * two
 
 
 def test_a_settled_panel_frames_what_comes_after_the_first_tenth(tmp_path, monkeypatch):
     figures = []
-    make = plots._figure
-    monkeypatch.setattr(plots, "_figure", lambda *size: figures.append(make(*size)) or figures[-1])
+    make = plots.charts._figure
+    monkeypatch.setattr(plots.charts, "_figure", lambda *size: figures.append(make(*size)) or figures[-1])
     rows = [{"iteration": i, "loss": 500 if i < 4 else 100 + i % 2} for i in range(1, 41)]
     for settled in (False, True):
         plots.save_losses(tmp_path / "losses.png", rows, [Panel("nats", [Curve("loss", "loss")], settled=settled)])
@@ -115,18 +117,18 @@ def test_a_settled_panel_frames_what_comes_after_the_first_tenth(tmp_path, monke
 
 
 def test_loss_chart_of_one_line(tmp_path):
-    assert plots.save_losses(tmp_path / "one.png", [line(1)], GAN.panels).stat().st_size > 0
+    assert plots.save_losses(tmp_path / "one.png", [line(1)], PANELS).stat().st_size > 0
 
 
 def test_loss_chart_refuses_an_empty_log(tmp_path):
     with pytest.raises(ValueError, match="rows: expected at least one line of the log, got none"):
-        plots.save_losses(tmp_path / "none.png", [], GAN.panels)
+        plots.save_losses(tmp_path / "none.png", [], PANELS)
 
 
 def test_smoothing_keeps_a_constant_and_averages_neighbours():
-    np.testing.assert_allclose(plots._smoothed(np.full(9, 3.0), 2), 3)
-    np.testing.assert_allclose(plots._smoothed(np.array([0.0, 3.0, 6.0, 0.0]), 1), [1.5, 3, 3, 3])
-    np.testing.assert_array_equal(plots._smoothed(np.array([1.0, 5.0]), 0), [1, 5])
+    np.testing.assert_allclose(plots.charts._smoothed(np.full(9, 3.0), 2), 3)
+    np.testing.assert_allclose(plots.charts._smoothed(np.array([0.0, 3.0, 6.0, 0.0]), 1), [1.5, 3, 3, 3])
+    np.testing.assert_array_equal(plots.charts._smoothed(np.array([1.0, 5.0]), 0), [1, 5])
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".gif"])

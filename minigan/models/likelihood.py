@@ -86,6 +86,3 @@ class Gaussian(Likelihood):
 
     def __repr__(self):
         return f"Gaussian, deviation {self.std:g}" if self.std else "Gaussian, learnt deviation"
-
-
-LIKELIHOODS = {"bernoulli": Bernoulli, "gaussian": Gaussian}

@@ -37,6 +37,13 @@ class Module:
             elif isinstance(part, Module):
                 yield from part._named(kind, f"{prefix}{name}.")
 
+    def modules(self):
+        """This module and all below it, in the order of construction."""
+        yield self
+        for _, part in self._parts():
+            if isinstance(part, Module):
+                yield from part.modules()
+
     def named_parameters(self):
         """Pairs (dotted name, Tensor), in the order of construction."""
         return list(self._named(Tensor))
@@ -51,10 +58,8 @@ class Module:
 
     def train(self, mode=True):
         """Switch this module and its children to training (or inference) mode; return the module."""
-        self.training = mode
-        for _, part in self._parts():
-            if isinstance(part, Module):
-                part.train(mode)
+        for module in self.modules():
+            module.training = mode
         return self
 
     def eval(self):
@@ -65,16 +70,11 @@ class Module:
         """Convert all parameters and buffers to float32 or float64; return the module."""
         for parameter in self.parameters():
             parameter.data = parameter.data.astype(dtype)
-        self._convert_buffers(dtype)
+        for module in self.modules():
+            for name, part in list(vars(module).items()):
+                if isinstance(part, np.ndarray):
+                    setattr(module, name, part.astype(dtype))
         return self
-
-    def _convert_buffers(self, dtype):
-        for name, part in list(vars(self).items()):
-            if isinstance(part, np.ndarray):
-                setattr(self, name, part.astype(dtype))
-        for _, part in self._parts():
-            if isinstance(part, Module):
-                part._convert_buffers(dtype)
 
     def state_dict(self):
         """Copies of all parameters and buffers: dotted name -> array."""
@@ -130,7 +130,7 @@ class Sequential(Module):
 
     def __init__(self, *layers, input_shape=None):
         self.layers = list(layers)
-        self._input_shape = input_shape
+        self.input_shape = input_shape
 
     def __call__(self, x):
         i = 0
@@ -152,7 +152,7 @@ class Sequential(Module):
     def __repr__(self):
         rows = [(f"{i:>3}  {layer!r}", layer) for i, layer in enumerate(self.layers)]
         width = max([len(text) for text, _ in rows] + [40])
-        shape = self._input_shape
+        shape = self.input_shape
         lines = [f"{'':>3}  {'layer':{width - 5}}  {'output shape':16} {'parameters':>12}"]
         if shape is not None:
             lines.append(f"{'':>3}  {'input':{width - 5}}  {shape!s:16} {'':>12}")

@@ -1,7 +1,10 @@
 """What a run is asked to do: every number of it, with its meaning and its limits."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+import difflib
+from dataclasses import dataclass, fields
+from typing import ClassVar, Literal, get_args, get_origin
+
+from .. import latents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,9 @@ class Config:
     positive: ClassVar = ()
 
     def __post_init__(self):
+        for field in fields(self):
+            if get_origin(field.type) is Literal:
+                check_choice(field.name, getattr(self, field.name), get_args(field.type))
         for name in (*self.at_least_one, "batch", "z", "samples", "log_every", "sample_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
@@ -52,6 +58,13 @@ class Config:
                 raise ValueError(f"{name}: must be in [0, 1), got {getattr(self, name)}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps: must be at least 1, got {self.steps}")
+
+
+def check_choice(name, value, choices):
+    if value not in choices:
+        near = difflib.get_close_matches(str(value), choices, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(choices)}"
+        raise ValueError(f"{name}: unknown {value!r}; {hint}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +79,60 @@ class GANConfig(Config):
     """Discriminator updates for each of the generator."""
     fresh_noise: bool = False
     """Whether the generator learns from fresh noise, or from the fakes that the discriminator has just seen."""
+    loss: Literal["minimax", "non-saturating", "least-squares", "hinge", "wasserstein"] = "non-saturating"
+    """What the two play for."""
+    smoothing: float = 0.0
+    """The discriminator's target for real images is 1 minus this (minimax and non-saturating)."""
+    penalty: Literal["none", "wgan-gp", "dragan", "r1", "r2"] = "none"
+    """On the discriminator's slope; its batch normalisation has to go then (--d-norm)."""
+    penalty_weight: float = 10.0
+    """Of the penalty; all four papers take 10."""
+    clip: float | None = None
+    """Keep all weights of the discriminator in [-clip, clip] (the first Wasserstein GAN: 0.01)."""
+    spectral_norm: bool = False
+    """Divide each weight matrix of the discriminator by its largest singular value."""
+    d_norm: Literal["batch", "layer", "none"] = "batch"
+    """What the discriminator has where its source has batch normalisation: that, layer normalisation, or a bias."""
+    packing: int = 1
+    """Images that the discriminator judges together; divides the batch."""
+    average: float | None = None
+    """Decay of a moving average of the generator, such as 0.999, which draws the samples then."""
 
-    at_least_one: ClassVar = ("d_steps",)
-    positive: ClassVar = ("lr_g", "lr_d")
+    at_least_one: ClassVar = ("d_steps", "packing")
+    positive: ClassVar = ("lr_g", "lr_d", "penalty_weight")
+    refused: ClassVar = {}  # options that a kind of GAN does not have, and why
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.smoothing < 1:
+            raise ValueError(f"smoothing: must be in [0, 1), got {self.smoothing}")
+        if self.clip is not None and not 0 < self.clip < float("inf"):
+            raise ValueError(f"clip: must be positive and finite, got {self.clip}")
+        if self.average is not None and not 0 < self.average < 1:
+            raise ValueError(f"average: must be in (0, 1), got {self.average}")
+        if self.batch % self.packing:
+            raise ValueError(f"packing: {self.packing} images at a time do not divide a batch of {self.batch}")
+        for name, reason in self.refused.items():
+            if getattr(self, name) != getattr(type(self), name):
+                raise ValueError(f"{name}: {getattr(self, name)} was asked for, but {reason}")
+        self._check_together()
+
+    def _check_together(self):
+        """Raise ValueError for options each of which is possible, but not with the other."""
+        in_its_place = "spectral_norm" if self.spectral_norm else "penalty" if self.penalty != "none" else None
+        if self.smoothing and self.loss not in ("minimax", "non-saturating"):
+            raise ValueError(f"smoothing: loss {self.loss} has no labels to smooth; minimax and non-saturating have")
+        if self.penalty == "none" and self.penalty_weight != 10:
+            raise ValueError(
+                f"penalty_weight: {self.penalty_weight:g} was given without a penalty; give --penalty r1, or 10"
+            )
+        if self.clip is not None and in_its_place:
+            raise ValueError(f"clip: bounds the discriminator's slope, as {in_its_place} does; give one of the two")
+        if self.loss == "wasserstein" and self.clip is None and not in_its_place:
+            raise ValueError(
+                "loss: wasserstein has no minimum unless the discriminator's slope is bounded: "
+                "give --penalty wgan-gp, --clip 0.01 or --spectral-norm with it"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,127 +142,71 @@ class WidthConfig(GANConfig):
     width: int = 64
     """Maps (or units) of the networks' base layer."""
 
+    at_least_one: ClassVar = (*GANConfig.at_least_one, "width")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLPConfig(WidthConfig):
+    """A run of networks of dense layers."""
+
+    hidden: int = 2
+    """Hidden layers of each network."""
+
+    at_least_one: ClassVar = (*WidthConfig.at_least_one, "hidden")
+
+
+_READ = {
+    "d_steps": "each network is updated once an iteration here",
+    "packing": "Q reads each image by itself",
+    "clip": "Q shares layers with the discriminator; give --penalty in its place",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class InfoGANConfig(GANConfig):
     """A run of InfoGAN: ``z`` counts the noise alone, the codes come on top."""
 
-    classes: int = 10
-    """Values of the categorical code."""
-    uniform_codes: int = 0
-    """Number of uniform codes."""
+    codes: tuple[str, ...] = ("10",)
+    """What the image shall tell: a number for a categorical code of so many classes, uniform, gaussian; any of them."""
     weight: float = 1.0
     """Of the information bound: the paper's lambda."""
     continuous_weight: float = 0.1
     """Of a continuous code's bound, besides lambda."""
-    information: Literal["both", "generator"] = "both"
-    """Whose update ascends the bound: the discriminator's too (the authors' code), or the generator's with Q alone."""
+    continuous: Literal["nll", "mse"] = "nll"
+    """A continuous code's loss: -ln of a Gaussian whose deviation Q gives too, or half the squared error."""
+    information: Literal["both", "generator", "separate", "joint", "none"] = "both"
+    """Who ascends the bound: d's update and g's (the authors' code); g's, which trains Q's head alone, or a Q with a
+    trunk of its own (separate); an update of its own for all (joint); or for Q alone, beside a plain GAN (none)."""
     d_batch: int | None = None
     """Real and generated images of the discriminator's update; by default the batch."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class AutoencoderConfig(Config):
-    """A run of an autoencoder; ``z`` is the length of a code."""
-
-    lr: float = 1e-3
-    """Learning rate."""
-    network: Literal["dense", "conv"] = "dense"
-    """One hidden layer, or two convolutions before it."""
-    hidden: int = 400
-    """Units of the dense hidden layer."""
-    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
-    """What the decoder says of a pixel: the probability of white, or a Gaussian around a grey value."""
-    binarise: bool = False
-    """Bernoulli: draw each pixel as black or white each time, with its grey value as the probability of white."""
-    std: float | None = None
-    """Gaussian: its deviation, of pixels in [0, 1]; learnt if none is given."""
-
-    at_least_one: ClassVar = ("hidden",)
-    positive: ClassVar = ("lr",)
+    positive: ClassVar = (*GANConfig.positive, "weight", "continuous_weight")
+    refused: ClassVar = _READ
 
     def __post_init__(self):
         super().__post_init__()
-        if self.std is not None and not 0 < self.std < float("inf"):
-            raise ValueError(f"std: must be positive and finite, got {self.std}")
-        if self.std is not None and self.likelihood == "bernoulli":
-            raise ValueError(f"std: a bernoulli likelihood has none, got {self.std}; give --likelihood gaussian")
-        if self.binarise and self.likelihood == "gaussian":
-            raise ValueError("binarise: pixels that are 0 or 1 are not Gaussian; give --likelihood bernoulli")
+        object.__setattr__(self, "codes", tuple(self.codes))  # JSON gives a list
+        latents.codes(self.codes)
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAEConfig(AutoencoderConfig):
-    """A run of a variational autoencoder."""
+class CGANConfig(WidthConfig):
+    """A run of a conditional GAN: ``z`` counts the noise alone."""
 
-    beta: float = 1.0
-    """Weight of the KL divergence; with 1 the objective is a bound of ln p(x)."""
-    k: int = 1
-    """Codes drawn for each image."""
-    importance: bool = False
-    """Ascend the importance-weighted bound of the k codes, instead of the mean of their bounds."""
+    classes: int = 10
+    """Of the data."""
 
-    at_least_one: ClassVar = (*AutoencoderConfig.at_least_one, "k")
-    positive: ClassVar = (*AutoencoderConfig.positive, "beta")
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.importance and self.beta != 1:
-            raise ValueError(f"beta: the importance-weighted bound has none, got {self.beta} with importance")
+    refused: ClassVar = {"packing": "the discriminator is told the class of each image"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiscriminatorOnlyConfig(Config):
-    """A run of a discriminator alone; ``z`` counts the values that an ascent begins at."""
+class ACGANConfig(GANConfig):
+    """A run of AC-GAN: ``z`` counts the noise alone."""
 
-    lr: float = 1e-3
-    """Learning rate."""
-    width: int = 128
-    """Units, or maps of the first convolution."""
-    ascent_steps: int = 20
-    """Steps from noise to an image, in training and for samples."""
-    rate: float = 0.05
-    """Length of such a step, times the slope of the logit."""
-    d_steps: int = 1
-    """Discriminator updates for each ascent."""
-    penalty: float = 0.1
-    """Weight of the logit's squared slope."""
-    grain: int = 1
-    """Side of the squares of pixels that an image's ascent begins at, one value each."""
-    blur: int = 0
-    """How often each step of an image's ascent is averaged with its neighbours."""
-    replayed: int = 10_000
-    """Images of earlier ascents that are kept, and shown again."""
+    classes: int = 10
+    """Of the data."""
+    weight: float = 1.0
+    """Of the classifier's loss."""
 
-    at_least_one: ClassVar = ("width", "ascent_steps", "d_steps", "grain", "replayed")
-    positive: ClassVar = ("lr", "rate", "penalty")
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.blur < 0:
-            raise ValueError(f"blur: must be at least 0, got {self.blur}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MMDConfig(Config):
-    """A run of a generator against a fixed kernel."""
-
-    lr: float = 1e-3
-    """Learning rate."""
-    width: int = 256
-    """Units of the generator's hidden layers."""
-    bandwidths: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
-    """Of the kernels, in units of the root mean squared distance between real points or codes."""
-    codes: int = 16
-    """Length of an autoencoder's codes, for images; points have none."""
-
-    at_least_one: ClassVar = ("width", "codes")
-    positive: ClassVar = ("lr",)
-
-    def __post_init__(self):
-        super().__post_init__()
-        object.__setattr__(self, "bandwidths", tuple(self.bandwidths))  # JSON gives a list
-        if not self.bandwidths or not all(0 < width < float("inf") for width in self.bandwidths):
-            raise ValueError(f"bandwidths: expected one or more, positive and finite, got {self.bandwidths}")
-        if self.batch < 2:
-            raise ValueError(f"batch: the discrepancy compares pairs, it needs at least 2, got {self.batch}")
+    positive: ClassVar = (*GANConfig.positive, "weight")
+    refused: ClassVar = _READ

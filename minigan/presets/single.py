@@ -1,7 +1,9 @@
 """Systems of one network: a discriminator that is its own generator, a generator that has no discriminator."""
 
+from dataclasses import dataclass
 from functools import partial
 from math import prod
+from typing import ClassVar
 
 from ..latents import Latents, Noise
 from ..models import autoencoder, discriminator_only, gan, mmd
@@ -9,8 +11,65 @@ from ..models.likelihood import Bernoulli
 from ..optim import Adam
 from ..training.systems import MMD, Autoencoder, CodeMMD, DiscriminatorOnly
 from ..training.systems.discriminator_only import Negatives
-from .config import DiscriminatorOnlyConfig, MMDConfig
+from .config import Config
 from .preset import preset
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorOnlyConfig(Config):
+    """A run of a discriminator alone; ``z`` counts the values that an ascent begins at."""
+
+    lr: float = 1e-3
+    """Learning rate."""
+    width: int = 128
+    """Units, or maps of the first convolution."""
+    ascent_steps: int = 20
+    """Steps from noise to an image, in training and for samples."""
+    rate: float = 0.05
+    """Length of such a step, times the slope of the logit."""
+    d_steps: int = 1
+    """Discriminator updates for each ascent."""
+    penalty: float = 0.1
+    """Weight of the logit's squared slope."""
+    grain: int = 1
+    """Side of the squares of pixels that an image's ascent begins at, one value each."""
+    blur: int = 0
+    """How often each step of an image's ascent is averaged with its neighbours."""
+    replayed: int = 10_000
+    """Images of earlier ascents that are kept, and shown again."""
+
+    at_least_one: ClassVar = ("width", "ascent_steps", "d_steps", "grain", "replayed")
+    positive: ClassVar = ("lr", "rate", "penalty")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.blur < 0:
+            raise ValueError(f"blur: must be at least 0, got {self.blur}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MMDConfig(Config):
+    """A run of a generator against a fixed kernel."""
+
+    lr: float = 1e-3
+    """Learning rate."""
+    width: int = 256
+    """Units of the generator's hidden layers."""
+    bandwidths: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+    """Of the kernels, in units of the root mean squared distance between real points or codes."""
+    codes: int = 16
+    """Length of an autoencoder's codes, for images; points have none."""
+
+    at_least_one: ClassVar = ("width", "codes")
+    positive: ClassVar = ("lr",)
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "bandwidths", tuple(self.bandwidths))  # JSON gives a list
+        if not self.bandwidths or not all(0 < width < float("inf") for width in self.bandwidths):
+            raise ValueError(f"bandwidths: expected one or more, positive and finite, got {self.bandwidths}")
+        if self.batch < 2:
+            raise ValueError(f"batch: the discrepancy compares pairs, it needs at least 2, got {self.batch}")
 
 
 def _adam(config, *modules):

@@ -1,10 +1,13 @@
 """A discriminator that generates: the images it likes best, found by ascent, are what it must next learn to reject."""
 
+from functools import partial
+
 import numpy as np
 
 from ... import ops
 from ...autograd import Tensor, frozen, grad
-from .gan import mean_bce, mean_probability
+from ..penalties import r1, r2
+from .gan import discriminator_step
 
 
 def discriminator_only_step(d, opt_d, x_real, x_found, *, penalty=0.1):
@@ -21,33 +24,20 @@ def discriminator_only_step(d, opt_d, x_real, x_found, *, penalty=0.1):
     opt_d : Optimizer
     x_real, x_found : array (N, ...)
     penalty : float
-        Times half the mean squared slope of the logit in real and found images (R1 and R2, Mescheder et al.,
-        arXiv:1801.04406). Without it d becomes a cliff around the data, flat elsewhere, which nothing can climb.
+        Times half the mean squared slope of the logit in real and in found images (R1 and R2). Without it d becomes a
+        cliff around the data, flat elsewhere, which nothing can climb.
 
     Returns
     -------
     dict of scalars
-        loss_d (without the penalty), d_real, d_fake, slope = the root of the mean squared slope.
+        As of :func:`~minigan.training.steps.discriminator_step`: loss_d, penalty, d_real, d_fake.
     """
-    x_real, x_found = (Tensor(x, requires_grad=True) for x in (x_real, x_found))
-    logits_real, logits_found = d(x_real), d(x_found)
-    loss = mean_bce(logits_real, 1) + mean_bce(logits_found, 0)
-    squares = squared_slope(logits_real, x_real) + squared_slope(logits_found, x_found)
-    opt_d.zero_grad()
-    (loss + 0.5 * penalty * squares).backward()
-    opt_d.step()
-    return {
-        "loss_d": loss.data,
-        "d_real": mean_probability(logits_real),
-        "d_fake": mean_probability(logits_found),
-        "slope": np.sqrt(0.5 * squares.data),
-    }
+    smooth = partial(_at_both_ends, weight=penalty)
+    return discriminator_step(d, opt_d, Tensor(x_real), Tensor(x_found), penalty=smooth)
 
 
-def squared_slope(logits, x):
-    """Mean over images of the squared length of d logit / d x, differentiable again."""
-    slope = grad(logits.sum(), x, create_graph=True)
-    return ops.square(slope).sum() * (1.0 / len(x))
+def _at_both_ends(d, x_real, x_found, weight):
+    return r1(d, x_real, x_found, None, weight) + r2(d, x_real, x_found, None, weight)
 
 
 def ascend(d, x, *, steps, rate, blur=0, bounds=None):

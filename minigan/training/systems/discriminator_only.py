@@ -68,7 +68,7 @@ class DiscriminatorOnly:
         Side of an image's squares.
     """
 
-    headline = {"loss d": "loss_d", "D(x)": "d_real", "D(found)": "d_fake", "slope": "slope"}
+    headline = {"loss d": "loss_d", "D(x)": "d_real", "D(found)": "d_fake", "penalty": "penalty"}
     panels = [
         Panel("loss (nats)", [Curve("loss_d", "discriminator", 2 * np.log(2), "2 ln 2, it cannot tell")]),
         Panel(
