@@ -6,6 +6,7 @@ one likes: ``yardstick(system, rng)`` gives a dict of :class:`Score` by name.
 
 from ..data import toy2d
 from ..features import load as load_features
+from .bounds import BoundScores
 from .codes import CodeScores
 from .digits import DigitScores
 from .points import PointScores
@@ -55,6 +56,8 @@ def fitting(system, train, test, rng, *, n=None, features=None):
         found.append(DigitScores(train, test, features, n or SAMPLES["digits"], rng))
     if hasattr(system, "read"):
         found.append(CodeScores(test, n or SAMPLES["digits"], features))
+    if hasattr(system, "elbo_nats"):
+        found.append(BoundScores(test))
     if not found:
         raise ValueError(
             f"data: there is no network to judge {train.name} in, images of shape {shape}; "

@@ -119,6 +119,9 @@ def classify(options: ClassifyOptions):
 def inpaint(options: InpaintOptions):
     """Draw original, masked and filled images side by side."""
     trained = _load(options.run, "inpaint")
+    if not hasattr(trained.system, "judge"):
+        game = "searches a generator's latent space with the help of its discriminator"
+        raise ValueError(f"run: inpaint {game}; a run of {trained.config.preset} has not both")
     images, _, _, remark = _images(options, trained)
     rng = np.random.default_rng(options.seed)
     known = inversion.mask(options.mask, images.shape[1:3], rng)
