@@ -137,8 +137,8 @@ def compile(
     folders = [str(folder) for folder in include]
     flags = ["-std=c++17", "-lineinfo", f"-arch={arch}", *(["--ptxas-options=-v"] if arch.startswith("sm_") else [])]
     flags += [*options, *(f"-I{folder}" for folder in folders)]
-    headers = [text for name, text in sorted(local_headers(source, folders).items())]
-    key = disk.key(source, filename, *instances, "|", *flags, "|", *headers, _version())
+    included = [text for name, text in sorted(local_headers(source, folders).items())]
+    key = disk.key(source, filename, *instances, "|", *flags, "|", *included, _version())
     path = disk.folder() / f"{key}.json"
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))

@@ -117,8 +117,9 @@ def compute_half(scope: Scope, d, *operands, op, type, x2, ftz=None, sat=None):
 @form("mul mad", rf"\.lo\.{INTEGER}")
 def wrap(scope: Scope, d, *operands, op, type):
     """Write arithmetic modulo two to the width."""
-    word = "u32" if type[1:] == "16" else f"u{type[1:]}"  # C++ would promote u16 to int, whose overflow is undefined
-    values = [f"{word}({scope.value(x, type)})" for x in operands]
+    values = [scope.value(x, f"u{type[1:]}") for x in operands]
+    if type[1:] == "16":  # C++ would promote to int, whose overflow is undefined
+        values = [f"u32({x})" for x in values]
     template = {"add": "{} + {}", "sub": "{} - {}", "mul": "{} * {}", "mad": "{} * {} + {}"}[op]
     return scope.assign(d, f"u{type[1:]}", template.format(*values))
 

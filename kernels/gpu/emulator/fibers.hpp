@@ -84,7 +84,7 @@ struct Launch {
   LintTotals* lint;  // one for each site, or null
   u64 order, turns;
   u32 grid[3], block[3];
-  u32 region_count, shadow_count, zone_count, site_count, shared_bytes, local_bytes;
+  u32 region_count, shadow_count, zone_count, shared_bytes, local_bytes;
   u32 granule_log2;  // of the smallest access that the kernel makes
   u32 has_fences;
   u64 switches, barriers, meetings;

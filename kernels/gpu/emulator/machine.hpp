@@ -57,7 +57,7 @@ EMULATOR_API u8* local(u64 address, u32 bytes, u32 site);
 EMULATOR_API u8* generic(u64 address, u32 bytes, Access access, u32 site);
 EMULATOR_API void fence();
 
-EMULATOR_API void copy_async(u32 to, u64 from, u32 bytes, u32 read_bytes, u32 site);
+EMULATOR_API void copy_async(u32 to, u64 from, u32 bytes, u32 read_bytes, u32 site, u32 source_site);
 EMULATOR_API void commit_copies();
 EMULATOR_API void wait_copies(u32 groups_left);
 

@@ -44,7 +44,7 @@ inline u8* shared_at(s64 offset, u32 bytes, Access access, u32 site) {
   const u32 count = cell_count(bytes);
   if (access != WRITE)
     for (u32 i = 0; i < count; ++i)
-      if (cells[i].write.block != machine.block_number && !cells[i].pending)
+      if (cells[i].write.block == 0 && !cells[i].pending)
         fail_at(place, site, "uninitialised: %s of {place}, which this block has not written", name_of(access));
   check_race(cells, count, access, place, site);
   if (machine.launch->lint) lint_access(site, offset, bytes);
@@ -118,7 +118,7 @@ void fence() { machine.current->fenced = true; }
 // --- asynchronous copies ---------------------------------------------------------------------------------------------
 
 // The bytes arrive at the wait, never before: the least friendly moment that is legal.
-void copy_async(u32 to, u64 from, u32 bytes, u32 read_bytes, u32 site) {
+void copy_async(u32 to, u64 from, u32 bytes, u32 read_bytes, u32 site, u32 source_site) {
   const u32 g = machine.launch->granule_log2;
   shared(to, bytes, WRITE, site);
   if (read_bytes > bytes) fail(site, "cp.async of %u bytes is asked to read %u", bytes, read_bytes);
@@ -126,8 +126,8 @@ void copy_async(u32 to, u64 from, u32 bytes, u32 read_bytes, u32 site) {
   if (read_bytes) {
     const u32 aligned = read_bytes & (~read_bytes + 1);  // a part of the copy, as far as its size is a power of two
     if (from % bytes) fail(site, "misaligned: cp.async of %u bytes from an address that is no multiple of it", bytes);
-    source = global(from, aligned, READ, site);
-    for (u32 i = aligned; i < read_bytes; i += aligned) global(from + i, aligned, READ, site);
+    source = global(from, aligned, READ, source_site);
+    for (u32 i = aligned; i < read_bytes; i += aligned) global(from + i, aligned, READ, source_site);
   }
   Cell* cells = &shared_shadow.cells[(to - FIRST_BYTE) >> g];
   for (u32 i = 0; i < cell_count(bytes); ++i) cells[i].pending = true;

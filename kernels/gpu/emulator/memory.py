@@ -156,7 +156,8 @@ def copy_async(scope: Scope, to, source, size, read=None, *, op):
     else:
         read = scope.value(read, "u32")
         scope.granule_bytes = min(scope.granule_bytes, 4)
-    return f"copy_async({scope.memory(to, 'u32')}, {scope.memory(source)}, {size}, {read}, {scope.site()});"
+    sites = f"{scope.site('shared', 'write', int(size))}, {scope.site('global', 'read', int(size))}"
+    return f"copy_async({scope.memory(to, 'u32')}, {scope.memory(source)}, {size}, {read}, {sites});"
 
 
 @form("cp", r"\.async\.commit_group")

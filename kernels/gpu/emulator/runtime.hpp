@@ -65,6 +65,7 @@ inline void run_blocks() {
     machine.block.ctaid = {k % launch.grid[0], k / launch.grid[0] % launch.grid[1], k / launch.grid[0] / launch.grid[1]};
     machine.block_number = i + 1;
     acquired.clear();
+    shared_shadow.clear();
     run_block();
   }
 }

@@ -1,6 +1,7 @@
 """The names of one routine in C++: registers, constants, addresses; how values are read and results are kept."""
 
 import re
+from typing import NamedTuple
 
 from .errors import EmulatorError
 from .parse import BYTES, Instruction, Location, Program, Routine, Variable
@@ -34,6 +35,15 @@ def register_name(name: str) -> str:
 def register_type(type: str) -> str:
     """Return how a register is kept: floats as floats, so that the translation reads well, all else as plain bits."""
     return CPP[type] if type in ("f32", "f64", "pred") else STORAGE[BYTES[type]]
+
+
+class Site(NamedTuple):
+    """An instruction that may fail: its source line and, if it accesses memory, which, how and how many bytes a lane."""
+
+    where: Location
+    memory: str = ""
+    access: str = ""
+    bytes: int = 0
 
 
 class SharedLayout:
@@ -70,8 +80,8 @@ class Scope:
     routine : Routine
     shared : SharedLayout
         Of the kernel that this routine is part of.
-    sites : list of Location
-        The kernel's table of source lines; grows.
+    sites : list of Site
+        The kernel's table of them; grows.
     globals : dict of str to int
         Addresses of the module's variables.
     """
@@ -94,9 +104,9 @@ class Scope:
         self.frame_bytes = -(-self.frame_bytes // 16) * 16
         self.instruction = Instruction("", [], "", Location("?", 0))
 
-    def site(self) -> int:
-        """Return the number of the instruction at hand in the table of source lines."""
-        self.sites.append(self.instruction.where)
+    def site(self, memory: str = "", access: str = "", bytes: int = 0) -> int:
+        """Enter the instruction at hand in the table of sites, with what it accesses; return its number there."""
+        self.sites.append(Site(self.instruction.where, memory, access.lower(), bytes))
         return len(self.sites) - 1
 
     def unsupported(self, why: str = "the emulator does not know this instruction") -> Unsupported:
@@ -147,11 +157,14 @@ class Scope:
         number = int(text.rstrip("U"), 0)
         if type == "pred":
             return "true" if number else "false"
-        bits = number % (1 << 8 * BYTES[type])
-        word = f"{STORAGE[BYTES[type]]}({bits:#x}{'ull' if BYTES[type] == 8 else 'u'})"
+        size = BYTES[type]
+        bits = number % (1 << 8 * size)
+        word = f"{bits}ull" if size == 8 else f"{bits}u" if size == 4 else f"{STORAGE[size]}({bits}u)"
         if type in ("f32", "f64"):
-            return f"as<{CPP[type]}>({word})"
-        return f"{CPP[type]}{{{word}}}" if type in ("f16", "bf16") else f"{CPP[type]}({word})"
+            return f"as<{CPP[type]}>({STORAGE[size]}({word}))"
+        if type in ("f16", "bf16"):
+            return f"{CPP[type]}{{{word}}}"
+        return f"{CPP[type]}({word})" if type[0] == "s" else word
 
     def address_of(self, name: str) -> str:
         """Return the address of a variable in its own space."""
@@ -185,10 +198,11 @@ class Scope:
         if space == "local":
             return f"local({self.memory(operand)}, {bytes}, {self.site()})"
         self.granule_bytes = min(self.granule_bytes, bytes)
+        site = self.site("global" if space == "const" else space, access, bytes)
         if space == "shared":
-            return f"shared({self.memory(operand, 'u32')}, {bytes}, {access}, {self.site()})"
+            return f"shared({self.memory(operand, 'u32')}, {bytes}, {access}, {site})"
         name = "generic" if space == "generic" else "global"
-        return f"{name}({self.memory(operand)}, {bytes}, {access}, {self.site()})"
+        return f"{name}({self.memory(operand)}, {bytes}, {access}, {site})"
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ struct Shadow {
         mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     if (cells == MAP_FAILED) fail(0, "out of memory: the race check needs %zu bytes", bytes);
   }
+  void clear() { memset(cells, 0, bytes); }
   void release() {
     if (cells) munmap(cells, bytes);
     cells = nullptr;

@@ -7,7 +7,7 @@ from .control import label_name, routine_name
 from .instructions import write
 from .memory import parameter_name
 from .parse import Label, Location, Program
-from .scope import Scope, SharedLayout, register_name, register_type
+from .scope import Scope, SharedLayout, Site, register_name, register_type
 
 ENTRY = "emulator_kernel"
 FUNCTION_STACK_BYTES = 4096  # of local memory, for functions that were not inlined and may call themselves
@@ -22,7 +22,7 @@ class Translation(NamedTuple):
     """
 
     cpp: str
-    sites: list[Location]
+    sites: list[Site]
     zones: list[tuple[int, int, str]]
     dynamic_offset: int
     shared_bytes: int
@@ -45,7 +45,7 @@ def translate(program: Program, name: str) -> Translation:
     EmulatorError
         For an instruction that the emulator does not know, with its source line.
     """
-    shared, sites, addresses = SharedLayout(), [Location("?", 0)], variable_addresses(program)
+    shared, sites, addresses = SharedLayout(), [Site(Location("?", 0))], variable_addresses(program)
     scopes, left, bodies = {}, [name], []
     while left:
         routine = program.routines[left.pop(0)]

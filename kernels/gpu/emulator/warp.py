@@ -95,8 +95,8 @@ def reduce(scope: Scope, d, a, mask, *, op, how, type):
 @form("ldmatrix", r"\.sync\.aligned\.m8n8\.x(?P<n>[124])(?P<trans>\.trans)?\.shared(?:::cta)?\.b16")
 def load_matrices(scope: Scope, d, address, *, op, n, trans):
     """Write the load of 8x8 matrices, spread over the lanes as tensor cores want them."""
-    address = scope.memory(address, "u32")
-    call = f"u32 got[{n}]; load_matrices(got, {n}, {'true' if trans else 'false'}, {address}, {scope.site()}); "
+    address, site = scope.memory(address, "u32"), scope.site("shared", "read", 16)
+    call = f"u32 got[{n}]; load_matrices(got, {n}, {'true' if trans else 'false'}, {address}, {site}); "
     return call + " ".join(scope.assign(x, "b32", f"got[{i}]") for i, x in enumerate(split(d[1:-1])))
 
 
