@@ -18,6 +18,7 @@ __global__ void column(float* y) {  // read down a column of a tile; one more co
 __global__ void vectors(float4* y) {
   __shared__ float4 tile[32];
   tile[threadIdx.x] = make_float4(1, 2, 3, 4);  // vector store
+  __syncwarp();
   y[threadIdx.x] = tile[31 - threadIdx.x];
 }
 

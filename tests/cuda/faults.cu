@@ -10,16 +10,15 @@ __global__ void missing_second_barrier(const float* x, float* y) {
   __shared__ float tile[64];
   const int t = threadIdx.x;
   for (int k = 0; k < 2; ++k) {
-    tile[t] = x[64 * k + t];  // missing_second_barrier
+    tile[t] = x[64 * k + t];
     __syncthreads();
-    y[64 * k + t] = tile[63 - t];
+    y[64 * k + t] = tile[63 - t];  // missing_second_barrier
   }
 }
 
 __global__ void reads_beyond(const float* x, float* y, int n) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  const float v = x[i];  // reads_beyond
-  if (i < n) y[i] = v;
+  if (i < n) y[i] = x[i] + x[i + 1];  // reads_beyond
 }
 
 __global__ void writes_one_too_far(const float* x, float* y, int n) {
