@@ -3,7 +3,7 @@
 Every kernel of :mod:`minigan.kernels.spec` is a function here. A call checks its arguments against the contract, picks
 the table that fits the arrays, and runs it::
 
-    y = kernels.conv2d(x, w, stride=2, padding=1)          # NumPy arrays: the "cpu" table
+    y = kernels.conv2d(x, w, stride=2, padding=1)          # NumPy arrays: the "cpu" table, a device's: "gpu"
     with kernels.use("reference"):                         # the textbook versions instead
         y = kernels.conv2d(x, w, stride=2, padding=1)
     with kernels.use(conv2d="conv2d_v1_direct"):           # one variant, forced
@@ -13,6 +13,7 @@ A kernel that fails raises; nothing falls back to another in silence.
 """
 
 import difflib
+import inspect
 import re
 from functools import wraps
 from importlib import import_module
@@ -21,59 +22,81 @@ import numpy as np
 
 from . import spec
 
-BACKENDS = ("reference", "cpu")
-_backend = "cpu"  # the table that NumPy arrays use
-_table = {}  # kernel name -> implementation, filled on first use, emptied by `use`
-_forced = {}  # kernel name -> variant name
+BACKENDS = ("reference", "cpu", "gpu")
+PRECISIONS = ("float32", "tf32", "bfloat16")
+
+
+class _Choice:
+    """What `use` has chosen; one for the process."""
+
+    numpy_table = "cpu"  # the table that NumPy arrays use; a device's arrays use "gpu"
+    precision = "float32"  # of a GPU's products; see :func:`precision`
+    forced = {}  # (backend, kernel name) -> variant name
+
+
+_tables = {backend: {} for backend in BACKENDS}  # kernel name -> implementation, filled on first use, emptied by `use`
 
 
 class use:
-    """Choose the table, or single variants, for NumPy arrays; as a context manager, for the length of a block.
+    """Choose a table, single variants, or the precision; as a context manager, for the length of a block.
 
     Parameters
     ----------
-    backend : {"reference", "cpu"}, optional
-        The table. Without it the current one stays.
+    backend : {"reference", "cpu", "gpu"}, optional
+        "reference" and "cpu" are tables for NumPy arrays. "gpu" says whose variants follow: arrays of a device always
+        use that table. Without it the current table of NumPy arrays stays, and the variants are its own.
+    precision : {"float32", "tf32", "bfloat16"}, optional
+        What a GPU's convolutions and matrix products round their inputs to; sums are float32 always. The CPU computes
+        in its arrays' own precision.
     **variants : str
         Kernel name = variant name, for instance ``conv2d="conv2d_v2_im2col"``. See :func:`variants`.
 
     Raises
     ------
     ValueError
-        For a backend, kernel or variant that does not exist; near names are offered.
+        For a backend, precision, kernel or variant that does not exist; near names are offered.
 
     Notes
     -----
     The choice holds for the whole process, from the call on; leaving the block restores what was before.
     """
 
-    def __init__(self, backend=None, **variants_by_kernel):
-        global _backend
-        self._before = (_backend, dict(_forced))
-        chosen = backend or _backend
-        if chosen not in BACKENDS:
-            raise ValueError(f"use: unknown backend {backend!r}{_near(chosen, BACKENDS)}")
+    def __init__(self, backend=None, *, precision=None, **variants_by_kernel):
+        self._before = (_Choice.numpy_table, _Choice.precision, _Choice.forced)
+        table = backend or _Choice.numpy_table
+        _known("backend", table, BACKENDS)
+        _known("precision", precision or _Choice.precision, PRECISIONS)
         for name, variant in variants_by_kernel.items():
-            if name not in spec.ENTRIES:
-                raise ValueError(f"use: unknown kernel {name!r}{_near(name, spec.ENTRIES)}")
-            available = variants(name, chosen)
+            _known("kernel", name, spec.ENTRIES)
+            available = variants(name, table)
             if variant not in available:
-                raise ValueError(f"use: {chosen} has no variant {variant!r} of {name}{_near(variant, available)}")
-        if chosen != _backend:
-            _forced.clear()
-        _backend = chosen
-        _forced.update(variants_by_kernel)
-        _table.clear()
+                raise ValueError(f"use: {table} has no variant {variant!r} of {name}{_near(variant, available)}")
+        _Choice.precision = precision or _Choice.precision
+        _Choice.numpy_table = _Choice.numpy_table if table == "gpu" else table
+        _Choice.forced = _Choice.forced | {(table, name): variant for name, variant in variants_by_kernel.items()}
+        _forget()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        global _backend
-        _backend, forced = self._before
-        _forced.clear()
-        _forced.update(forced)
-        _table.clear()
+        _Choice.numpy_table, _Choice.precision, _Choice.forced = self._before
+        _forget()
+
+
+def precision():
+    """What a GPU's products round their inputs to now: "float32", "tf32" or "bfloat16"."""
+    return _Choice.precision
+
+
+def _forget():
+    for table in _tables.values():
+        table.clear()
+
+
+def _known(what, name, names):
+    if name not in names:
+        raise ValueError(f"use: unknown {what} {name!r}{_near(name, names)}")
 
 
 def _near(name, known):
@@ -93,9 +116,9 @@ def _family(backend, family):
     return import_module(f"{__name__}.{backend}.{family}")
 
 
-def _implementation(name):
-    module = _family(_backend, spec.ENTRIES[name].family)
-    function = _table[name] = getattr(module, _forced.get(name, name))
+def _implementation(backend, name):
+    module = _family(backend, spec.ENTRIES[name].family)
+    function = _tables[backend][name] = getattr(module, _Choice.forced.get((backend, name), name))
     return function
 
 
@@ -105,15 +128,34 @@ def _dispatcher(entry):
     @wraps(rule)
     def dispatch(*args, **kwargs):
         rule(*args, **kwargs)
-        if type(args[0]) is not np.ndarray:
-            raise TypeError(
-                f"{name}: the first argument is a {type(args[0]).__module__}.{type(args[0]).__name__}; "
-                "this version has kernels for numpy.ndarray only"
-            )
-        return (_table.get(name) or _implementation(name))(*args, **kwargs)
+        if type(args[0]) is np.ndarray:
+            backend = _Choice.numpy_table
+        else:
+            backend = "gpu"
+            _check_device_arrays(name, rule, args, kwargs)
+        return (_tables[backend].get(name) or _implementation(backend, name))(*args, **kwargs)
 
     return dispatch
 
 
+def _check_device_arrays(name, rule, args, kwargs):
+    """Refuse what the CUDA kernels do not take: another library's arrays, float64, arrays with gaps."""
+    from .gpu import runtime
+
+    if runtime.of_type(type(args[0])) is None:
+        kind = f"{type(args[0]).__module__}.{type(args[0]).__name__}"
+        raise TypeError(f"{name}: the first argument is a {kind}; there are kernels for numpy.ndarray and cupy.ndarray")
+    for parameter, array in inspect.signature(rule).bind(*args, **kwargs).arguments.items():
+        if not hasattr(array, "dtype"):
+            continue
+        if array.dtype == np.float64:
+            raise TypeError(f"{name}: {parameter} is float64; the GPU's kernels take float32: convert it by astype")
+        if not array.flags.c_contiguous:
+            raise ValueError(
+                f"{name}: {parameter} of shape {array.shape} is not C-contiguous; the GPU's kernels take no strides: "
+                "copy it by numpy.ascontiguousarray"
+            )
+
+
 globals().update({name: _dispatcher(entry) for name, entry in spec.ENTRIES.items()})
-__all__ = ["BACKENDS", "spec", "use", "variants", *spec.ENTRIES]
+__all__ = ["BACKENDS", "PRECISIONS", "precision", "spec", "use", "variants", *spec.ENTRIES]
