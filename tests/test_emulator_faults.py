@@ -16,6 +16,16 @@ faults = partial(function, "faults.cu")
 x64, x128 = np.arange(64, dtype=f32), np.arange(128, dtype=f32)
 ints = np.array([*range(-8, 8)] * 2, i32)
 
+half = np.ones(64, np.float16)
+
+
+def partly(values):
+    """An array of which every other value is written."""
+    made = empty(values.shape, values.dtype)
+    made[::2] = values[::2]
+    return made
+
+
 # kernel: grid, block, arguments, dynamic shared bytes, what is said
 FAULTS = {
     "missing_barrier": (
@@ -76,6 +86,20 @@ FAULTS = {
         lambda: (x64.copy(), empty(32)),
         0,
         r"write of element \d+ of argument 0 .* takes as const",
+    ),
+    "stale_cache": (
+        1,
+        32,
+        lambda: (x128.copy(),) * 2,
+        0,
+        r"argument 0 .* through the read-only cache, though this launch",
+    ),
+    "unwritten_half": (
+        1,
+        32,
+        lambda: (half, partly(half)),
+        0,
+        r"uninitialised: read of element \d+ of argument 1 \(float16",
     ),
     "unwritten_shared": (
         1,
@@ -284,6 +308,16 @@ def test_subclasses_and_empty_arrays_are_arrays():
     np.testing.assert_array_equal(y[:63], x64[:63] + x64[1:])
     with pytest.raises(EmulatorError, match=r"element \d+ of argument 0 \(float32 of shape \(0,\)\)"):
         faults("reads_beyond")(1, 64, (x64[:0], y, i32(63)))
+
+
+def test_only_empty_arrays_are_unwritten_whatever_their_values():
+    poison = np.frombuffer(b"\xf5\xff" * 4, np.int32)
+    function("arithmetic.cu", "integers<int>")(1, 32, (poison, np.ones(2, i32), np.zeros((14, 2), i32), i32(2)))
+    shorts = empty(4, np.int16)
+    shorts[:] = -11
+    function("arithmetic.cu", "integers<short>")(
+        1, 32, (shorts, np.ones(4, np.int16), np.zeros((14, 4), np.int16), i32(4))
+    )
 
 
 def test_empty_arrays_tell_what_nobody_wrote():

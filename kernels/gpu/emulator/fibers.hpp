@@ -65,6 +65,7 @@ struct Region {
   u64 origin;     // host address where the shadow begins
   u32 read_only;  // the kernel may not write
   u32 is_shadowed;
+  u32 poison_bytes;  // width of the pattern that tells unwritten memory; 0: all of it counts as written
 };
 
 struct Zone {

@@ -52,6 +52,7 @@ EMULATOR_API [[noreturn]] void fail(u32 site, const char* format, ...);
 
 // Check an access (bounds, alignment, const, races, initialisation) and say where the bytes are.
 EMULATOR_API u8* global(u64 address, u32 bytes, Access access, u32 site);
+EMULATOR_API u8* read_only(u64 address, u32 bytes, u32 site);
 EMULATOR_API u8* shared(u32 address, u32 bytes, Access access, u32 site);
 EMULATOR_API u8* local(u64 address, u32 bytes, u32 site);
 EMULATOR_API u8* generic(u64 address, u32 bytes, Access access, u32 site);

@@ -10,7 +10,7 @@ from .scope import CPP, Scope
 SPACE = r"(?:\.(?P<space>global|shared|local|const)(?:::cta)?)?"
 ORDER = r"(?:\.(?:relaxed|acquire|release|acq_rel))?(?:\.(?:cta|cluster|gpu|sys))?"
 STRONG = r"(?:\.weak|\.volatile|(?P<strong>\.(?:relaxed|acquire|release)\.(?:cta|cluster|gpu|sys)))?"
-CACHE = r"(?:\.nc)?(?:\.(?:ca|cg|cs|lu|cv|wb|wt))?(?:\.L1::\w+)?(?:\.L2::(?:64|128|256)B)?"
+CACHE = r"(?P<nc>\.nc)?(?:\.(?:ca|cg|cs|lu|cv|wb|wt))?(?:\.L1::\w+)?(?:\.L2::(?:64|128|256)B)?"
 VECTOR = rf"(?:\.v(?P<n>2|4))?\.(?P<type>{ANY})"
 
 
@@ -26,10 +26,10 @@ def _half(type):
 
 
 @form("ld ldu", STRONG + SPACE + CACHE + VECTOR)
-def load(scope: Scope, d, address, *, op, space, n, type, strong=None):
+def load(scope: Scope, d, address, *, op, space, n, type, nc, strong=None):
     """Write a load of one value or a vector."""
-    type = _half(type)
-    place = scope.access(space or "generic", address, BYTES[type] * int(n or 1), "ATOMIC" if strong else "READ")
+    type, kind = _half(type), "ATOMIC" if strong else "READ_ONLY" if nc and space == "global" else "READ"
+    place = scope.access(space or "generic", address, BYTES[type] * int(n or 1), kind)
     return f"const u8* p = {place}; " + _keep(scope, d, type)
 
 
@@ -38,7 +38,7 @@ def _keep(scope, d, type):
 
 
 @form("st", STRONG + SPACE + CACHE + VECTOR)
-def store(scope: Scope, address, a, *, op, space, n, type, strong=None):
+def store(scope: Scope, address, a, *, op, space, n, type, nc=None, strong=None):
     """Write a store of one value or a vector."""
     type = _half(type)
     place = scope.access(space or "generic", address, BYTES[type] * int(n or 1), "ATOMIC" if strong else "WRITE")

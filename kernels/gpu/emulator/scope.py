@@ -198,7 +198,9 @@ class Scope:
         if space == "local":
             return f"local({self.memory(operand)}, {bytes}, {self.site()})"
         self.granule_bytes = min(self.granule_bytes, bytes)
-        site = self.site("global" if space == "const" else space, access, bytes)
+        site = self.site("global" if space == "const" else space, access.removesuffix("_ONLY"), bytes)
+        if access == "READ_ONLY":
+            return f"read_only({self.memory(operand)}, {bytes}, {site})"
         if space == "shared":
             return f"shared({self.memory(operand, 'u32')}, {bytes}, {access}, {site})"
         name = "generic" if space == "generic" else "global"
