@@ -74,6 +74,13 @@ def test_a_kernel_that_is_not_there():
         Module(b".version 9.0", "empty.cu")
 
 
+def test_a_kernel_that_hides_its_types():
+    with pytest.raises(
+        EmulatorError, match=r"language.cu: kernel \'untyped\' has no types in its name: declare it in C\+\+"
+    ):
+        function("language.cu", "untyped")
+
+
 def test_an_array_passed_twice_is_one_array():
     y = np.arange(32, dtype=f32)
     faults("unwritten_output")(1, 32, (y, y))

@@ -185,6 +185,14 @@ def test_a_trap_names_its_line():
         language("insist")(1, 8, (np.arange(8, dtype=i32),))
 
 
+def test_a_failed_assertion_says_which():
+    where = rf"sure at language.cu:{line_of('language.cu', 'marked: assert')}"
+    with pytest.raises(
+        EmulatorError, match=rf"{where}: assertion failed: x\[threadIdx.x\] < 3; in .* thread \(3, 0, 0\)"
+    ):
+        language("sure")(1, 8, (np.arange(8, dtype=i32),))
+
+
 # --- tensor cores -----------------------------------------------------------------------------------------------------
 
 

@@ -1,8 +1,6 @@
 // What a kernel may be written with: templates, lambdas, local arrays, calls, tables, vectors, variables, printf, assert.
 #include "philox.cuh"
 
-extern "C" __device__ int printf(const char*, ...);
-
 __constant__ float weights[4] = {1, 10, 100, 1000};
 __device__ int launches;
 
@@ -85,6 +83,12 @@ __global__ void say(int n) { printf("thread %d of %s: %5.2f, 100%%\n", threadIdx
 __global__ void insist(const int* x) {
   if (x[threadIdx.x] >= 3) __trap();  // marked: trap
 }
+
+__global__ void sure(const int* x) {
+  assert(x[threadIdx.x] < 3);  // marked: assert
+}
+
+extern "C" __global__ void untyped(int* x) { x[0] = 1; }
 
 __global__ void forever(volatile int* x) {
   while (x[0] == 0) {}  // marked: forever

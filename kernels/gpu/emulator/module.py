@@ -14,11 +14,10 @@ from .errors import EmulatorError
 from .lint import LintRow
 from .parse import parse
 from .structures import Launch, LintTotals, Region, Zone, array
-from .translate import ENTRY, translate, variable_addresses
+from .translate import ENTRY, REGION_SHIFT, translate, variable_addresses
 
 MAX_SHARED_BYTES = 227 * 1024  # what a block of the largest GPUs (sm_90) may ask for
 TURNS = 100_000_000  # of loops, by one thread, before it counts as a runaway
-REGION_SHIFT = 40
 POISON = np.uint16(0xFFF5)  # of each 16 bits: a NaN in every float format, and nothing that arithmetic produces
 _one_launch = threading.Lock()  # there is one machine
 

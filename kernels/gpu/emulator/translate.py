@@ -11,6 +11,7 @@ from .scope import Scope, SharedLayout, Site, register_name, register_type
 
 ENTRY = "emulator_kernel"
 FUNCTION_STACK_BYTES = 4096  # of local memory, for functions that were not inlined and may call themselves
+REGION_SHIFT = 40  # of an address: the bits above tell the memory; as in machine.hpp
 FIRST_VARIABLE = 0x400  # number of the region of the module's first variable; arguments come before
 
 
@@ -34,7 +35,7 @@ class Translation(NamedTuple):
 def variable_addresses(program: Program) -> dict[str, int]:
     """Map the variables of a module that a kernel can address to their addresses."""
     named = [variable.name for variable in program.variables.values() if variable.space in ("global", "const")]
-    return {name: FIRST_VARIABLE + i << 40 for i, name in enumerate(named)}
+    return {name: FIRST_VARIABLE + i << REGION_SHIFT for i, name in enumerate(named)}
 
 
 def translate(program: Program, name: str) -> Translation:
