@@ -115,6 +115,12 @@ def test_functions_that_call_themselves():
     assert y.tolist() == [0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610]
 
 
+def test_functions_that_call_themselves_without_end():
+    line = line_of("language.cu", "marked: endless")
+    with pytest.raises(EmulatorError, match=rf"too_deep at language.cu:{line}: calls go too deep: 65 routines"):
+        language("too_deep")(1, 1, (np.zeros(1, i32),))
+
+
 def test_jump_tables():
     x, y = np.arange(9, dtype=i32), np.full(9, 1000, i32)
     language("table")(1, 9, (x, y))

@@ -20,6 +20,10 @@ __device__ __noinline__ int fibonacci(int n) { return n < 2 ? n : fibonacci(n - 
 
 __global__ void recursion(int* y) { y[threadIdx.x] = fibonacci(threadIdx.x); }
 
+__device__ __noinline__ int endless(int n) { return n < 0 ? 0 : endless(n + 1) * n + 1; }  // marked: endless
+
+__global__ void too_deep(int* y) { y[0] = endless(y[0]); }
+
 __global__ void table(const int* x, int* y) {  // a dense switch becomes a jump table
   int r;
   switch (x[threadIdx.x]) {

@@ -18,7 +18,7 @@
 namespace emulator {
 
 constexpr u32 MAX_THREADS = 1024;
-constexpr size_t STACK_BYTES = 256 * 1024;
+constexpr size_t STACK_BYTES = 512 * 1024;
 
 enum class State { RUNNING, AT_BARRIER, IN_WARP, LEFT };
 
@@ -186,6 +186,7 @@ inline void prepare(Fiber& fiber, u32 number) {
   fiber.lane = number % 32;
   fiber.warp = number / 32;
   fiber.local_bytes = fiber.calls = fiber.warp_epoch = 0;
+  fiber.local_limit = machine.launch->local_bytes;
   fiber.turns_left = machine.launch->turns;
   fiber.fenced = false;
   fiber.open_copies.clear();
