@@ -6,6 +6,7 @@ import numpy as np
 
 from ..signature import demangled
 from .lint import LintRow
+from .structures import start_of
 from .translate import FIRST_VARIABLE, REGION_SHIFT
 
 
@@ -44,6 +45,7 @@ def place(function, found, args, shared_bytes: int) -> str:
     if found.region > len(args) or not isinstance(args[found.region - 1], np.ndarray):
         return "an address that belongs to no argument"
     a = args[found.region - 1]
+    offset -= start_of(a)
     array = f"argument {found.region - 1} ({a.dtype} of shape {a.shape})"
     if offset % a.itemsize:
         return f"byte {offset} of {array}"

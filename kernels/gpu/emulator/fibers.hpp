@@ -66,6 +66,7 @@ struct Region {
   u32 read_only;  // the kernel may not write
   u32 is_shadowed;
   u32 poison_bytes;  // width of the pattern that tells unwritten memory; 0: all of it counts as written
+  u32 start;      // bytes before the array, for one that does not start at a multiple of 16; nothing may touch them
 };
 
 struct Zone {

@@ -13,7 +13,7 @@ from . import build, describe
 from .errors import EmulatorError
 from .lint import LintRow
 from .parse import parse
-from .structures import Launch, LintTotals, Region, Zone, array
+from .structures import Launch, LintTotals, Region, Zone, array, start_of
 from .translate import ENTRY, REGION_SHIFT, translate, variable_addresses
 
 MAX_SHARED_BYTES = 227 * 1024  # what a block of the largest GPUs (sm_90) may ask for
@@ -138,8 +138,8 @@ class Function:
         grid, block : int or up to three ints
             Blocks, and threads of a block.
         args : sequence
-            C-contiguous arrays for pointers, NumPy scalars of the exact type for numbers. Results are written into the
-            arrays.
+            C-contiguous arrays for pointers, or None for a null pointer; NumPy scalars of the exact type for numbers.
+            Results are written into the arrays.
         shared_bytes : int
             Dynamic shared memory.
         order : int
@@ -196,6 +196,8 @@ class Function:
 
     def _check_argument(self, k, argument, parameter):
         wanted = f"{parameter.dtype or 'any type'}"
+        if parameter.pointer and argument is None:
+            return
         if parameter.pointer:
             if not isinstance(argument, np.ndarray):
                 raise self._wrong(k, argument, f"an array of {wanted}")
@@ -220,10 +222,12 @@ class Function:
         regions, cells = self._variable_regions(), []
         for k, (argument, parameter) in enumerate(zip(args, self.parameters, strict=True)):
             self._check_argument(k, argument, parameter)
-            if parameter.pointer:
+            if argument is None:
+                cells.append(np.zeros(1, np.uint64))
+            elif parameter.pointer:
                 regions.append(_region(k + 1, argument, parameter.const))
                 regions[-1].poison_bytes = _poison_bytes(argument, self.types[k])
-                cells.append(np.array([(k + 1) << REGION_SHIFT], np.uint64))
+                cells.append(np.array([((k + 1) << REGION_SHIFT) + start_of(argument)], np.uint64))
             else:
                 cells.append(np.array([argument]))
         _share_shadows(regions)
@@ -256,8 +260,15 @@ class Function:
 
 
 def _region(number, memory, read_only):
-    host = memory.__array_interface__["data"][0]
-    return Region(host=host, bytes=memory.nbytes, number=number, read_only=read_only, is_shadowed=not read_only)
+    start = start_of(memory)
+    return Region(
+        host=memory.__array_interface__["data"][0] - start,
+        bytes=memory.nbytes + start,
+        number=number,
+        read_only=read_only,
+        is_shadowed=not read_only,
+        start=start,
+    )
 
 
 def _share_shadows(regions):
