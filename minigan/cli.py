@@ -36,6 +36,7 @@ Generative adversarial networks from the ground up.
   traverse RUN    draw images as a code, or another latent value, changes
   presets [NAME]  list the systems, or show the networks of one
   data            list the data sets, and where to get those that are not here
+  kernels         list the kernels and their variants; kernels check runs a CUDA kernel of yours without a GPU
   info            versions, threads and folders, for a bug report
 
   minigan COMMAND --help  tells all options; --debug, with any command, shows where an error came from
@@ -292,6 +293,15 @@ def _listing(name, arguments):
     return 0
 
 
+def kernels(arguments):
+    """List the kernels, or check one of the user's own."""
+    if arguments[:1] != ["check"]:
+        return _listing("kernels", arguments)
+    from . import kernel_check
+
+    return kernel_check.check(arguments[1:])
+
+
 COMMANDS = {
     "train": train,
     "sample": sample,
@@ -301,5 +311,6 @@ COMMANDS = {
     "traverse": partial(_study, "traverse"),
     "presets": partial(_listing, "presets"),
     "data": partial(_listing, "data"),
+    "kernels": kernels,
     "info": partial(_listing, "info"),
 }

@@ -25,7 +25,7 @@ LAYERS = (
     ("run_folder", "scores"),
     ("runs",),
     ("evaluate",),
-    ("listings",),
+    ("listings", "kernel_check"),
     ("study",),
     ("cli",),
 )
@@ -33,6 +33,7 @@ COMMAND_LINE = (
     "minigan.__main__",
     "minigan.cli",
     "minigan.listings",
+    "minigan.kernel_check",
     "minigan.study.commands",
 )  # loaded by the script alone, and tyro with it
 DOORS = ("minigan", "minigan.__main__")  # in no layer: they open the others
