@@ -53,8 +53,8 @@ struct Windows {
     int maps_h, maps_w;                        // windows of an image
     int stride_h, stride_w, start_h, start_w;  // window p begins in row p * stride_h + start_h, maybe outside the image
 
-    struct Outer {
-        int n, h, w;  // the image, and the pixel where the window begins
+    struct alignas(16) Outer {
+        int n, h, w;  // the image, and the pixel where the window begins; read as one from shared memory
     };
     using Inner = Tap;
 

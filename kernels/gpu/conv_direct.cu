@@ -2,25 +2,28 @@
 // of the kernels that follow. Nothing is shared between threads but the caches: two reads for every two FLOP.
 #include "conv.cuh"
 
-// The place of a thread in a four-dimensional result, the last axis fastest.
+// The place of a thread in a four-dimensional result: neighbouring threads, neighbours on the last axis.
 struct Place {
     int i0, i1, i2, i3;
+    bool inside;
+    long long index;
 
-    __device__ Place(long long index, int n1, int n2, int n3)
-        : i0(index / n3 / n2 / n1), i1(index / n3 / n2 % n1), i2(index / n3 % n2), i3(index % n3)
+    __device__ Place(int n0, int n1, int n2, int n3)
     {
+        const int line = blockIdx.x * blockDim.y + threadIdx.y;
+        i0 = line / n2 / n1, i1 = line / n2 % n1, i2 = line % n2, i3 = blockIdx.y * blockDim.x + threadIdx.x;
+        inside = i0 < n0 && i3 < n3;
+        index = (long long)line * n3 + i3;
     }
 };
 
-__device__ inline long long thread_index() { return blockIdx.x * (long long)blockDim.x + threadIdx.x; }
-
 // y[n,p,q,k] = sum over i, j, c of x[n, p S + i - top, q S + j - left, c] w[i,j,c,k]. Neighbouring threads: neighbouring
 // k, so that they read w side by side, and the same x.
-__global__ void __launch_bounds__(256) conv2d_direct(const float* __restrict__ x, const float* __restrict__ filters,
+__global__ void __launch_bounds__(256, 4) conv2d_direct(const float* __restrict__ x, const float* __restrict__ filters,
                                                      float* __restrict__ y, CONVOLUTION)
 {
-    if (thread_index() >= (long long)n * p * q * k) return;
-    const Place at(thread_index(), p, q, k);
+    const Place at(n, p, q, k);
+    if (!at.inside) return;
     float sum = 0;
     for (int i = 0; i < kh; ++i) {
         const int row = at.i1 * sh + i - top;
@@ -33,16 +36,16 @@ __global__ void __launch_bounds__(256) conv2d_direct(const float* __restrict__ x
             for (int channel = 0; channel < c; ++channel) sum += pixel[channel] * tap[(long long)channel * k];
         }
     }
-    y[thread_index()] = sum;
+    y[at.index] = sum;
 }
 
 // dx[n,h,w,c] = sum over i, j, k of dy[n,p,q,k] w[i,j,c,k], where p S + i - top = h and q S + j - left = w.
-__global__ void __launch_bounds__(256) conv2d_grad_input_direct(const float* __restrict__ dy,
+__global__ void __launch_bounds__(256, 4) conv2d_grad_input_direct(const float* __restrict__ dy,
                                                                 const float* __restrict__ filters,
                                                                 float* __restrict__ dx, CONVOLUTION)
 {
-    if (thread_index() >= (long long)n * h * w * c) return;
-    const Place at(thread_index(), h, w, c);
+    const Place at(n, h, w, c);
+    if (!at.inside) return;
     float sum = 0;
     for (int i = (at.i1 + top) % sh; i < kh; i += sh) {
         const int row = (at.i1 + top - i) / sh;
@@ -55,17 +58,17 @@ __global__ void __launch_bounds__(256) conv2d_grad_input_direct(const float* __r
             for (int filter = 0; filter < k; ++filter) sum += value[filter] * tap[filter];
         }
     }
-    dx[thread_index()] = sum;
+    dx[at.index] = sum;
 }
 
 // dw[i,j,c,k] = sum over n, p, q of x[n, p S + i - top, q S + j - left, c] dy[n,p,q,k]. Summed image by image: one sum
 // over all N P Q terms would lose digits.
-__global__ void __launch_bounds__(256) conv2d_grad_weight_direct(const float* __restrict__ x,
+__global__ void __launch_bounds__(256, 4) conv2d_grad_weight_direct(const float* __restrict__ x,
                                                                  const float* __restrict__ dy,
                                                                  float* __restrict__ dw, CONVOLUTION)
 {
-    if (thread_index() >= (long long)kh * kw * c * k) return;
-    const Place at(thread_index(), kw, c, k);
+    const Place at(kh, kw, c, k);
+    if (!at.inside) return;
     float sum = 0;
     for (int image = 0; image < n; ++image) {
         float of_image = 0;
@@ -81,5 +84,5 @@ __global__ void __launch_bounds__(256) conv2d_grad_weight_direct(const float* __
         }
         sum += of_image;
     }
-    dw[thread_index()] = sum;
+    dw[at.index] = sum;
 }

@@ -1,16 +1,17 @@
 // The matrix product on the tensor cores: inputs rounded to TF32 or bfloat16 on their way into them, sums in float32.
 //
-// What changes against conv_registers.cu: a warp multiplies 64 x 32 results at a time by mma.sync, 8 to 16 times the
+// What changes against conv_registers.cu: a warp multiplies 64 x 64 results at a time by mma.sync, 8 to 16 times the
 // arithmetic units' rate, so that fetching is the limit. Therefore tiles travel by cp.async, past the registers, into a
 // ring of three stages: two tiles are on their way while one is multiplied. All reads of shared memory are of 16 bytes
-// and free of conflicts: of 64 + 32 values for each 2,048 products of a warp, which bounds it to about half of the
-// tensor cores' peak, and 192 values come from the caches for each 8,192 products.
-// 128 x 64 results a block of four warps, 76 KB of shared memory: three blocks on a multiprocessor of sm_90.
+// and free of conflicts. For a depth of 16 a block of four warps takes 32 KB from shared memory and puts 16 KB there,
+// some 390 cycles of its bandwidth for 256 mma's of TF32, which take about as long. From the caches come 256 values for
+// 16,384 products, 0.03 bytes a FLOP: at 5.5 TB/s of an H200's L2 cache that bounds it to about 170 TFLOP/s.
+// Blocks of 128 x 128 results, two a multiprocessor of sm_90 (99 KB of shared memory, up to 255 registers), or, where the
+// result has no more than 64 columns, of 128 x 64, three a multiprocessor.
 #include "conv_shares.cuh"
 #include "tensor_cores.cuh"
 
-constexpr int ROWS = 128, COLUMNS = 64, DEPTH = 32, STAGES = 3;
-constexpr int A_STRIPS = 8, B_STRIPS = 4;  // a warp's 64 rows and 32 columns, in strips of 8
+constexpr int ROWS = 128, DEPTH = 32, STAGES = 3;
 
 // Where a value lies within a tile of SIDE x DEPTH: as in memory, but with its 16-byte pieces exchanged (xor) such that
 // the eight lanes that are served at a time (t = 0 .. 3 at two neighbouring g, see read_strips) meet eight groups of banks.
@@ -62,8 +63,8 @@ __device__ void round_strips(typename Precision::Rounded (&rounded)[STRIPS], con
     for (int s = 0; s < STRIPS; ++s) rounded[s] = Precision::round(strips[s]);
 }
 
-template <class Face, class Precision, int A_VEC>
-__global__ void __launch_bounds__(THREADS)
+template <class Face, class Precision, int COLUMNS, int A_VEC>
+__global__ void __launch_bounds__(THREADS, COLUMNS == 64 ? 3 : 2)
     conv_tensor_cores(const float* __restrict__ a, const float* __restrict__ b, float* __restrict__ out,
                       long long part_size, int part_depth, int phases, CONVOLUTION)
 {
@@ -85,11 +86,11 @@ __global__ void __launch_bounds__(THREADS)
     auto b_tile = [&](int tile) { return a_tile(tile) + ROWS * DEPTH; };
     auto fetch = [&](int tile) {
         if (tile < tiles) {
-#pragma unroll
+#pragma unroll 8
             for (int r = 0; r < Fetch::A::COUNT; ++r)
                 cp_async<A_VEC>(a_tile(tile) + place<Face::A_DEPTH_INNER, ROWS>(a_share.side(r), a_share.depth(r)),
                                 a_share.at(r));
-#pragma unroll
+#pragma unroll 8
             for (int r = 0; r < Fetch::B::COUNT; ++r)
                 cp_async<4>(b_tile(tile) + place<Face::B_DEPTH_INNER, COLUMNS>(b_share.side(r), b_share.depth(r)),
                             b_share.at(r));
@@ -99,7 +100,8 @@ __global__ void __launch_bounds__(THREADS)
         cp_async_commit();  // an empty group where there is no tile left, so that counting groups counts tiles
     };
 
-    const int warp = threadIdx.x / 32, warp_row = warp % 2 * 64, warp_column = warp / 2 * 32;
+    constexpr int A_STRIPS = ROWS / 2 / 8, B_STRIPS = COLUMNS / 2 / 8;  // a warp's part of the tile, in strips of 8
+    const int warp = threadIdx.x / 32, warp_row = warp % 2 * (ROWS / 2), warp_column = warp / 2 * (COLUMNS / 2);
     float sums[A_STRIPS / 2][B_STRIPS][4] = {};
     for (int tile = 0; tile < STAGES - 1; ++tile) fetch(tile);
     for (int tile = 0; tile < tiles; ++tile) {
@@ -133,10 +135,12 @@ __global__ void __launch_bounds__(THREADS)
             if (row >= face.rows) continue;
             float* line = out + face.line(row);
 #pragma unroll
-            for (int odd = 0; odd < 2; ++odd) {
-                const int e = 2 * lower + odd;
-                store4(line, block.column0 + warp_column + strip_line(0, 2 * t + odd), face.columns,
-                       {sums[i][0][e], sums[i][1][e], sums[i][2][e], sums[i][3][e]});
-            }
+            for (int j = 0; j < B_STRIPS; j += 4)
+#pragma unroll
+                for (int odd = 0; odd < 2; ++odd) {
+                    const int column = block.column0 + warp_column + strip_line(j, 2 * t + odd), e = 2 * lower + odd;
+                    store4(line, column, face.columns,
+                           {sums[i][j][e], sums[i][j + 1][e], sums[i][j + 2][e], sums[i][j + 3][e]});
+                }
         }
 }

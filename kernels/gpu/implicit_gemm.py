@@ -10,31 +10,31 @@ from .. import precision
 from .launch import blocks, empty, launch
 
 FACES = ("Forward", "GradInput", "GradWeight")
-PRECISIONS = {"tf32": "Tf32", "bfloat16": "Bfloat16"}  # name of `kernels.use` -> type in tensor_cores.cuh
+ROUNDINGS = {"tf32": "Tf32", "bfloat16": "Bfloat16"}  # precision of `kernels.use` -> type in tensor_cores.cuh
 
 INSTANCES = {
     "conv_direct": ("conv2d_direct", "conv2d_grad_input_direct", "conv2d_grad_weight_direct"),
     "conv_tiles": tuple(f"conv_tiles<{face}>" for face in FACES),
     "conv_registers": tuple(f"conv_registers<{face}, {vec}>" for face in FACES for vec in (4, 1)),
-    "conv_tensor_cores": tuple(
-        f"conv_tensor_cores<{face}, {kind}, {vec}>"
-        for kind in PRECISIONS.values()
-        for face, vec in (("Forward", 4), ("Forward", 1), ("GradInput", 4), ("GradWeight", 4), ("GradWeight", 1))
+    "conv_tensor_cores": (
+        *(f"conv_tensor_cores<{face}, {rounding}, 128, 4>" for face in FACES for rounding in ("Tf32", "Bfloat16")),
+        *(f"conv_tensor_cores<{face}, Tf32, 64, 4>" for face in FACES),
+        *(f"conv_tensor_cores<{face}, Tf32, 64, 1>" for face in ("Forward", "GradWeight")),
     ),
     "conv_few_columns": tuple(f"conv_few_columns<{face}, {vec}>" for face in FACES[:2] for vec in (4, 1)),
     "sum_parts": ("sum_parts",),
 }
 
 TILE = 32  # of conv_tiles.cu
-ROWS, COLUMNS, THREADS = 128, 64, 128  # of a block of conv_registers.cu and conv_tensor_cores.cu
-STAGES_BYTES = 3 * (ROWS + COLUMNS) * 32 * 4  # of conv_tensor_cores.cu
+ROWS, COLUMNS, THREADS = 128, 64, 128  # of a block of conv_registers.cu, and of conv_tensor_cores.cu or twice as wide
+STAGES, DEPTH = 3, 32  # of conv_tensor_cores.cu
 FEW_COLUMNS, FEW_COLUMNS_ROWS = 4, 64  # of a block of conv_few_columns.cu
 
 # A product of few tiles and long depth is cut into parts: by shape alone, so that the same bits come on every device.
 ENOUGH_BLOCKS = 264  # two for each multiprocessor of an H100 or H200
 MIN_PART_DEPTH = 256  # less, and writing and adding up the parts costs more than they gain
 MAX_PART_DEPTH = 8192  # more, and a float32 sum loses digits
-PART_STEP = 32  # the deepest tile: parts are whole tiles
+PART_STEP = DEPTH  # parts are whole tiles, of which these are the deepest
 
 
 class Product(NamedTuple):
@@ -93,7 +93,10 @@ def product(face, n, hw, c, k, geo):
 def direct(instance, a, b, it):
     """Launch conv_direct.cu."""
     out = empty(a, it.shape)
-    launch("conv_direct", instance, blocks(prod(it.shape), 256), 256, a, b, out, *it.sizes)
+    lines, last = prod(it.shape[:3]), it.shape[3]
+    across = min(32, 1 << (last - 1).bit_length())  # threads along the last axis
+    block = (across, 256 // across)
+    launch("conv_direct", instance, (blocks(lines, block[1]), blocks(last, across)), block, a, b, out, *it.sizes)
     return out
 
 
@@ -120,7 +123,7 @@ def tensor_cores(name, a, b, it, bias=None):
     ValueError
         Where that is float32, or the geometry does not fit; see :func:`fits_tensor_cores`.
     """
-    if precision() not in PRECISIONS:
+    if precision() not in ROUNDINGS:
         raise ValueError(
             f"{name}: tensor cores round their inputs and the precision is {precision()!r}: choose another by "
             f'kernels.use(precision="tf32") or "bfloat16"'
@@ -131,9 +134,14 @@ def tensor_cores(name, a, b, it, bias=None):
             "must begin at a multiple of 16 bytes"
         )
     vec = 4 if it.face == "GradInput" or (_channels_come_in_fours(it, "c") and _aligned(a)) else 1
-    instance = f"conv_tensor_cores<{it.face}, {PRECISIONS[precision()]}, {vec}>"
-    grid = (blocks(it.rows, ROWS), blocks(it.columns, COLUMNS))
-    return _in_parts("conv_tensor_cores", instance, grid, THREADS, a, b, it, bias, STAGES_BYTES)
+    rounding, columns = ROUNDINGS[precision()], 2 * COLUMNS
+    if it.columns <= COLUMNS or vec == 1:
+        # bfloat16 has nothing to win here, where fetching is the limit: one kernel serves, at least as exact as asked.
+        rounding, columns = "Tf32", COLUMNS
+    instance = f"conv_tensor_cores<{it.face}, {rounding}, {columns}, {vec}>"
+    grid = (blocks(it.rows, ROWS), blocks(it.columns, columns))
+    shared_bytes = STAGES * (ROWS + columns) * DEPTH * 4
+    return _in_parts("conv_tensor_cores", instance, grid, THREADS, a, b, it, bias, shared_bytes)
 
 
 def few_columns(name, a, b, it, bias=None):
@@ -155,7 +163,7 @@ def fastest(name, a, b, it, bias=None):
     """Launch the kernel for this shape and the precision that `kernels.use` has chosen."""
     if it.columns <= FEW_COLUMNS and it.face != "GradWeight":
         return few_columns(name, a, b, it, bias)
-    if precision() in PRECISIONS and fits_tensor_cores(a, b, it):
+    if precision() in ROUNDINGS and fits_tensor_cores(a, b, it):
         return tensor_cores(name, a, b, it, bias)
     return registers(a, b, it, bias)
 
