@@ -20,7 +20,13 @@ struct Convolution {
 
 // --- operands -------------------------------------------------------------------------------------------------------
 // A matrix, outer x inner, whose inner neighbours lie side by side in memory (as far as the channels go). Positions are
-// cursors, so that a step costs an addition where an index would cost divisions. at() is null where only zeros are.
+// cursors, so that a step costs an addition where an index would cost divisions. at() branches nowhere: where a value is
+// outside, and counts as zero, its address means nothing.
+
+struct Source {
+    const float* address;
+    bool inside;
+};
 
 // A place within a window: row and column of the filter, and the channel.
 struct Tap {
@@ -53,26 +59,32 @@ struct Windows {
     int maps_h, maps_w;                        // windows of an image
     int stride_h, stride_w, start_h, start_w;  // window p begins in row p * stride_h + start_h, maybe outside the image
 
-    struct alignas(16) Outer {
-        int n, h, w;  // the image, and the pixel where the window begins; read as one from shared memory
+    struct alignas(16) Outer {  // read as one from shared memory
+        int n, h, w;            // the image, and the place where the window begins
+        int pixel;              // (n H + h) W + w
     };
     using Inner = Tap;
 
     __device__ Outer outer(int index) const
     {
-        const int line = index / maps_w;
-        return {line / maps_h, line % maps_h * stride_h + start_h, index % maps_w * stride_w + start_w};
+        const int line = index / maps_w, image = line / maps_h;
+        const int row = line % maps_h * stride_h + start_h, column = index % maps_w * stride_w + start_w;
+        return {image, row, column, (image * h + row) * w + column};
     }
 
     __device__ void advance(Outer& o, int by) const
     {
+        const int span_w = maps_w * stride_w, span_h = maps_h * stride_h;
         o.w += by * stride_w;
-        while (o.w >= maps_w * stride_w + start_w) {
-            o.w -= maps_w * stride_w;
+        o.pixel += by * stride_w;
+        while (o.w >= start_w + span_w) {
+            o.w -= span_w;
             o.h += stride_h;
-            if (o.h >= maps_h * stride_h + start_h) {
-                o.h = start_h;
+            o.pixel += stride_h * w - span_w;
+            if (o.h >= start_h + span_h) {
+                o.h -= span_h;
                 ++o.n;
+                o.pixel += (h - span_h) * w;
             }
         }
     }
@@ -80,12 +92,11 @@ struct Windows {
     __device__ Inner inner(int index) const { return Tap::from(index, kw, channels); }
     __device__ void advance(Inner& tap, int by) const { tap.advance(by, kw, channels); }
 
-    __device__ const float* at(const Outer& o, const Inner& tap) const
+    __device__ Source at(const Outer& o, const Inner& tap) const
     {
-        const int row = o.h + tap.i, column = o.w + tap.j;
-        const bool inside = (unsigned)row < (unsigned)h && (unsigned)column < (unsigned)w;
-        if (!inside || o.n >= n || tap.i >= kh) return nullptr;
-        return image + (long long)((o.n * h + row) * w + column) * channels + tap.channel;
+        const bool row_inside = (unsigned)(o.h + tap.i) < (unsigned)h & tap.i < kh;
+        const bool inside = row_inside & (unsigned)(o.w + tap.j) < (unsigned)w & o.n < n;
+        return {image + (long long)(o.pixel + tap.i * w + tap.j) * channels + tap.channel, inside};
     }
 };
 
@@ -101,9 +112,9 @@ struct Matrix {
     __device__ Inner inner(int index) const { return index; }
     __device__ void advance(int& index, int by) const { index += by; }
 
-    __device__ const float* at(Outer o, Inner i) const
+    __device__ Source at(Outer o, Inner i) const
     {
-        return o < outers && i < inners ? values + (long long)o * inners + i : nullptr;
+        return {values + (long long)o * inners + i, bool(o < outers & i < inners)};
     }
 };
 
@@ -122,11 +133,11 @@ struct TurnedFilters {
     __device__ Inner inner(int index) const { return Tap::from(index, taps_w, k); }
     __device__ void advance(Inner& tap, int by) const { tap.advance(by, taps_w, k); }
 
-    __device__ const float* at(Outer channel, const Inner& tap) const
+    __device__ Source at(Outer channel, const Inner& tap) const
     {
-        if (channel >= c || tap.i >= taps_h) return nullptr;
         const int i = last_i - stride_h * tap.i, j = last_j - stride_w * tap.j;
-        return w + (long long)((i * kw + j) * c + channel) * k + tap.channel;
+        const bool inside = channel < c & tap.i < taps_h;
+        return {w + (long long)((i * kw + j) * c + channel) * k + tap.channel, inside};
     }
 };
 
@@ -221,15 +232,35 @@ struct GradInput {
     }
 };
 
-// Four neighbours of a row of the result, of which some may lie beyond its end.
+// VEC neighbours; zeros where they are outside.
+template <int VEC>
+__device__ inline void load(float (&values)[VEC], const Source& from)
+{
+    if constexpr (VEC == 4) {
+        const float4 v = from.inside ? *reinterpret_cast<const float4*>(from.address) : float4{0, 0, 0, 0};
+        values[0] = v.x, values[1] = v.y, values[2] = v.z, values[3] = v.w;
+    } else {
+        values[0] = from.inside ? *from.address : 0;
+    }
+}
+
+// Neighbours of a row of the result, of which some may lie beyond its end.
+__device__ inline void store2(float* line, int column, int columns, float2 v)
+{
+    if (columns % 2 == 0) {
+        if (column < columns) *reinterpret_cast<float2*>(line + column) = v;
+    } else {
+        if (column < columns) line[column] = v.x;
+        if (column + 1 < columns) line[column + 1] = v.y;
+    }
+}
+
 __device__ inline void store4(float* line, int column, int columns, float4 v)
 {
     if (columns % 4 == 0) {
         if (column < columns) *reinterpret_cast<float4*>(line + column) = v;
-        return;
+    } else {
+        store2(line, column, columns, {v.x, v.y});
+        store2(line, column + 2, columns, {v.z, v.w});
     }
-    if (column + 0 < columns) line[column + 0] = v.x;
-    if (column + 1 < columns) line[column + 1] = v.y;
-    if (column + 2 < columns) line[column + 2] = v.z;
-    if (column + 3 < columns) line[column + 3] = v.w;
 }

@@ -23,17 +23,6 @@ __device__ float sum_over_lanes(float (&values)[32])
     return values[0];
 }
 
-template <int VEC>
-__device__ void load(float (&values)[VEC], const float* at)
-{
-    if constexpr (VEC == 4) {
-        const float4 v = at ? *reinterpret_cast<const float4*>(at) : float4{0, 0, 0, 0};
-        values[0] = v.x, values[1] = v.y, values[2] = v.z, values[3] = v.w;
-    } else {
-        values[0] = at ? *at : 0;
-    }
-}
-
 template <class Face, int VEC>
 __global__ void __launch_bounds__(WARPS * 32)
     conv_few_columns(const float* __restrict__ a, const float* __restrict__ b, float* __restrict__ out,
@@ -51,18 +40,22 @@ __global__ void __launch_bounds__(WARPS * 32)
     const int depth0 = part * part_depth + lane * VEC, depth1 = min(face.depth, (part + 1) * part_depth);
     auto inner = face.a.inner(depth0);
     for (int d = depth0; d < depth1; d += 32 * VEC) {
-        float columns[MAX_COLUMNS][VEC], row[VEC];
+        float columns[MAX_COLUMNS][VEC];
 #pragma unroll
         for (int column = 0; column < MAX_COLUMNS; ++column) {
             if constexpr (Face::B_DEPTH_INNER) {
                 load<VEC>(columns[column], face.b.at(column, inner));
             } else {
 #pragma unroll
-                for (int e = 0; e < VEC; ++e) load<1>(reinterpret_cast<float (&)[1]>(columns[column][e]), face.b.at(d + e, column));
+                for (int e = 0; e < VEC; ++e) {
+                    const Source from = face.b.at(d + e, column);
+                    columns[column][e] = from.inside ? *from.address : 0;
+                }
             }
         }
 #pragma unroll
         for (int r = 0; r < WARP_ROWS; ++r) {
+            float row[VEC];
             load<VEC>(row, face.a.at(rows[r], inner));
 #pragma unroll
             for (int column = 0; column < MAX_COLUMNS; ++column)

@@ -18,15 +18,7 @@ struct Fetched {
     __device__ void fetch(Share& share)
     {
 #pragma unroll
-        for (int r = 0; r < Share::COUNT; ++r) {
-            const float* at = share.at(r);
-            if constexpr (VEC == 4) {
-                const float4 v = at ? *reinterpret_cast<const float4*>(at) : float4{0, 0, 0, 0};
-                values[r][0] = v.x, values[r][1] = v.y, values[r][2] = v.z, values[r][3] = v.w;
-            } else {
-                values[r][0] = at ? *at : 0;
-            }
-        }
+        for (int r = 0; r < Share::COUNT; ++r) load<VEC>(values[r], share.at(r));
         share.next_tile();
     }
 
@@ -35,7 +27,7 @@ struct Fetched {
     {
 #pragma unroll
         for (int r = 0; r < Share::COUNT; ++r) {
-            const int side = Share::side(r), depth = Share::depth(r);
+            const int side = Share::side() + Share::side_step(r), depth = Share::depth() + Share::depth_step(r);
             if constexpr (VEC == 4 && !DEPTH_INNER) {
                 *reinterpret_cast<float4*>(&tile[depth][side]) =
                     float4{values[r][0], values[r][1], values[r][2], values[r][3]};

@@ -2,14 +2,21 @@
 // neighbours (16 bytes, or 4 where the channels are no multiple of 4). Threads beside each other fetch vectors beside
 // each other.
 //
-//   at(r)        the r-th vector in memory, null for zeros; called once for each r = 0, 1, ... COUNT - 1 of a tile
-//   side(r)      its row (of a) or column (of b) within the tile
-//   depth(r)     its depth within the tile
+//   at(r)        the r-th vector in memory; called once for each r = 0, 1, ... COUNT - 1 of a tile
+//   side(), depth()              where the 0-th lies within the tile: the row (of a) or column (of b), and the depth
+//   side_step(r), depth_step(r)  how much further the r-th does
 //   next_tile()  moves on by DEPTH
 #pragma once
 #include "conv.cuh"
 
 constexpr int THREADS = 128;  // of a block
+
+// The thread's number, and the compiler's knowledge that it is small: that folds most of the arithmetic on places.
+__device__ inline int thread()
+{
+    __builtin_assume(threadIdx.x < THREADS);
+    return threadIdx.x;
+}
 
 template <bool DEPTH_INNER, class Operand, int SIDE, int DEPTH, int VEC>
 struct Share;
@@ -30,14 +37,16 @@ struct Share<true, Operand, SIDE, DEPTH, VEC> {
 
     // Synchronise the block before the first at().
     __device__ Share(const Operand& operand, Outers& outers, int side0, int depth0)
-        : operand(operand), outers(outers), inner(operand.inner(depth0 + depth(0)))
+        : operand(operand), outers(outers), inner(operand.inner(depth0 + depth()))
     {
-        for (int s = threadIdx.x; s < SIDE; s += THREADS) outers.at[s] = operand.outer(side0 + s);
+        for (int s = thread(); s < SIDE; s += THREADS) outers.at[s] = operand.outer(side0 + s);
     }
 
-    static __device__ int side(int r) { return threadIdx.x / PER_LINE + r * STEP; }
-    static __device__ int depth(int) { return threadIdx.x % PER_LINE * VEC; }
-    __device__ const float* at(int r) const { return operand.at(outers.at[side(r)], inner); }
+    static __device__ int side() { return thread() / PER_LINE; }
+    static __device__ int depth() { return thread() % PER_LINE * VEC; }
+    static constexpr __device__ int side_step(int r) { return r * STEP; }
+    static constexpr __device__ int depth_step(int) { return 0; }
+    __device__ Source at(int r) const { return operand.at(outers.at[side() + side_step(r)], inner); }
     __device__ void next_tile() { operand.advance(inner, DEPTH); }
 };
 
@@ -53,16 +62,18 @@ struct Share<false, Operand, SIDE, DEPTH, VEC> {
     typename Operand::Inner inner;
 
     __device__ Share(const Operand& operand, Outers&, int side0, int depth0)
-        : operand(operand), outer(operand.outer(depth0 + depth(0))), inner(operand.inner(side0 + side(0)))
+        : operand(operand), outer(operand.outer(depth0 + depth())), inner(operand.inner(side0 + side()))
     {
     }
 
-    static __device__ int side(int) { return threadIdx.x % PER_LINE * VEC; }
-    static __device__ int depth(int r) { return threadIdx.x / PER_LINE + r * STEP; }
+    static __device__ int side() { return thread() % PER_LINE * VEC; }
+    static __device__ int depth() { return thread() / PER_LINE; }
+    static constexpr __device__ int side_step(int) { return 0; }
+    static constexpr __device__ int depth_step(int r) { return r * STEP; }
 
-    __device__ const float* at(int)
+    __device__ Source at(int)
     {
-        const float* here = operand.at(outer, inner);
+        const Source here = operand.at(outer, inner);
         operand.advance(outer, STEP);
         return here;
     }

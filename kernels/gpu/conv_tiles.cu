@@ -7,11 +7,12 @@ constexpr int TILE = 32;
 
 // One value of an operand; side is the row of a, the column of b.
 template <bool DEPTH_INNER, class Operand>
-__device__ float value(const Operand& operand, int side, int depth)
+__device__ float fetch(const Operand& operand, int side, int depth)
 {
     const int outer = DEPTH_INNER ? side : depth, inner = DEPTH_INNER ? depth : side;
-    const float* at = operand.at(operand.outer(outer), operand.inner(inner));
-    return at ? *at : 0;
+    float value[1];
+    load<1>(value, operand.at(operand.outer(outer), operand.inner(inner)));
+    return value[0];
 }
 
 template <class Face>
@@ -26,10 +27,10 @@ __global__ void __launch_bounds__(TILE * TILE)
     float sum = 0;
     for (int k0 = 0; k0 < face.depth; k0 += TILE) {
         // Neighbouring threads fetch neighbours in memory, whichever index that is.
-        if (Face::A_DEPTH_INNER) a_tile[y][x] = value<true>(face.a, row0 + y, k0 + x);
-        else a_tile[x][y] = value<false>(face.a, row0 + x, k0 + y);
-        if (Face::B_DEPTH_INNER) b_tile[x][y] = value<true>(face.b, column0 + y, k0 + x);
-        else b_tile[y][x] = value<false>(face.b, column0 + x, k0 + y);
+        if (Face::A_DEPTH_INNER) a_tile[y][x] = fetch<true>(face.a, row0 + y, k0 + x);
+        else a_tile[x][y] = fetch<false>(face.a, row0 + x, k0 + y);
+        if (Face::B_DEPTH_INNER) b_tile[x][y] = fetch<true>(face.b, column0 + y, k0 + x);
+        else b_tile[y][x] = fetch<false>(face.b, column0 + x, k0 + y);
         __syncthreads();
         float of_tile = 0;  // short sums of short sums keep their digits
         for (int d = 0; d < TILE; ++d) of_tile += a_tile[y][d] * b_tile[d][x];
