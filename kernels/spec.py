@@ -5,8 +5,8 @@ the shape rule: it raises every error a caller can make, and returns the shapes 
 may then trust their arguments. ``flop`` is the arithmetic of the obvious method: clever variants can be compared by it.
 
 Arrays are float32 or float64, channels last: images (N, H, W, C), convolution weights (kh, kw, C, K), dense weights
-(in, out). Inputs are never written, except by kernels whose names end in an underscore: the optimisers, and the draws of
-random numbers, which leave their state advanced. Results are new, C-contiguous arrays.
+(in, out). Inputs are never written, except by kernels whose names end in an underscore: the optimisers, and draws of
+random numbers, which advance their state. Results are new, C-contiguous arrays.
 """
 
 from functools import lru_cache, wraps
@@ -619,10 +619,10 @@ def rmsprop_(param, grad, square_mean, *, lr, decay, eps):
 
 
 # --- random -----------------------------------------------------------------------------------------------------------
-# Philox4x32-10: four 32-bit words are a function of a key and a counter, so that any thread can compute any of them, and
-# every table draws the same. ``state`` (2,) uint64 holds key and counter; a draw takes its words in order from the block
-# of four that the counter names, and adds the number of blocks taken to the counter: ceil(words / 4). The state lives
-# where the result is wanted: a captured graph advances it each time.
+# Philox4x32-10: four 32-bit words are a function of a key and a counter, so that any thread can compute any of them,
+# and every table draws the same. ``state`` (2,) uint64 holds key and counter; a draw takes its words in order, from the
+# block of four that the counter names, and adds the number of blocks taken to the counter: ceil(words / 4). The state
+# lives where the result is wanted, and a captured graph advances it each time.
 
 _PHILOX = "Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011"
 _FLOAT32 = np.dtype(np.float32)

@@ -19,7 +19,8 @@ NUMPY_TABLES = ("reference", "cpu")  # a device has its own tests
 DTYPES = (np.float32, np.float64)
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
 RANDOM = [name for name, entry in spec.ENTRIES.items() if entry.family == "random"]
-WRITTEN = {"sgd_": (0, 2), "adam_": (0, 2, 3), "rmsprop_": (0, 2)} | dict.fromkeys(RANDOM, (0,))  # positions of arguments
+# Positions of the arguments that a kernel writes.
+WRITTEN = {"sgd_": (0, 2), "adam_": (0, 2, 3), "rmsprop_": (0, 2)} | dict.fromkeys(RANDOM, (0,))
 CONVOLUTIONS = ("conv2d", "conv2d_grad_input", "conv2d_grad_weight")
 
 
@@ -50,8 +51,8 @@ def call(name, sizes, dtype, seed=0):
     image = (s.n, s.h, s.w, s.c)
     if entry.family == "random":
         state = np.array([seed << 40 | 7, (1 << 32) - 2], np.uint64)  # the counter's lower half will overflow
-        shapes = {"random_uniform_": (image, -1, 3), "random_normal_": (image,), "random_categorical_": (s.n * s.h, s.k)}
-        return (state, *shapes[name]), {}
+        what = {"random_uniform_": (image, -1, 3), "random_normal_": (image,), "random_categorical_": (s.n * s.h, s.k)}
+        return (state, *what[name]), {}
     if entry.family == "conv":
         geo = spec.geometry(name, (s.h, s.w), s.kernel, s.stride, s.padding)
         x, w, dy = a(*image), a(*s.kernel, s.c, s.k), a(s.n, geo.out_h, geo.out_w, s.k)
