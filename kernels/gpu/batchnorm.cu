@@ -1,9 +1,9 @@
 // Batch normalisation with the activation that follows it. Forward: moments, then y. Backward: two sums, then dx. The
 // mathematics asks for two reads of x forward, and two of x and dy backward: y needs all of x first.
 //
-// The moments and the sums are reductions over the columns of (rows, C). Three kernels for each climb a ladder: by column,
-// by tile, by pack. What follows them is shared. The value before the activation is always one expression, down to its
-// rounding, so that forward and backward see the same sign.
+// The moments and the sums are reductions over the columns of (rows, C). Three kernels for each climb a ladder: by
+// column, by tile, by pack. What follows them is shared. The value before the activation is always one expression, down
+// to its rounding, so that forward and backward see the same sign.
 #include "columns.cuh"
 
 constexpr int TILE_COLUMNS = 32, TILE_ROWS = THREADS / TILE_COLUMNS;
@@ -42,7 +42,7 @@ struct Channel {
     }
 };
 
-// --- by column: a block walks down one column, so that each load brings 32 bytes for the sake of 4 ---------------------
+// --- by column: a block walks down one column, so that each load brings 32 bytes for the sake of 4 -------------------
 
 // The sum of a value of each thread, for all threads.
 __device__ float block_sum(float value, float* slot) {
@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(THREADS)
     if (threadIdx.x == 0) dbeta[c] = sum, dgamma[c] = product / sqrtf(var[c] + eps);
 }
 
-// --- by tile: 32 columns and 8 rows a block, whole sectors; the rows are split over blocks -----------------------------
+// --- by tile: 32 columns and 8 rows a block, whole sectors; the rows are split over blocks ---------------------------
 
 // Merges the sums of the tile's rows and writes the block's partial result; the grid is (tiles of columns, splits).
 template <class Sum>
@@ -135,11 +135,11 @@ __global__ void __launch_bounds__(THREADS)
     write_tile(sum, partial, channels);
 }
 
-// --- by pack: loads of 16 bytes, two in flight, sums of four channels in registers -------------------------------------
+// --- by pack: loads of 16 bytes, two in flight, sums of four channels in registers -----------------------------------
 
-// Reads 4 bytes a value, 4 FLOP. A thread counts its values from the first of them: the shift is at most the square root
-// of their number (64) times their spread away from their mean, so that cancellation costs at most a factor 64 of
-// float32's precision, whatever the mean; no division is needed, and equal values give exactly 0.
+// Reads 4 bytes a value, 4 FLOP. A thread counts its values from the first of them. That one's distance from their mean
+// is at most their spread times the square root of their number, 64: cancellation costs at most a factor 64 of
+// float32's precision, whatever the mean. No value needs a division, and equal values give exactly 0.
 __global__ void __launch_bounds__(THREADS)
     moments_by_pack(const float* x, float* partial, int channels, int stride, long long n) {
     const long long start = 4ll * (blockIdx.x * static_cast<long long>(PACKS) * stride +
@@ -177,7 +177,7 @@ __global__ void __launch_bounds__(THREADS)
     write_partial(sum, partial, channels, stride);
 }
 
-// --- what follows the reductions --------------------------------------------------------------------------------------
+// --- what follows the reductions -------------------------------------------------------------------------------------
 
 __global__ void __launch_bounds__(MERGE_THREADS)
     finish_moments(const float* partial, const float* x, float* mean, float* var, int channels, int width, int splits) {
@@ -213,9 +213,9 @@ __global__ void __launch_bounds__(THREADS)
 
 // Reads 8 bytes a value and writes 4; 8 FLOP: dx = scale (g - dbeta / M - xhat dgamma / M).
 __global__ void __launch_bounds__(THREADS)
-    write_dx(const float* dy, const float* x, const float* gamma, const float* beta, const float* mean, const float* var,
-             const float* dgamma, const float* dbeta, float eps, float slope, float* dx, int channels, int stride,
-             long long n) {
+    write_dx(const float* dy, const float* x, const float* gamma, const float* beta, const float* mean,
+             const float* var, const float* dgamma, const float* dbeta, float eps, float slope, float* dx, int channels,
+             int stride, long long n) {
     const float rows = n / channels;
     Channel channel[4];
     float through_mean[4], through_var[4];

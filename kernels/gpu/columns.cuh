@@ -1,8 +1,8 @@
 // Sums over the columns of a matrix (rows, C): per thread in registers, per block in shared memory, then over blocks.
 //
-// A sum is any type with floats `part[PARTS]`, zero at first, and `merge`. Each block writes one partial result for each
-// of its columns, and a second kernel merges them: always in the same order, so that a result has the same bits in every
-// run, which atomics could not promise. partial[part][split][slot], where slots c, c + C, c + 2C, ... hold column c.
+// A sum is any type with floats `part[PARTS]`, zero at first, and `merge`. Each block writes one partial result for
+// each of its columns, and a second kernel merges them: always in the same order, so that a result has the same bits in
+// every run, which atomics could not promise. partial[part][split][slot]; slots c, c + C, c + 2C, ... hold column c.
 #pragma once
 #include "packs.cuh"
 
@@ -34,7 +34,7 @@ __device__ void write_sum(const Sum& sum, float* to, long long distance) {
 
 // Ends a channelwise pass: the threads' sums of their four channels become the block's partial result.
 //
-// Where the stride fits a block, its slots hold every channel stride * 4 / C times; halves are merged until one is left.
+// Where the stride fits a block, its slots hold every channel 4 stride / C times; halves are merged until one is left.
 template <class Sum>
 __device__ void write_partial(const Sum (&sum)[4], float* partial, int channels, int stride) {
     __shared__ float slot[Sum::PARTS * 4 * THREADS];

@@ -1,8 +1,8 @@
 // Optimisers: every value of a parameter, its gradient and its state is read once, what changes is written once.
 //
-// lr and step come as numbers, or from device memory where the pointer before them is not null: a captured graph has its
-// numbers frozen. What depends on constants alone comes computed in float64, such as 1 - beta: 1 - 0.999 has only four
-// right digits in float32.
+// lr and step come as numbers, or from device memory where the pointer before them is not null: a captured graph has
+// its numbers frozen. What depends on constants alone comes computed in float64, such as 1 - beta: 1 - 0.999 has only
+// four right digits in float32.
 #include "packs.cuh"
 
 // 20 bytes a value (two reads of the state's old values, grad, two writes), 4 FLOP.
@@ -22,8 +22,9 @@ __global__ void __launch_bounds__(THREADS)
 // nothing beside 224 bytes. 1 - beta^step = -expm1(step ln beta) keeps its digits at step 1, where 1 - beta^step in
 // float32 keeps four of 0.001's.
 __global__ void __launch_bounds__(THREADS)
-    adam(const float* grad, float* param, float* m, float* v, const int* step_at, int step, const float* lr_at, float lr,
-         float beta1, float rest1, float log_beta1, float beta2, float rest2, float log_beta2, float eps, long long n) {
+    adam(const float* grad, float* param, float* m, float* v, const int* step_at, int step, const float* lr_at,
+         float lr, float beta1, float rest1, float log_beta1, float beta2, float rest2, float log_beta2, float eps,
+         long long n) {
     if (lr_at) lr = *lr_at;
     if (step_at) step = *step_at;
     const float corrected_lr = lr / -expm1f(step * log_beta1);

@@ -3,13 +3,13 @@
 //     elementwise(n, [=](float x, float& y) { y = x > 0 ? x : slope * x; }, x, fresh(y));
 //
 // An array of const is read, a fresh one written, any other read and written. A thread loads two packs of every array
-// before it uses the first: with 2,048 threads a multiprocessor, 64 KiB of each are in flight, and bandwidth times
-// latency asks for 25 to 30 KiB in all. Neighbouring threads take neighbouring packs: a warp touches 512 bytes in a row.
+// before it uses the first: with 2,048 threads a multiprocessor, 64 KiB of each are in flight, where bandwidth times
+// latency asks for 25 to 30 KiB in all. Neighbouring threads take neighbouring packs: 512 bytes in a row for a warp.
 //
 // `channelwise` goes over an array (..., C) so that a thread sees the same four channels in every pack, and keeps what
 // belongs to them in registers. Packs and channels line up again after a period of C / gcd(C, 4) packs; a thread that
-// moves on by a multiple of it (`stride`, in packs) stays with its channels, be C 64, 3 or 50. No row needs padding, and
-// all loads but those of the last few values are of 16 bytes.
+// moves on by a multiple of it (`stride`, in packs) stays with its channels, be C 64, 3 or 50. No row needs padding,
+// and all loads but those of the last few values are of 16 bytes.
 #pragma once
 
 constexpr int THREADS = 256, PACKS = 2;
