@@ -33,13 +33,27 @@ struct Channel {
     float mean, scale, beta;
 
     __device__ Channel() {}
-    __device__ Channel(const float* gamma, const float* beta, const float* mean, const float* var, float eps, int c)
-        : mean(mean[c]), scale(gamma[c] / sqrtf(var[c] + eps)), beta(beta[c]) {}
+    __device__ Channel(float gamma, float beta, float mean, float var, float eps)
+        : mean(mean), scale(gamma / sqrtf(var + eps)), beta(beta) {}
 
     __device__ float before_activation(float x) const { return __fmaf_rn(x - mean, scale, beta); }
     __device__ float gradient(float dy, float x, float slope) const {
         return before_activation(x) > 0 ? dy : slope * dy;
     }
+};
+
+// The four channels of a thread in a channelwise pass.
+struct FourChannels {
+    Channel at[4];
+
+    __device__ FourChannels(const float* gamma, const float* beta, const float* mean, const float* var, float eps,
+                            int channels) {
+        const float4 g = of_channels(gamma, channels), b = of_channels(beta, channels);
+        const float4 m = of_channels(mean, channels), v = of_channels(var, channels);
+        at[0] = {g.x, b.x, m.x, v.x, eps}, at[1] = {g.y, b.y, m.y, v.y, eps};
+        at[2] = {g.z, b.z, m.z, v.z, eps}, at[3] = {g.w, b.w, m.w, v.w, eps};
+    }
+    __device__ const Channel& operator[](int j) const { return at[j]; }
 };
 
 // --- by column: a block walks down one column, so that each load brings 32 bytes for the sake of 4 -------------------
@@ -79,7 +93,7 @@ __global__ void __launch_bounds__(THREADS)
                        long long rows) {
     __shared__ float slot[THREADS];
     const int c = blockIdx.x;
-    const Channel channel(gamma, beta, mean, var, eps, c);
+    const Channel channel(gamma[c], beta[c], mean[c], var[c], eps);
     float sum = 0, product = 0;
     for (long long r = threadIdx.x; r < rows; r += THREADS) {
         const float g = channel.gradient(dy[r * channels + c], x[r * channels + c], slope);
@@ -126,7 +140,7 @@ __global__ void __launch_bounds__(THREADS)
     const int c = blockIdx.x * TILE_COLUMNS + threadIdx.x % TILE_COLUMNS, row = threadIdx.x / TILE_COLUMNS;
     Sums<2> sum;
     if (c < channels) {
-        const Channel channel(gamma, beta, mean, var, eps, c);
+        const Channel channel(gamma[c], beta[c], mean[c], var[c], eps);
         for (long long r = blockIdx.y * TILE_ROWS + row; r < rows; r += gridDim.y * TILE_ROWS) {
             const float value = x[r * channels + c], g = channel.gradient(dy[r * channels + c], value, slope);
             sum.part[0] += g, sum.part[1] += g * (value - channel.mean);
@@ -142,21 +156,21 @@ __global__ void __launch_bounds__(THREADS)
 // float32's precision, whatever the mean. No value needs a division, and equal values give exactly 0.
 __global__ void __launch_bounds__(THREADS)
     moments_by_pack(const float* x, float* partial, int channels, int stride, long long n) {
-    const long long start = 4ll * (blockIdx.x * static_cast<long long>(PACKS) * stride +
-                                   blockIdx.y * THREADS + threadIdx.x);
-    float first[4], count[4] = {}, sum[4] = {}, square[4] = {};
-    for (int j = 0; j < 4; ++j) first[j] = start + j < n ? x[start + j] : 0;
+    float first[4] = {}, count[4] = {}, sum[4] = {}, square[4] = {};
     auto body = [&](int j, float value) {
+        if (count[j] == 0) first[j] = value;
         const float d = value - first[j];
         count[j] += 1, sum[j] += d, square[j] += d * d;
     };
     channelwise(n, stride, body, x);
+    const float4 row = of_channels(x, channels);
+    const float of_column[4] = {row.x, row.y, row.z, row.w};
     Moments moments[4];
     for (int j = 0; j < 4; ++j) {
         if (count[j] == 0) continue;
         const float mean = sum[j] / count[j];
         moments[j].part[0] = count[j];
-        moments[j].part[1] = first[j] - x[channel_of(j, channels)] + mean;
+        moments[j].part[1] = first[j] - of_column[j] + mean;
         moments[j].part[2] = not_negative(square[j] - sum[j] * mean);
     }
     write_partial(moments, partial, channels, stride);
@@ -166,8 +180,7 @@ __global__ void __launch_bounds__(THREADS)
 __global__ void __launch_bounds__(THREADS)
     gradient_by_pack(const float* dy, const float* x, const float* gamma, const float* beta, const float* mean,
                      const float* var, float eps, float slope, float* partial, int channels, int stride, long long n) {
-    Channel channel[4];
-    for (int j = 0; j < 4; ++j) channel[j] = Channel(gamma, beta, mean, var, eps, channel_of(j, channels));
+    const FourChannels channel(gamma, beta, mean, var, eps, channels);
     Sums<2> sum[4];
     auto body = [&](int j, float dy, float x) {
         const float g = channel[j].gradient(dy, x, slope);
@@ -202,8 +215,7 @@ __global__ void __launch_bounds__(MERGE_THREADS)
 __global__ void __launch_bounds__(THREADS)
     normalise(const float* x, const float* gamma, const float* beta, const float* mean, const float* var, float eps,
               float slope, float* y, int channels, int stride, long long n) {
-    Channel channel[4];
-    for (int j = 0; j < 4; ++j) channel[j] = Channel(gamma, beta, mean, var, eps, channel_of(j, channels));
+    const FourChannels channel(gamma, beta, mean, var, eps, channels);
     auto body = [&](int j, float x, float& y) {
         const float value = channel[j].before_activation(x);
         y = value > 0 ? value : slope * value;
@@ -216,15 +228,12 @@ __global__ void __launch_bounds__(THREADS)
     write_dx(const float* dy, const float* x, const float* gamma, const float* beta, const float* mean,
              const float* var, const float* dgamma, const float* dbeta, float eps, float slope, float* dx, int channels,
              int stride, long long n) {
-    const float rows = n / channels;
-    Channel channel[4];
-    float through_mean[4], through_var[4];
-    for (int j = 0; j < 4; ++j) {
-        const int c = channel_of(j, channels);
-        channel[j] = Channel(gamma, beta, mean, var, eps, c);
-        through_mean[j] = dbeta[c] / rows;
-        through_var[j] = dgamma[c] / rows / sqrtf(var[c] + eps);
-    }
+    const FourChannels channel(gamma, beta, mean, var, eps, channels);
+    const float4 b = of_channels(dbeta, channels), g = of_channels(dgamma, channels), v = of_channels(var, channels);
+    const float share = 1 / static_cast<float>(n / channels);
+    const float through_mean[4] = {b.x * share, b.y * share, b.z * share, b.w * share};
+    const float through_var[4] = {g.x * share / sqrtf(v.x + eps), g.y * share / sqrtf(v.y + eps),
+                                  g.z * share / sqrtf(v.z + eps), g.w * share / sqrtf(v.w + eps)};
     auto body = [&](int j, float dy, float x, float& dx) {
         const float g = channel[j].gradient(dy, x, slope);
         dx = channel[j].scale * (g - through_mean[j] - (x - channel[j].mean) * through_var[j]);

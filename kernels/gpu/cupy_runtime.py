@@ -1,7 +1,7 @@
 """A real GPU, through CuPy: arrays, memory, streams and graphs are CuPy's; the kernels are compiled and loaded here."""
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 import numpy as np
@@ -132,8 +132,11 @@ class CupyRuntime(Runtime):
             stream.begin_capture()
             try:
                 result = step()
-            finally:
-                graph = stream.end_capture()
+            except BaseException:  # what went wrong is the error to tell, not that the capture broke off
+                with suppress(cupy.cuda.runtime.CUDARuntimeError):
+                    stream.end_capture()
+                raise
+            graph = stream.end_capture()
         graph.upload(stream)
         return Graph(graph, stream, result, memory)
 

@@ -102,7 +102,10 @@ __device__ void channelwise(long long n, int stride, F f, Array... arrays) {
     over_packs(n, stride, f, Held<Array>{arrays}...);
 }
 
-// The j-th of the channels that this thread sees. A thread beyond the stride sees none, and gets one all the same.
-__device__ inline int channel_of(int j, int channels) {
-    return (4 * (blockIdx.y * THREADS + threadIdx.x) + j) % channels;
+// What a vector (C,) holds for the four channels that this thread sees.
+__device__ inline float4 of_channels(const float* vector, int channels) {
+    const int first = 4 * (blockIdx.y * THREADS + threadIdx.x);
+    if (channels % 4 == 0 && aligned(vector)) return load4(vector, first % channels);
+    return {vector[first % channels], vector[(first + 1) % channels], vector[(first + 2) % channels],
+            vector[(first + 3) % channels]};
 }

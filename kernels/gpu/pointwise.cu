@@ -19,8 +19,8 @@ __global__ void __launch_bounds__(THREADS)
 // 8 bytes, 2 FLOP; a thread keeps the biases of its channels.
 __global__ void __launch_bounds__(THREADS)
     bias_leaky_relu(const float* x, const float* b, float slope, float* y, int channels, int stride, long long n) {
-    float bias[4];
-    for (int j = 0; j < 4; ++j) bias[j] = b[channel_of(j, channels)];
+    const float4 four = of_channels(b, channels);
+    const float bias[4] = {four.x, four.y, four.z, four.w};
     channelwise(n, stride, [&](int j, float x, float& y) { y = leaky(x + bias[j], x + bias[j], slope); }, x, fresh(y));
 }
 
