@@ -146,7 +146,7 @@ def _check_device_arrays(name, rule, args, kwargs):
         kind = f"{type(args[0]).__module__}.{type(args[0]).__name__}"
         raise TypeError(f"{name}: the first argument is a {kind}; there are kernels for numpy.ndarray and cupy.ndarray")
     for parameter, array in inspect.signature(rule).bind(*args, **kwargs).arguments.items():
-        if not hasattr(array, "dtype"):
+        if not hasattr(array, "dtype") or isinstance(array, np.generic):  # a NumPy scalar is a number like others
             continue
         if array.dtype == np.float64:
             raise TypeError(f"{name}: {parameter} is float64; the GPU's kernels take float32: convert it by astype")

@@ -37,6 +37,13 @@ class Module:
             elif isinstance(part, Module):
                 yield from part._named(kind, f"{prefix}{name}.")
 
+    def modules(self):
+        """This module and all below it, in the order of construction."""
+        yield self
+        for _, part in self._parts():
+            if isinstance(part, Module):
+                yield from part.modules()
+
     def named_parameters(self):
         """Pairs (dotted name, Tensor), in the order of construction."""
         return list(self._named(Tensor))
@@ -51,10 +58,8 @@ class Module:
 
     def train(self, mode=True):
         """Switch this module and its children to training (or inference) mode; return the module."""
-        self.training = mode
-        for _, part in self._parts():
-            if isinstance(part, Module):
-                part.train(mode)
+        for module in self.modules():
+            module.training = mode
         return self
 
     def eval(self):
@@ -65,16 +70,11 @@ class Module:
         """Convert all parameters and buffers to float32 or float64; return the module."""
         for parameter in self.parameters():
             parameter.data = parameter.data.astype(dtype)
-        self._convert_buffers(dtype)
+        for module in self.modules():
+            for name, part in list(vars(module).items()):
+                if isinstance(part, np.ndarray):
+                    setattr(module, name, part.astype(dtype))
         return self
-
-    def _convert_buffers(self, dtype):
-        for name, part in list(vars(self).items()):
-            if isinstance(part, np.ndarray):
-                setattr(self, name, part.astype(dtype))
-        for _, part in self._parts():
-            if isinstance(part, Module):
-                part._convert_buffers(dtype)
 
     def state_dict(self):
         """Copies of all parameters and buffers: dotted name -> array."""

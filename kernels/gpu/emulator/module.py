@@ -122,8 +122,8 @@ class Function:
         grid, block : int or up to three ints
             Blocks, and threads of a block.
         args : sequence
-            C-contiguous arrays for pointers, NumPy scalars of the exact type for numbers. Results are written into the
-            arrays.
+            C-contiguous arrays for pointers, or None for a null pointer; NumPy scalars of the exact type for numbers.
+            Results are written into the arrays.
         shared_bytes : int
             Dynamic shared memory.
         order : int
@@ -180,6 +180,8 @@ class Function:
 
     def _check_argument(self, k, argument, parameter):
         wanted = f"{parameter.dtype or 'any type'}"
+        if parameter.pointer and argument is None:
+            return
         if parameter.pointer:
             if not isinstance(argument, np.ndarray):
                 raise self._wrong(k, argument, f"an array of {wanted}")
@@ -204,9 +206,11 @@ class Function:
         regions, cells = self._variable_regions(), []
         for k, (argument, parameter) in enumerate(zip(args, self.parameters, strict=True)):
             self._check_argument(k, argument, parameter)
-            if parameter.pointer:
+            if argument is None:
+                cells.append(np.zeros(1, np.uint64))
+            elif parameter.pointer:
                 regions.append(_region(k + 1, argument, parameter.const))
-                cells.append(np.array([(k + 1) << REGION_SHIFT], np.uint64))
+                cells.append(np.array([((k + 1) << REGION_SHIFT) + _shift(argument)], np.uint64))
             else:
                 cells.append(np.array([argument]))
         _share_shadows(regions)
@@ -239,8 +243,14 @@ class Function:
 
 
 def _region(number, memory, read_only):
-    host = memory.__array_interface__["data"][0]
-    return Region(host=host, bytes=memory.nbytes, number=number, read_only=read_only, is_shadowed=not read_only)
+    host, shift = memory.__array_interface__["data"][0], _shift(memory)
+    bytes = memory.nbytes + shift
+    return Region(host=host - shift, bytes=bytes, number=number, read_only=read_only, is_shadowed=not read_only)
+
+
+def _shift(memory):
+    """Bytes from a multiple of 16, where arrays begin, to where this view of one does: its address shows that too."""
+    return memory.__array_interface__["data"][0] % 16
 
 
 def _share_shadows(regions):
