@@ -1,5 +1,5 @@
-// Convolution and its gradients as their formula says: a thread an output, a loop a sum. The textbook. Nothing is shared
-// between threads but the caches: 8 bytes from there for every two FLOP, which bounds it.
+// Convolution and its gradients as their formula says: a thread an output, a loop a sum. The textbook. Threads share
+// nothing but the caches: 8 bytes from there for every two FLOP, which bounds it.
 #include "conv.cuh"
 
 // The place of a thread in a four-dimensional result: neighbouring threads, neighbours on the last axis.

@@ -2,7 +2,7 @@
 // registers.
 //
 // What changes against conv_tiles.cu: a thread reads 16 values from shared memory for 64 products (it was 2 for 1), in
-// 16-byte pieces, so that the arithmetic units are the limit: 512 of the 650 instructions of a tile are multiply-adds.
+// 16-byte pieces, so that the arithmetic units are the limit: 512 of the 655 instructions of a tile are multiply-adds.
 // Memory is read in 16-byte pieces, by cursors instead of divisions, and the next tile is on its way from memory while
 // this one is multiplied (two tiles in shared memory, one barrier a tile). 192 values fetched for 8,192 products: 0.05
 // bytes from the caches a FLOP. Up to 168 registers and 15 KB of shared memory: three blocks, 12 warps a
@@ -90,7 +90,7 @@ struct Eights {
 };
 
 template <class Face, int VEC>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 3)
     conv_registers(const float* __restrict__ a, const float* __restrict__ b, float* __restrict__ out,
                    long long part_size, int part_depth, int phases, CONVOLUTION)
 {

@@ -88,8 +88,8 @@ __device__ void fetch(float* tile, Share& share)
     share.next_tile();
 }
 
-// A warp's quarter of the tile of results, in pieces of 8 rows x 16 columns. Lane 4 g + t holds columns 2g and 2g + 1 of
-// rows 2t and 2t + 1 of each: sums[..][0] and [1] are column 2g of the two rows, [2] and [3] column 2g + 1.
+// A warp's quarter of the tile of results, in pieces of 8 rows x 16 columns. Lane 4 g + t holds columns 2g and 2g + 1
+// of rows 2t and 2t + 1 of each: sums[..][0] and [1] are column 2g of the two rows, [2] and [3] column 2g + 1.
 template <class Face, int COLUMNS>
 struct Quarter {
     static constexpr int EIGHTS = ROWS / 2 / 8, SIXTEENS = COLUMNS / 2 / 16;
