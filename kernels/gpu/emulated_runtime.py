@@ -1,7 +1,7 @@
 """A GPU that is not there: arrays in host memory, kernels on the emulator, and graphs that are lists of deeds.
 
 The arrays behave as CuPy's do, as far as a training step can tell: NumPy's functions work on them, mixing them with
-NumPy's arrays is an error, and reading one while a graph is captured is an error too. :func:`observe` sees the launches.
+NumPy's arrays is an error, and reading one while a graph is captured is an error too. :func:`observe` sees launches.
 """
 
 from contextlib import contextmanager
