@@ -1,4 +1,4 @@
-"""Every instance of every CUDA kernel compiles for every architecture, into registers and shared memory that it may take.
+"""Every instance of every CUDA kernel compiles for every architecture, within registers and shared memory it may take.
 
 Needs no GPU: NVRTC comes from PyPI, and its ptxas counts what a kernel uses. Where it is missing these tests fail.
 """

@@ -1,4 +1,4 @@
-"""Holds every CUDA kernel of the contract to the float64 reference: on the emulator always, on a GPU where there is one.
+"""Holds every CUDA kernel of the contract to the float64 reference, on the emulator always, on a GPU where one is.
 
 The emulator checks each access: bounds, races, reads of what nobody wrote, writes to what is const. A new kernel and a
 new variant are tested by being written.

@@ -42,7 +42,7 @@ class EmulatedArray(np.ndarray):
     # NumPy's functions and operators come here, to be done, or to be remembered while a graph is captured.
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
-        _refuse_host_arrays(ufunc.__name__, inputs)
+        _refuse_host_arrays(ufunc.__name__, (*inputs, *(out or ())))
         if method == "at":  # in place, without a result
             return _do(partial(ufunc.at, _plain(inputs[0])), *inputs[1:])
         function = partial(getattr(ufunc, method), **options)
