@@ -11,7 +11,7 @@ from .. import compile as nvrtc
 from ..signature import readable, signature
 from . import build, describe
 from .errors import EmulatorError
-from .launch import Launch, LintTotals, Region, Zone, array
+from .structures import Launch, LintTotals, Region, Zone, array
 from .lint import LintRow
 from .parse import parse
 from .translate import ENTRY, translate, variable_addresses
