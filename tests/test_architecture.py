@@ -23,10 +23,15 @@ LAYERS = (
     ("presets",),
     ("run_folder",),
     ("runs",),
-    ("listings",),
+    ("listings", "kernel_check"),
     ("study", "cli"),
 )
-COMMAND_LINE = ("minigan.__main__", "minigan.cli", "minigan.listings")  # loaded by the script alone, and tyro with it
+COMMAND_LINE = (
+    "minigan.__main__",
+    "minigan.cli",
+    "minigan.listings",
+    "minigan.kernel_check",
+)  # loaded by the script alone, and tyro with it
 DOORS = ("minigan", "minigan.__main__")  # in no layer: they open the others
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LOADED_WHEN_USED = {"cupy", "matplotlib", "numba", "PIL", "pooch", "threadpoolctl", "tqdm", "tyro"}
