@@ -69,7 +69,7 @@ def choices(name):
 
 
 def run(name, args, kwargs, choice):
-    """Call a kernel; None where a variant refuses the geometry or the precision, which the table's own choice may not."""
+    """Call a kernel; None where a variant refuses geometry or precision, which the table's own choice may not."""
     with kernels.use("gpu", **choice):
         try:
             return results(name, args, kwargs)
