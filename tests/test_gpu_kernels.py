@@ -22,8 +22,8 @@ from test_kernels import (
 )
 
 from minigan import kernels
-from minigan.kernels.gpu import compile as nvrtc
 from minigan.kernels.gpu import batchnorm, emulated_runtime, emulator, packs, runtime
+from minigan.kernels.gpu import compile as nvrtc
 
 spec = kernels.spec
 NO_GPU = runtime.unavailable("gpu")
