@@ -90,13 +90,12 @@ def _implementation(kernel, backend):
 
 
 def _prepare(kernel, function, args, kwargs):
-    """Bind the arguments; a kernel that works in place gets copies, and its result is what it leaves in them."""
-    in_place = spec.ENTRIES[kernel].rule(*args, **kwargs) is None
-    if in_place:
+    """Bind the arguments; a kernel that works in place gets copies, whose new values are the result of one without."""
+    if kernel.endswith("_"):
         args = [np.copy(a) if isinstance(a, np.ndarray) else a for a in args]
 
     def arrays(result):
-        result = tuple(args) if in_place else result
+        result = tuple(args) if result is None else result
         return result if isinstance(result, tuple) else (result,)
 
     return partial(function, *args, **kwargs), arrays

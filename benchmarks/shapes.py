@@ -68,7 +68,7 @@ def layers(batch=BATCH):
 
 
 def arguments(call, seed=0):
-    """Make the arrays of a call: normal values, float32, but for what must be positive, a probability or a pixel.
+    """Make the arrays of a call: normal float32 values, but for what must be positive, a probability, pixel or state.
 
     Returns
     -------
@@ -80,6 +80,8 @@ def arguments(call, seed=0):
     def fill(name, placeholder):
         if not isinstance(placeholder, np.ndarray):
             return placeholder
+        if placeholder.dtype.kind == "u":
+            return rng.integers(1 << 62, size=placeholder.shape, dtype=placeholder.dtype)
         if placeholder.dtype.kind == "i":
             hw = call.kwargs.get("input_hw") or call.args[0].shape[1:3]
             return _chosen_pixels(rng, placeholder, hw)

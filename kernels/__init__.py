@@ -145,16 +145,20 @@ def _check_device_arrays(name, rule, args, kwargs):
     if runtime.of_type(type(args[0])) is None:
         kind = f"{type(args[0]).__module__}.{type(args[0]).__name__}"
         raise TypeError(f"{name}: the first argument is a {kind}; there are kernels for numpy.ndarray and cupy.ndarray")
+    if not any(map(_is_refused, (*args, *kwargs.values()))):
+        return
     for parameter, array in inspect.signature(rule).bind(*args, **kwargs).arguments.items():
-        if not hasattr(array, "dtype"):
-            continue
-        if array.dtype == np.float64:
+        if _is_refused(array) and array.dtype == np.float64:
             raise TypeError(f"{name}: {parameter} is float64; the GPU's kernels take float32: convert it by astype")
-        if not array.flags.c_contiguous:
+        if _is_refused(array):
             raise ValueError(
                 f"{name}: {parameter} of shape {array.shape} is not C-contiguous; the GPU's kernels take no strides: "
-                "copy it by numpy.ascontiguousarray"
+                "pass its copy()"
             )
+
+
+def _is_refused(argument):
+    return hasattr(argument, "dtype") and (argument.dtype == np.float64 or not argument.flags.c_contiguous)
 
 
 globals().update({name: _dispatcher(entry) for name, entry in spec.ENTRIES.items()})

@@ -32,7 +32,7 @@ class Noise:
     def sample(self, rng, n):
         """n rows of noise, (n, size) float32."""
         if self.law == "uniform":
-            return rng.uniform(-1, 1, (n, self.size)).astype(np.float32)
+            return rng.uniform(-1, 1, (n, self.size)).astype(np.float32, copy=False)
         return rng.standard_normal((n, self.size), np.float32)
 
 
@@ -88,7 +88,7 @@ class Uniform(_Continuous):
 
     def sample(self, rng, n):
         """n values, (n, 1) float32."""
-        return rng.uniform(-1, 1, (n, 1)).astype(np.float32)
+        return rng.uniform(-1, 1, (n, 1)).astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True)

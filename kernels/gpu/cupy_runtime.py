@@ -1,7 +1,7 @@
 """A real GPU, through CuPy: arrays, memory, streams and graphs are CuPy's; the kernels are compiled and loaded here."""
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 from . import compile as nvrtc
@@ -86,6 +86,13 @@ class Graph:
         """Do it. Returns before it is done."""
         self._graph.launch(self._stream)
 
+    def write(self, array, host):
+        """Overwrite an array of the device with a NumPy array, after the launches before and before those to come.
+
+        Asynchronous: CUDA has copied pageable memory to a buffer of its own when the call returns.
+        """
+        array.set(host, stream=self._stream)
+
 
 class CupyRuntime(Runtime):
     """See :class:`.runtime.Runtime`."""
@@ -110,6 +117,12 @@ class CupyRuntime(Runtime):
         with _told_sizes():
             return cupy.empty(shape, dtype)
 
+    def free_bytes(self):
+        import cupy
+
+        pool = cupy.get_default_memory_pool()
+        return cupy.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
+
     def function(self, source, instance):
         import cupy
 
@@ -129,8 +142,11 @@ class CupyRuntime(Runtime):
             stream.begin_capture()
             try:
                 result = step()
-            finally:
-                graph = stream.end_capture()
+            except BaseException:
+                with suppress(RuntimeError):  # the step's own error says more than that its capture is void
+                    stream.end_capture()
+                raise
+            graph = stream.end_capture()
         graph.upload(stream)
         return Graph(graph, stream, result, memory)
 

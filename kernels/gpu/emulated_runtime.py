@@ -4,6 +4,7 @@ The arrays behave as CuPy's do, as far as a training step can tell: NumPy's func
 NumPy's arrays is an error, and reading one while a graph is captured is an error too.
 """
 
+import sys
 from functools import cache, partial
 
 import numpy as np
@@ -162,6 +163,10 @@ class Graph:
         for deed in self._deeds:
             deed()
 
+    def write(self, array, host):
+        """Overwrite an array of the device with a NumPy array, after the launches before and before those to come."""
+        array.set(host)
+
 
 class EmulatedRuntime(Runtime):
     """See :class:`.runtime.Runtime`."""
@@ -177,6 +182,13 @@ class EmulatedRuntime(Runtime):
         memory = np.empty(shape, dtype)
         memory.fill(np.nan if memory.dtype.kind == "f" else -1)  # so that nobody relies on what it holds
         return memory.view(EmulatedArray)
+
+    def free_bytes(self):
+        return sys.maxsize  # host memory: an allocation says when there is no more
+
+    def describe(self):
+        """What it is, in a line."""
+        return "the emulated GPU (CUDA kernels run on the CPU, checked, some thousand times slower than on a GPU)"
 
     @cache  # noqa: B019 - there is one runtime, and it lives as long as the process
     def function(self, source, instance):

@@ -42,6 +42,7 @@ class GAN:
         return Tensor(self.latents.sample(rng, self.batch))
 
     def sample(self, z):
-        """Images (or points) for latent rows z (n, latents.size), in inference mode, 256 at a time."""
+        """Images (or points) for latent rows z (n, latents.size), in inference mode, 256 at a time: NumPy arrays."""
+        z = self.g.device.upload(z)
         with inference(self.g):
             return np.concatenate([self.g(Tensor(z[i : i + 256])).numpy() for i in range(0, len(z), 256)])
