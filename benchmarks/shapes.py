@@ -244,6 +244,10 @@ def _never_called(calls):
         kernels.batch_norm_inference(*calls["batch_norm_grad"].args[1:], **calls["batch_norm_grad"].kwargs)
     if "tanh" in calls:
         (x,) = calls["tanh"].args
+        state = _placeholder((2,), np.uint64)
+        kernels.random_normal_(state, x.shape)
+        kernels.random_uniform_(state, x.shape)
+        kernels.random_categorical_(state, len(x), 10)
         kernels.sigmoid(x)
         kernels.sigmoid_grad(x, x)
         kernels.squared_error(x, x)

@@ -168,7 +168,7 @@ def test_minigan_costs_what_numpy_costs(tmp_path):
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", kernels.BACKENDS)
 def test_every_backend_has_every_family_under_the_same_name(backend):
     families = {entry.family for entry in kernels.spec.ENTRIES.values()}
     assert families - {path.stem for path in (KERNELS / backend).glob("*.py")} == set()
