@@ -153,7 +153,8 @@ class Generator:
     """Random numbers drawn in a device's memory, by the methods of numpy.random.Generator that training needs.
 
     Counter-based (Philox; see :mod:`minigan.kernels.spec`, family random): the state is a key and a counter, which lie
-    in the device's memory, so that a captured graph draws other numbers at each launch.
+    in the device's memory, so that a captured graph draws other numbers at each launch. The same state gives the same
+    numbers on every device, normal ones up to rounding; on the CPU this is another source than NumPy's.
 
     Parameters
     ----------
@@ -176,16 +177,16 @@ class Generator:
 
     def standard_normal(self, shape, dtype=np.float32):
         """N(0, 1), float32."""
-        return kernels.random_normal(self._state, shape).astype(dtype, copy=False)
+        return kernels.random_normal_(self._state, shape).astype(dtype, copy=False)
 
     def uniform(self, low, high, shape):
         """U(low, high), float32."""
-        return kernels.random_uniform(self._state, shape, low, high)
+        return kernels.random_uniform_(self._state, shape, low, high)
 
     def random(self, shape, dtype=np.float32):
         """U(0, 1), float32."""
         return self.uniform(0.0, 1.0, shape).astype(dtype, copy=False)
 
-    def integers(self, high, *, size):
-        """Integers of [0, high), each as likely."""
-        raise NotImplementedError
+    def categorical(self, n, classes):
+        """n one-hot rows, each class as likely, float32 (n, classes)."""
+        return kernels.random_categorical_(self._state, n, classes)

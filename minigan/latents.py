@@ -12,6 +12,7 @@ from math import e, log, pi
 import numpy as np
 
 from . import ops
+from .device import Generator
 
 STD_FLOOR = 1e-2
 """Least standard deviation of a continuous code's posterior: without a floor its likelihood grows without bound."""
@@ -52,6 +53,8 @@ class Categorical:
 
     def sample(self, rng, n):
         """n one-hot rows, (n, classes) float32."""
+        if isinstance(rng, Generator):
+            return rng.categorical(n, self.classes)
         return self.rows(rng.integers(self.classes, size=n))
 
     def rows(self, classes):

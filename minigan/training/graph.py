@@ -34,19 +34,28 @@ class DeviceStep:
         Of the device; draws the noise.
     graph : bool
         Whether to record a graph. Where that is impossible the steps run op by op, and a warning says why.
+    find_nonfinite : bool
+        Whether each result is looked at (see :func:`minigan.autograd.detect_nonfinite`), which no graph can.
     """
 
-    def __init__(self, system, batches, rng, device, *, graph):
+    def __init__(self, system, batches, rng, device, *, graph, find_nonfinite=False):
         self.system, self.rng, self.device = system, rng, device
         self.staging = Staging(batches, device)
         self._graph, self._taken, self._record_after = None, 0, WARM_UP if graph else None
-        if graph and not getattr(system, "steps_alike", True):
+        if graph and find_nonfinite:
+            self._give_up("--find-nonfinite looks at each result")
+        elif graph and not getattr(system, "steps_alike", True):
             self._give_up(f"the steps of {type(system).__name__} are not all alike")
 
     @property
     def wants_graph(self):
         """Whether steps run as a graph, or will after the first ones."""
         return self._record_after is not None
+
+    @property
+    def is_graph(self):
+        """Whether the next step runs as a graph."""
+        return self._graph is not None
 
     def __call__(self):
         if self._graph is not None and self._staged():
@@ -99,14 +108,16 @@ class Staging:
 
     Attributes
     ----------
+    resident : bool
+        Whether the whole data set is on the device.
     buffers : list of array
         What decides on the batches of one step, on the device: places of images, or the images themselves.
     """
 
     def __init__(self, batches, device):
         self.batches, self.device, self.buffers = batches, device, []
-        fits = batches.images.nbytes <= RESIDENT_SHARE * device.runtime.free_bytes()
-        self._images = device.upload(batches.images) if fits else None
+        self.resident = batches.images.nbytes <= RESIDENT_SHARE * device.runtime.free_bytes()
+        self._images = device.upload(batches.images) if self.resident else None
         self._put_back, self._recording, self._asked = [], False, 0
 
     def begin(self, *, recording=False):
@@ -123,13 +134,13 @@ class Staging:
             self.buffers.append(self.device.upload(self.draw()))
         staged = self.buffers[self._asked]
         self._asked += 1
-        return staged if self._images is None else np.take(self._images, staged, axis=0)
+        return np.take(self._images, staged, axis=0) if self.resident else staged
 
     def draw(self):
         """What decides on the next batch, as a NumPy array."""
         if self._put_back:
             return self._put_back.pop(0)
-        return next(self.batches) if self._images is None else self.batches.choose()
+        return self.batches.choose() if self.resident else next(self.batches)
 
     def put_back(self, drawn):
         """Let what was drawn be the next to be drawn."""

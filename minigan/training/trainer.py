@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from .. import kernels
 from ..autograd import detect_nonfinite
 from ..device import CPU
-from .graph import DeviceStep, NotAGraph
+from .graph import DeviceStep
 
 STREAMS = ("init", "order", "noise", "samples", "metrics")
 
@@ -130,9 +129,8 @@ class Trainer:
         if device is CPU:
             self.step = lambda: self.system.step(self.batches, self.noise)
         else:
-            if graph and find_nonfinite:
-                warnings.warn("steps run op by op, not as a graph: each result is looked at", NotAGraph, stacklevel=2)
-            self.step = DeviceStep(system, self.batches, self.noise, device, graph=graph and not find_nonfinite)
+            options = {"graph": graph, "find_nonfinite": find_nonfinite}
+            self.step = DeviceStep(system, self.batches, self.noise, device, **options)
         self.iteration, self.last_iteration, self.interrupted, self.failed = 0, 0, False, False
 
     def run(self, iterations):
