@@ -16,7 +16,7 @@ import numpy as np
 
 from minigan import Tensor, kernels, nn, presets
 from minigan.optim import Adam
-from minigan.training.steps import mean_bce
+from minigan.training.losses import mean_bce
 from minigan.training.trainer import random_streams
 
 BATCH = 128

@@ -39,7 +39,7 @@ def _networks(preset):
 
     config = preset.config
     system = preset.build(config, preset.default_shape, random_streams(config.seed)["init"])
-    names = {"g": "generator g", "d": "discriminator d", "q": "code network q"}
+    names = {"g": "generator g", "d": "discriminator d", "q": "code network q", "g_average": "average of g"}
     parts = [
         f"{config.preset}: {preset.summary}",
         f"data {config.data}, batch {config.batch}, {_length(config)}",

@@ -14,6 +14,8 @@ class Optimizer:
         Its parameters are trained; they take their dotted names into error messages.
     lr : float
         Learning rate; may be set at any time.
+    clip : float, optional
+        Keep every value in [-clip, clip], as WGAN does to bound its critic's slope (arXiv:1701.07875, algorithm 1).
 
     Attributes
     ----------
@@ -26,20 +28,21 @@ class Optimizer:
     Raises
     ------
     ValueError
-        For a module without parameters, or a learning rate that is not positive and finite.
+        For a module without parameters, or a learning rate (or clip) that is not positive and finite.
     """
 
     state_names = ()
 
-    def __init__(self, *modules, lr):
+    def __init__(self, *modules, lr, clip=None):
         self.named = [pair for module in modules for pair in module.named_parameters()]
         if len(modules) > 1:
             self.named = [(f"{i}.{n}", p) for i, module in enumerate(modules) for n, p in module.named_parameters()]
         if not self.named:
             raise ValueError(f"{type(self).__name__}: the module has no parameters to train")
-        if not (np.isfinite(lr) and lr > 0):
-            raise ValueError(f"{type(self).__name__}: lr must be positive and finite, got {lr}")
-        self.place, self._lr, self.steps = device.CPU, lr, 0
+        for what, value in (("lr", lr), ("clip", clip)):
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise ValueError(f"{type(self).__name__}: {what} must be positive and finite, got {value}")
+        self.place, self._lr, self.clip, self.steps = device.CPU, lr, clip, 0
         for name, parameter in self.named:
             parameter.name = parameter.name or name
         self.state = {name: [np.zeros_like(p.data) for _, p in self.named] for name in self.state_names}
@@ -77,11 +80,8 @@ class Optimizer:
             if parameter.grad is not None:
                 parameter.mark_written()
                 self._update(parameter.data, parameter.grad, *(arrays[i] for arrays in self.state.values()))
-
-    def mark_written(self):
-        """Declare that all parameters were changed in place, as :meth:`step` does; see Tensor.mark_written."""
-        for _, parameter in self.named:
-            parameter.mark_written()
+                if self.clip is not None:
+                    parameter.data.clip(-self.clip, self.clip, out=parameter.data)
 
     def _update(self, param, grad, *state):
         raise TypeError(f"{type(self).__name__} is not an optimiser: it defines no _update")
@@ -129,8 +129,8 @@ class SGD(Optimizer):
 
     state_names = ("velocity",)
 
-    def __init__(self, *modules, lr, momentum=0.0):
-        super().__init__(*modules, lr=lr)
+    def __init__(self, *modules, lr, momentum=0.0, clip=None):
+        super().__init__(*modules, lr=lr, clip=clip)
         self.momentum = momentum
 
     def _update(self, param, grad, velocity):
@@ -147,12 +147,14 @@ class Adam(Optimizer):
     beta1, beta2 : float
         Decay of the moments. GANs take beta1 = 0.5 (Radford et al., arXiv:1511.06434).
     eps : float
+    clip : float, optional
+        See :class:`Optimizer`.
     """
 
     state_names = ("m", "v")
 
-    def __init__(self, *modules, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8):
-        super().__init__(*modules, lr=lr)
+    def __init__(self, *modules, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, clip=None):
+        super().__init__(*modules, lr=lr, clip=clip)
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
 
     def _update(self, param, grad, m, v):
@@ -164,8 +166,8 @@ class RMSProp(Optimizer):
 
     state_names = ("square_mean",)
 
-    def __init__(self, *modules, lr=1e-2, decay=0.99, eps=1e-8):
-        super().__init__(*modules, lr=lr)
+    def __init__(self, *modules, lr=1e-2, decay=0.99, eps=1e-8, clip=None):
+        super().__init__(*modules, lr=lr, clip=clip)
         self.decay, self.eps = decay, eps
 
     def _update(self, param, grad, square_mean):

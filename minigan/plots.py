@@ -12,6 +12,7 @@ import numpy as np
 COMFORTABLE_PIXELS = 600  # grids are enlarged, by a whole number, until their longer side has at least so many
 GAP_GREY = 40  # between the images of a grid: seen beside black and beside white
 INK, FAINT, BLUE, ORANGE, GREEN = "#222222", "#b9b9b9", "#2a6fbb", "#d9722c", "#3a923a"
+TWO_LN_2 = 2 * log(2)
 STYLE = {"font_size": 10, "dpi": 110}
 
 
@@ -119,7 +120,7 @@ def save_points(path, points, data, title=""):
 # --- loss curves ------------------------------------------------------------------------------------------------------
 
 
-def save_losses(path, rows, codes=()):
+def save_losses(path, rows, codes=(), *, level=TWO_LN_2, logits=True):
     """Write the curves of a training: losses, what d believes, and what Q knows of the codes; return the path.
 
     Parameters
@@ -129,6 +130,10 @@ def save_losses(path, rows, codes=()):
         Lines of the log: iteration, loss_d, loss_g, d_real, d_fake; for InfoGAN also information_nats_0, ...
     codes : list of (str, float or None)
         Of each code, its name and the most that can be known of it in nats: H(c), None where there is no bound.
+    level : float
+        The loss of a discriminator that cannot tell; of the cross-entropy, 2 ln 2.
+    logits : bool
+        Whether d_real and d_fake are probabilities; otherwise scores.
 
     Raises
     ------
@@ -147,12 +152,14 @@ def save_losses(path, rows, codes=()):
 
     curve(axes[0], "loss_d", "discriminator", BLUE)
     curve(axes[0], "loss_g", "generator", ORANGE)
-    _level(axes[0], 2 * log(2), "2 ln 2, a discriminator that cannot tell", BLUE)
-    axes[0].set_ylabel("loss (nats)")
+    _level(axes[0], level, f"{level:.3g}: a discriminator that cannot tell", BLUE)
+    axes[0].set_ylabel("loss (nats)" if logits else "loss")
     curve(axes[1], "d_real", "D(x), real", BLUE)
     curve(axes[1], "d_fake", "D(G(z)), generated", ORANGE)
-    _level(axes[1], 0.5, None, INK)
-    axes[1].set(ylabel="probability of real", ylim=(-0.03, 1.03))
+    if logits:
+        _level(axes[1], 0.5, None, INK)
+        axes[1].set(ylim=(-0.03, 1.03))
+    axes[1].set_ylabel("probability of real" if logits else "mean score")
     for i, (name, ceiling) in enumerate(codes):
         colour = (GREEN, "#8a5bb0", "#b0853b", "#4b9aa8")[i % 4]
         curve(axes[2], f"information_nats_{i}", name, colour)

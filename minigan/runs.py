@@ -248,12 +248,13 @@ def _hooks(folder, config, asked, system, rng, per_epoch):
     # The fixed latents are drawn before a checkpoint's random streams are loaded: the same ones in a resumed run.
     columns = max(1, config.samples // latents.classes) if latents.classes else None
     z = latents.rows_by_class(rng, columns) if columns else latents.sample(rng, config.samples)
+    chart = {"codes": _code_names(latents.codes), "level": system.loss.optimum[0], "logits": system.loss.logits}
     return [
         hooks.StopOnNonFinite(path),
         hooks.JsonlLog(log, every=config.log_every, batch=config.batch, per_epoch=per_epoch),
         hooks.Checkpoint(path, asked, every=config.checkpoint_every),
         hooks.Samples(folder / "samples", z, every=config.sample_every, columns=columns),
-        hooks.Losses(folder / "losses.png", log, every=config.sample_every, codes=_code_names(latents.codes)),
+        hooks.Losses(folder / "losses.png", log, every=config.sample_every, **chart),
         hooks.Animation(folder / "samples.webp", folder / "samples"),
     ]
 

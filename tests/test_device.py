@@ -1,19 +1,23 @@
 """So that the engine computes the same wherever its arrays live, and a run can go from one device to another."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_ops import CASES
 
-from minigan import Tensor, cli, device, grad, gradcheck, kernels, nn, ops, optim
+from minigan import Tensor, cli, device, grad, gradcheck, kernels, nn, ops, optim, presets
 from minigan.autograd import record
 from minigan.device import Generator
 from minigan.kernels.gpu import emulated_runtime, launch
 from minigan.latents import Categorical, Gaussian, Latents, Noise, Uniform
+from minigan.models import gan, infogan
 from minigan.training import checkpoint
 from minigan.training.graph import DeviceStep, NotAGraph
-from minigan.training.systems import GAN
+from minigan.training.systems import GAN, InfoGAN
 from minigan.training.trainer import Trainer, random_streams
 
 RNG = np.random.default_rng
@@ -299,6 +303,46 @@ def test_a_graph_takes_the_steps_that_are_taken_op_by_op(options, emulated):
     assert states[0][0]["optimizer.d.steps"] == 6 * options.get("d_steps", 1)
 
 
+def points_gan(**changes):
+    preset = presets.get("gan-2d")
+    config = replace(preset.config, batch=4, width=8, **changes)
+    return preset.build(config, (2,), RNG(0))
+
+
+def points_infogan():
+    latents = Latents(Noise(2), Categorical(3), Uniform(), Gaussian())
+    g = gan.mlp_generator(latents.size, 8, rng=RNG(0))
+    trunk = nn.Sequential(nn.Linear(2, 8, rng=RNG(1)), nn.BatchNorm(8), nn.LeakyReLU(0.1))
+    d = infogan.Discriminator(trunk, nn.Sequential(nn.Linear(8, 1, rng=RNG(2))))
+    q = nn.Sequential(nn.Linear(8, latents.q_size, rng=RNG(3)))
+    return InfoGAN(g, d, q, latents, optim.Adam(g), optim.Adam(d, q), batch=4, average=0.9)
+
+
+GAMES = [
+    partial(points_gan, loss="minimax", penalty="r1", packing=2),
+    partial(points_gan, loss="least-squares", average=0.9, fresh_noise=True),
+    partial(points_gan, loss="hinge", spectral_norm=True, penalty="dragan"),
+    partial(points_gan, loss="wasserstein", penalty="wgan-gp", d_steps=2),
+    partial(points_gan, loss="wasserstein", clip=0.1, d_steps=2),
+    points_infogan,
+]
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_every_game_runs_as_a_graph(game, emulated):
+    points = RNG(1).standard_normal((16, 2)).astype(np.float32)
+    states = []
+    for graph in (False, True):
+        made = Trainer(game(), points, random_streams(0), batch=4, device=emulated, graph=graph)
+        for _ in range(4):
+            scalars = made.step()
+        assert made.step.is_graph is graph
+        assert all(np.isfinite(float(value)) for value in scalars.values())
+        states.append(made.state_dict())
+    assert_same_arrays(states[1][0], states[0][0])
+    assert states[1][1] == states[0][1]
+
+
 def test_a_graph_that_wrote_weights_spoils_older_tapes(emulated):
     made = trainer(emulated, graph=True)
     for _ in range(3):
@@ -342,6 +386,16 @@ class Looking(GAN):
         return scalars | {"seen": float(scalars["loss_g"])}
 
 
+class Replacing(GAN):
+    """Replaces a buffer in every step."""
+
+    def step(self, batches, rng):
+        scalars = super().step(batches, rng)
+        norm = self.g.layers[2]
+        norm.running_mean = norm.running_mean * 1.0
+        return scalars
+
+
 class Restless(GAN):
     """Does not do the same in every step."""
 
@@ -352,6 +406,7 @@ class Restless(GAN):
     ("kind", "reason"),
     [
         (Looking, r"op by op, not as a graph: item\(\) reads from the device"),
+        (Replacing, r"op by op, not as a graph: g.2.running_mean is replaced by a new array in each step"),
         (Restless, "op by op, not as a graph: the steps of Restless are not all alike"),
     ],
 )

@@ -23,7 +23,13 @@ def test_runs(path, tmp_path):
 
 
 def test_there_are_examples():
-    assert {path.stem for path in EXAMPLES} >= {"autograd_in_30_lines", "gan_mnist", "dcgan_mnist", "infogan_mnist"}
+    assert {path.stem for path in EXAMPLES} >= {
+        "autograd_in_30_lines",
+        "gan_mnist",
+        "dcgan_mnist",
+        "infogan_mnist",
+        "dirac_gan",
+    }
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

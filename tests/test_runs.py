@@ -172,7 +172,7 @@ def test_neither_config_nor_run():
 @pytest.mark.parametrize(
     ("preset", "changes", "message"),
     [
-        ("gan-2d", {"batch": 10_001}, r"batch: 10001 images asked for, ring has 10000"),
+        ("gan-2d", {"batch": 100_001}, r"batch: 100001 images asked for, ring has 100000"),
         ("gan-2d", {"data": "rnig"}, r"'rnig' is no data set and no path; did you mean ring"),
         ("gan-2d", {"data": "mnist-10k"}, r"preset gan-2d takes images of shape \(2\), the data have \(28, 28, 1\)"),
         ("gan", {"data": "ring"}, r"data: ring holds points of the plane, gan takes images; try gan-2d"),
@@ -222,8 +222,11 @@ def test_own_pictures_in_colour_train_a_dcgan(tmp_path):
     ("preset", "changes"),
     [
         ("gan-2d", {}),
-        ("gan-2d", {"d_steps": 2, "batch": 3000}),  # across the end of an epoch, whose last batch is left out
+        ("gan-2d", {"d_steps": 2, "batch": 30_000}),  # across the end of an epoch, whose last batch is left out
+        ("gan-2d", {"penalty": "wgan-gp", "packing": 2, "average": 0.9, "d_steps": 2}),
+        ("gan-2d", {"penalty": "dragan", "spectral_norm": True}),
         ("dcgan-mnist", {}),
+        ("dcgan-mnist", {"loss": "hinge", "spectral_norm": True, "average": 0.9}),
         ("infogan-paper", {}),
     ],
 )
@@ -236,6 +239,18 @@ def test_n_steps_and_m_more_are_n_plus_m_bit_for_bit(tmp_path, preset, changes):
     last = "samples/0000005.png"
     assert (whole / last).read_bytes() == (halves / last).read_bytes()
     assert presets.config_from_dict(json.loads((halves / "config.json").read_text())).steps == 5
+
+
+def test_an_averaged_generator_is_what_a_loaded_run_samples_from(tmp_path):
+    folder = train(config("dcgan-mnist", average=0.9), tmp_path / "run")
+    trained = runs.load(folder)
+    saved = {name: array for name, array in checkpoint_of(folder)[0].items() if name.startswith("module.g_average.")}
+    assert "module.g_average.2.running_var" in saved
+    z = trained.system.latents.sample(np.random.default_rng(0), 4)
+    drawn = trained.system.sample(z)
+    trained.system.g.load_state_dict({name.removeprefix("module.g_average."): a for name, a in saved.items()})
+    trained.system.average = None
+    np.testing.assert_array_equal(drawn, trained.system.sample(z))
 
 
 def test_a_run_is_resumed_with_its_own_config_from_any_directory(tmp_path, points, monkeypatch):

@@ -1,13 +1,17 @@
 """The algorithms update whom they should, with what they should; each test is a mistake that other code ships."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from minigan import Tensor, kernels, nn, no_grad, optim
+from minigan import Tensor, kernels, nn, no_grad, ops, optim
 from minigan.latents import Categorical, Latents, Noise
 from minigan.models import dcgan, gan, infogan
-from minigan.training.steps import discriminator_step, gan_step, generator_step, infogan_step, mean_bce
+from minigan.training.losses import LOSSES, mean_bce
+from minigan.training.steps import discriminator_step, gan_step, generator_step, infogan_step
 from minigan.training.systems import GAN
+from minigan.training.systems.gan import pack
 
 RNG = np.random.default_rng
 
@@ -103,6 +107,72 @@ def test_each_discriminator_step_has_its_own_batch_and_noise(fresh):
     system.step(Batches(), RNG(0))
     assert len(drawn) == 3
     assert (opt_d.steps, opt_g.steps) == (3, 1)
+
+
+def test_packs_are_images_laid_on_top_of_one_another():
+    x = Tensor(np.arange(12.0).reshape(4, 1, 1, 3), requires_grad=True)
+    packed = pack(x, 2)
+    assert packed.shape == (2, 1, 1, 6)
+    np.testing.assert_array_equal(packed.data.reshape(2, 6), [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]])
+    packed.backward(np.arange(12.0).reshape(2, 1, 1, 6))
+    np.testing.assert_array_equal(x.grad, x.data)
+    assert pack(x, 1) is x
+
+
+def test_a_packed_discriminator_judges_real_and_generated_packs():
+    g, _, opt_g, _ = pair()
+    d = gan.mlp_discriminator(16, 6, rng=RNG(1))
+    seen = []
+
+    class Watched(nn.Module):
+        def __init__(self):
+            self.d = d
+
+        def __call__(self, x):
+            seen.append(x.shape)
+            return d(x)
+
+    opt_d = optim.Adam(d, lr=1e-2)
+    system = GAN(g, Watched(), Latents(Noise(2)), opt_g, opt_d, batch=12, packing=3, d_steps=2, fresh_noise=True)
+    before_g, before_d = g.state_dict(), d.state_dict()
+    system.step(itertools.repeat(rows(1, 12).data), RNG(0))
+    assert seen == 5 * [(4, 6)]
+    assert changed(g, before_g) == set(before_g)
+    assert changed(d, before_d) == set(before_d)
+    assert system.sample(rows(1, 7).data).shape == (7, 2)
+    with pytest.raises(ValueError, match="packing: 3 images are judged together, which does not divide a batch of 8"):
+        GAN(g, d, Latents(Noise(2)), opt_g, opt_d, batch=8, packing=3)
+
+
+def test_a_penalty_is_added_to_what_d_descends_but_not_to_its_loss():
+    (_, d, _, opt_d), (_, plain, _, opt_plain) = pair(), pair()
+    x, fake = rows(1), rows(2)
+    without = discriminator_step(plain, opt_plain, x, fake)
+    seen = discriminator_step(d, opt_d, x, fake, penalty=lambda d, x_real, x_fake: 3.0 * ops.square(d(x_fake)).mean())
+    assert seen["loss_d"] == without["loss_d"]
+    assert seen["penalty"] > 0
+    assert changed(d, plain.state_dict())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_both_players_go_downhill_in_their_own_loss(name):
+    loss = LOSSES[name]
+    g, d, _, _ = pair()
+    opt_g, opt_d = optim.SGD(g, lr=1e-3), optim.SGD(d, lr=1e-3)
+    x, z = rows(1), rows(2)
+
+    def values():
+        with no_grad():
+            real, fake = d(x), d(g(z))
+            return loss.d(real, fake).item(), loss.g(fake).item()
+
+    first_d, _ = values()
+    discriminator_step(d, opt_d, x, g(z).detach(), loss=loss)
+    second_d, first_g = values()
+    generator_step(d, opt_g, g(z), loss=loss)
+    _, second_g = values()
+    assert second_d < first_d
+    assert second_g < first_g
 
 
 def test_sampling_leaves_running_averages_and_mode():

@@ -205,7 +205,8 @@ class EmulatedRuntime(Runtime):
         before, _capturing = _capturing, []
         deeds = _capturing
         try:
-            result = step()
+            with np.errstate(all="ignore"):  # what is computed while capturing means nothing
+                result = step()
         finally:
             _capturing = before
         return Graph(deeds, result)

@@ -28,7 +28,7 @@ DESCRIPTIONS = {
     "moons": "points of the plane: two smeared half circles",
 }
 GENERATED = ("toyfaces", *toy2d.DISTRIBUTIONS)
-DEFAULT_DRAWN = 10_000
+TOYFACES, POINTS = 10_000, 100_000  # drawn, unless told otherwise
 
 
 class Name(NamedTuple):
@@ -75,7 +75,8 @@ def load(
     seed : int
         Decides the toy faces and the points drawn; the splits never share a stream.
     n : int, optional
-        How many toy faces or points to draw, 10,000 otherwise; how many items to keep, from the first, of the others.
+        How many toy faces (10,000 otherwise) or points (100,000) to draw; how many items to keep, from the first, of
+        the others.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def load(
         raise ValueError(f"n = {n}: expected at least 1")
     name = str(name_or_path)
     if name in GENERATED:
-        found = _generate(name, size, channels, split, seed, n or DEFAULT_DRAWN)
+        found = _generate(name, size, channels, split, seed, n)
     elif name in mnist.ORIGINS or name == "mnist-10k":
         found = mnist.load(name, split=split, size=size, channels=channels).head(n)
     elif name == "celeba":
@@ -104,16 +105,16 @@ def load(
     return found
 
 
-def _generate(name: str, size: int | None, channels: int | None, split: str, seed: int, n: int) -> Dataset:
+def _generate(name: str, size: int | None, channels: int | None, split: str, seed: int, n: int | None) -> Dataset:
     if split not in ("train", "test"):
         raise ValueError(f"split = {split!r}: expected 'train' or 'test' for {name}")
     stream = np.random.SeedSequence(seed).spawn(2)[split == "test"]
     if name == "toyfaces":
         if channels not in (None, 3):
             raise ValueError(f"channels = {channels}: toyfaces are RGB; expected 3")
-        return toyfaces.load(n, size=64 if size is None else size, seed=stream)
+        return toyfaces.load(n or TOYFACES, size=64 if size is None else size, seed=stream)
     _refuse_image_options(name, size, channels)
-    points = toy2d.DISTRIBUTIONS[name]().sample(np.random.default_rng(stream), n)
+    points = toy2d.DISTRIBUTIONS[name]().sample(np.random.default_rng(stream), n or POINTS)
     return Dataset(points, None, name, "drawn by minigan.data.toy2d")
 
 

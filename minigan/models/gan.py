@@ -1,4 +1,4 @@
-"""The first GANs: a pair for MNIST with dense layers and max pooling, and an MLP pair for points in the plane."""
+"""The first GANs: a pair for MNIST with dense layers and max pooling, and two MLP pairs for points in the plane."""
 
 from functools import partial
 
@@ -27,11 +27,11 @@ def generator(z, *, rng=None):
     )
 
 
-def discriminator(*, rng=None):
-    """Digits (28, 28, 1) to a logit (1,). Valid 5x5 convolutions, leaky slope 0.01."""
+def discriminator(channels=1, *, rng=None):
+    """Digits (28, 28, channels) to a logit (1,). Valid 5x5 convolutions, leaky slope 0.01."""
     linear, conv = partial(nn.Linear, rng=rng), partial(nn.Conv2d, kernel=5, rng=rng)
     return nn.Sequential(
-        conv(1, 32),
+        conv(channels, 32),
         nn.LeakyReLU(0.01),
         nn.MaxPool2d(2),
         conv(32, 64),
@@ -41,7 +41,7 @@ def discriminator(*, rng=None):
         linear(4 * 4 * 64, 1024),
         nn.LeakyReLU(0.01),
         linear(1024, 1),
-        input_shape=(28, 28, 1),
+        input_shape=(28, 28, channels),
     )
 
 
@@ -53,14 +53,35 @@ def mlp_generator(z, width=128, *, rng=None):
     )
 
 
-def mlp_discriminator(width=128, *, rng=None):
-    """A point of the plane (2,) to a logit (1,)."""
+def mlp_discriminator(width=128, inputs=2, *, rng=None):
+    """A point of the plane, or several side by side, (inputs,) to a logit (1,)."""
     linear = partial(nn.Linear, init=nn.he_uniform, rng=rng)
     return nn.Sequential(
-        linear(2, width),
+        linear(inputs, width),
         nn.LeakyReLU(0.2),
         linear(width, width),
         nn.LeakyReLU(0.2),
         linear(width, 1),
-        input_shape=(2,),
+        input_shape=(inputs,),
+    )
+
+
+def pacgan_generator(z=2, width=400, *, rng=None):
+    """Noise (z,) to a point of the plane (2,), as in PacGAN's code for its table 1 (arXiv:1712.04086)."""
+    linear = partial(nn.Linear, init=nn.normal(0.02), rng=rng)
+    layers = []
+    for inputs in (z, width, width, width):
+        layers += [linear(inputs, width, bias=False), nn.BatchNorm(width, eps=1e-4, momentum=0.05), nn.ReLU()]
+    return nn.Sequential(*layers, linear(width, 2), input_shape=(z,))
+
+
+def pacgan_discriminator(inputs=2, width=200, pieces=5, *, rng=None):
+    """A point of the plane, or several side by side, (inputs,) to a logit (1,): three layers of maxout."""
+    maxout = partial(nn.Maxout, pieces=pieces, init=nn.normal(0.02), rng=rng)
+    return nn.Sequential(
+        maxout(inputs, width),
+        maxout(width, width),
+        maxout(width, width),
+        nn.Linear(width, 1, init=nn.normal(0.02), rng=rng),
+        input_shape=(inputs,),
     )

@@ -5,27 +5,35 @@ Shapes leave out the batch axis N.
 
 from .activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from .initialisation import glorot_uniform, he_uniform, normal
-from .layers import BatchNorm, Conv2d, ConvTranspose2d, Linear
+from .layers import BatchNorm, Bias, Conv2d, ConvTranspose2d, LayerNorm, Linear, Maxout
 from .module import Module, Sequential
+from .normalisation import SpectralNorm, has_batch_norm, replace_batch_norm_, spectral_norm_
 from .shaping import AvgPool2d, Flatten, GlobalAvgPool2d, MaxPool2d, Reshape
 
 __all__ = [
     "AvgPool2d",
     "BatchNorm",
+    "Bias",
     "Conv2d",
     "ConvTranspose2d",
     "Flatten",
     "GlobalAvgPool2d",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
+    "Maxout",
     "Module",
     "ReLU",
     "Reshape",
     "Sequential",
     "Sigmoid",
+    "SpectralNorm",
     "Tanh",
     "glorot_uniform",
+    "has_batch_norm",
     "he_uniform",
     "normal",
+    "replace_batch_norm_",
+    "spectral_norm_",
 ]

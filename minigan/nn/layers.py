@@ -1,4 +1,4 @@
-"""Layers that learn: dense, convolution and its transpose, batch normalisation."""
+"""Layers that learn: dense, maxout, convolution and its transpose, batch and layer normalisation."""
 
 from math import prod
 
@@ -12,15 +12,30 @@ from .initialisation import glorot_uniform
 from .module import Module
 
 
-def _no_bias(b):
-    return ", no bias" if b is None else ""
-
-
 def _parameter(values):
     return Tensor(np.ascontiguousarray(values, dtype=np.float32), requires_grad=True)
 
 
-class Linear(Module):
+class _Weighted(Module):
+    """What layers share that multiply by weights w.
+
+    Attributes
+    ----------
+    spectral : SpectralNorm or None
+        See :func:`minigan.nn.spectral_norm_`.
+    """
+
+    spectral = None
+
+    def weight(self):
+        """w as it acts on x: divided by its largest singular value, where that was asked for."""
+        return self.w if self.spectral is None else self.spectral(self.w)
+
+    def _remarks(self):
+        return ("" if self.b is not None else ", no bias") + ("" if self.spectral is None else ", spectral norm")
+
+
+class Linear(_Weighted):
     """y = x w + b: (in,) -> (out,).
 
     Parameters
@@ -38,22 +53,47 @@ class Linear(Module):
         self.b = _parameter(np.zeros(outputs)) if bias else None
 
     def __call__(self, x):
-        return ops.linear(x, self.w, self.b)
+        return ops.linear(x, self.weight(), self.b)
 
     def fuse(self, following):
         """This layer's bias and a following (leaky) ReLU as one pass over memory, or None."""
         if self.b is None or not isinstance(following, LeakyReLU):
             return None
-        return lambda x: ops.bias_leaky_relu(ops.linear(x, self.w), self.b, following.slope)
+        return lambda x: ops.bias_leaky_relu(ops.linear(x, self.weight()), self.b, following.slope)
 
     def out_shape(self, shape):
         return (*shape[:-1], self.w.shape[1])
 
     def __repr__(self):
-        return f"Linear({self.w.shape[0]} -> {self.w.shape[1]}{_no_bias(self.b)})"
+        return f"Linear({self.w.shape[0]} -> {self.w.shape[1]}{self._remarks()})"
 
 
-class _Conv(Module):
+class Maxout(Module):
+    """The largest of several linear maps, output by output (Goodfellow et al., arXiv:1302.4389): (in,) -> (out,).
+
+    Parameters
+    ----------
+    inputs, outputs, pieces : int
+    init, rng
+        As for Linear.
+    """
+
+    def __init__(self, inputs, outputs, pieces, *, init=glorot_uniform, rng=None):
+        self.linear = Linear(inputs, pieces * outputs, init=init, rng=rng)
+        self.inputs, self.outputs, self.pieces = inputs, outputs, pieces
+
+    def __call__(self, x):
+        y = self.linear(x).reshape(len(x), 1, self.pieces, self.outputs)
+        return ops.max_pool2d(y, (1, self.pieces)).reshape(len(x), self.outputs)
+
+    def out_shape(self, shape):
+        return (*shape[:-1], self.outputs)
+
+    def __repr__(self):
+        return f"Maxout({self.inputs} -> {self.outputs}, {self.pieces} pieces)"
+
+
+class _Conv(_Weighted):
     """What the two convolutions share. Weights are (kh, kw, C, K), with C the channels of the larger image."""
 
     def __init__(self, c, k, kernel, stride, padding, bias_size, fans, init, rng):
@@ -79,7 +119,7 @@ class _Conv(Module):
         kh, kw = self.w.shape[:2]
         size = f"k{kh}" if kh == kw else f"k{kh}x{kw}"
         padding = f" p{self.padding}" if self.padding else ""
-        return f"{type(self).__name__}({inputs} -> {outputs}, {size} s{self.stride}{padding}{_no_bias(self.b)})"
+        return f"{type(self).__name__}({inputs} -> {outputs}, {size} s{self.stride}{padding}{self._remarks()})"
 
 
 class Conv2d(_Conv):
@@ -101,7 +141,7 @@ class Conv2d(_Conv):
         super().__init__(inputs, outputs, kernel, stride, padding, outputs if bias else 0, fans, init, rng)
 
     def _linear(self, x):
-        return ops.conv2d(x, self.w, self.stride, self.padding)
+        return ops.conv2d(x, self.weight(), self.stride, self.padding)
 
     def out_shape(self, shape):
         geo = spec.geometry("Conv2d", shape[:2], self.w.shape[:2], self.stride, self.padding)
@@ -122,7 +162,7 @@ class ConvTranspose2d(_Conv):
         super().__init__(outputs, inputs, kernel, stride, padding, outputs if bias else 0, fans, init, rng)
 
     def _linear(self, x):
-        return ops.conv_transpose2d(x, self.w, self.stride, self.padding)
+        return ops.conv_transpose2d(x, self.weight(), self.stride, self.padding)
 
     def out_shape(self, shape):
         return (*ops.conv.transposed_hw(shape[:2], self.w.shape[:2], self.stride, self.padding), self.w.shape[2])
@@ -179,3 +219,54 @@ class BatchNorm(Module):
 
     def __repr__(self):
         return f"BatchNorm({self.gamma.size})"
+
+
+class LayerNorm(Module):
+    """Layer normalisation (Ba et al., arXiv:1607.06450): each image by its own mean and variance, over all its values.
+
+    What WGAN-GP puts in the place of batch normalisation (arXiv:1704.00028, section 4), so that each image's output
+    depends on that image alone.
+
+    Parameters
+    ----------
+    channels : int
+        Of gamma and beta, one a channel: the last axis.
+    eps : float
+        Added to the variance, inside the root.
+    """
+
+    def __init__(self, channels, *, eps=1e-5):
+        self.gamma, self.beta, self.eps = _parameter(np.ones(channels)), _parameter(np.zeros(channels)), eps
+
+    def __call__(self, x):
+        axes = tuple(range(1, x.ndim))
+        centred = x - ops.mean(x, axes, keepdims=True)
+        r = (ops.mean(ops.square(centred), axes, keepdims=True) + self.eps) ** -0.5
+        return self.gamma * (centred * r) + self.beta
+
+    def out_shape(self, shape):
+        return shape
+
+    def __repr__(self):
+        return f"LayerNorm({self.gamma.size})"
+
+
+class Bias(Module):
+    """y = x + b, with b one value a channel: what is left of a normalisation that is taken out."""
+
+    def __init__(self, channels):
+        self.b = _parameter(np.zeros(channels))
+
+    def __call__(self, x, slope=1.0):
+        """Add the bias; then a leaky ReLU of this slope, where 1 is none."""
+        return ops.bias_leaky_relu(x, self.b, slope)
+
+    def fuse(self, following):
+        """This layer and a following (leaky) ReLU as one callable, or None."""
+        return (lambda x: self(x, following.slope)) if isinstance(following, LeakyReLU) else None
+
+    def out_shape(self, shape):
+        return shape
+
+    def __repr__(self):
+        return f"Bias({self.b.size})"

@@ -38,6 +38,13 @@ class Module:
             elif isinstance(part, Module):
                 yield from part._named(kind, f"{prefix}{name}.")
 
+    def modules(self):
+        """This module and all below it, in the order of construction."""
+        yield self
+        for _, part in self._parts():
+            if isinstance(part, Module):
+                yield from part.modules()
+
     def named_parameters(self):
         """Pairs (dotted name, Tensor), in the order of construction."""
         return list(self._named(Tensor))
@@ -52,10 +59,8 @@ class Module:
 
     def train(self, mode=True):
         """Switch this module and its children to training (or inference) mode; return the module."""
-        self.training = mode
-        for _, part in self._parts():
-            if isinstance(part, Module):
-                part.train(mode)
+        for module in self.modules():
+            module.training = mode
         return self
 
     def eval(self):
@@ -64,11 +69,11 @@ class Module:
 
     def astype(self, dtype):
         """Convert all parameters and buffers to float32 or float64; return the module."""
-        return self._convert(lambda array: array.astype(dtype))
+        return self.replace_arrays_(lambda array: array.astype(dtype))
 
     def to(self, place):
         """Move all parameters and buffers to a Device (see :mod:`minigan.device`); return the module."""
-        return self._convert(place.upload)
+        return self.replace_arrays_(place.upload)
 
     @property
     def device(self):
@@ -76,20 +81,15 @@ class Module:
         first = next(self._named(Tensor), None)
         return device.CPU if first is None else device.of(first[1].data)
 
-    def _convert(self, change):
-        """Replace the arrays of all parameters and buffers by what ``change`` makes of them."""
+    def replace_arrays_(self, change):
+        """Replace the array of each parameter and buffer by what ``change`` makes of it; return the module."""
         for parameter in self.parameters():
             parameter.data = change(parameter.data)
-        self._convert_buffers(change)
+        for module in self.modules():
+            for name, part in list(vars(module).items()):
+                if isinstance(part, device.array_types()):
+                    setattr(module, name, change(part))
         return self
-
-    def _convert_buffers(self, change):
-        for name, part in list(vars(self).items()):
-            if isinstance(part, device.array_types()):
-                setattr(self, name, change(part))
-        for _, part in self._parts():
-            if isinstance(part, Module):
-                part._convert_buffers(change)
 
     def state_dict(self):
         """Copies of all parameters and buffers in host memory: dotted name -> NumPy array."""

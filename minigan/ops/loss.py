@@ -20,6 +20,8 @@ def _beside(targets, x):
 
 def _like(targets, x):
     """Targets as an array of x's dtype and shape, on x's device; a number stands for all."""
+    if isinstance(targets, int | float):
+        return np.full_like(x.data, targets)
     view = np.broadcast_to(_beside(targets, x), x.shape)
     return view if view.flags.c_contiguous else view.copy()
 

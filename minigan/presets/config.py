@@ -1,7 +1,8 @@
 """What a run is asked to do: every number of it, with its meaning and its limits."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+import difflib
+from dataclasses import dataclass, fields
+from typing import ClassVar, Literal, get_args, get_origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,9 @@ class Config:
     positive: ClassVar = ()
 
     def __post_init__(self):
+        for field in fields(self):
+            if get_origin(field.type) is Literal:
+                _check_choice(field.name, getattr(self, field.name), get_args(field.type))
         for name in (*self.at_least_one, "batch", "z", "samples", "log_every", "sample_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
@@ -52,6 +56,13 @@ class Config:
                 raise ValueError(f"{name}: must be in [0, 1), got {getattr(self, name)}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps: must be at least 1, got {self.steps}")
+
+
+def _check_choice(name, value, choices):
+    if value not in choices:
+        near = difflib.get_close_matches(str(value), choices, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(choices)}"
+        raise ValueError(f"{name}: unknown {value!r}; {hint}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +77,54 @@ class GANConfig(Config):
     """Discriminator updates for each of the generator."""
     fresh_noise: bool = False
     """Whether the generator learns from fresh noise, or from the fakes that the discriminator has just seen."""
+    loss: Literal["minimax", "non-saturating", "least-squares", "hinge", "wasserstein"] = "non-saturating"
+    """What the two play for."""
+    smoothing: float = 0.0
+    """The discriminator's target for real images is 1 minus this (minimax and non-saturating)."""
+    penalty: Literal["none", "wgan-gp", "dragan", "r1", "r2"] = "none"
+    """On the discriminator's slope; its batch normalisation has to go then (--d-norm)."""
+    penalty_weight: float = 10.0
+    """Of the penalty; all four papers take 10."""
+    clip: float | None = None
+    """Keep all weights of the discriminator in [-clip, clip] (the first Wasserstein GAN: 0.01)."""
+    spectral_norm: bool = False
+    """Divide each weight matrix of the discriminator by its largest singular value."""
+    d_norm: Literal["batch", "layer", "none"] = "batch"
+    """What the discriminator has where its source has batch normalisation: that, layer normalisation, or a bias."""
+    packing: int = 1
+    """Images that the discriminator judges together; divides the batch."""
+    average: float | None = None
+    """Decay of a moving average of the generator, such as 0.999, which draws the samples then."""
 
-    at_least_one: ClassVar = ("d_steps",)
-    positive: ClassVar = ("lr_g", "lr_d")
+    at_least_one: ClassVar = ("d_steps", "packing")
+    positive: ClassVar = ("lr_g", "lr_d", "penalty_weight")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.smoothing < 1:
+            raise ValueError(f"smoothing: must be in [0, 1), got {self.smoothing}")
+        if self.clip is not None and not 0 < self.clip < float("inf"):
+            raise ValueError(f"clip: must be positive and finite, got {self.clip}")
+        if self.average is not None and not 0 < self.average < 1:
+            raise ValueError(f"average: must be in (0, 1), got {self.average}")
+        if self.batch % self.packing:
+            raise ValueError(f"packing: {self.packing} images at a time do not divide a batch of {self.batch}")
+        self._check_together()
+
+    def _check_together(self):
+        """Raise ValueError for options each of which is possible, but not with the other."""
+        in_its_place = "spectral_norm" if self.spectral_norm else "penalty" if self.penalty != "none" else None
+        if self.smoothing and self.loss not in ("minimax", "non-saturating"):
+            raise ValueError(f"smoothing: loss {self.loss} has no labels to smooth; minimax and non-saturating have")
+        if self.penalty == "none" and self.penalty_weight != 10:
+            raise ValueError(f"penalty_weight: {self.penalty_weight:g} was given without a penalty; give --penalty r1")
+        if self.clip is not None and in_its_place:
+            raise ValueError(f"clip: bounds the discriminator's slope, as {in_its_place} does; give one of the two")
+        if self.loss == "wasserstein" and self.clip is None and not in_its_place:
+            raise ValueError(
+                "loss: wasserstein has no minimum unless the discriminator's slope is bounded: "
+                "give --penalty wgan-gp, --clip 0.01 or --spectral-norm with it"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,3 +151,14 @@ class InfoGANConfig(GANConfig):
     """Whose update ascends the bound: the discriminator's too (the authors' code), or the generator's with Q alone."""
     d_batch: int | None = None
     """Real and generated images of the discriminator's update; by default the batch."""
+
+    def _check_together(self):
+        super()._check_together()
+        if self.d_steps > 1:
+            raise ValueError(f"d_steps: InfoGAN updates each network once an iteration, got {self.d_steps}")
+        if self.packing > 1:
+            raise ValueError(f"packing: {self.packing} images are judged together, but Q reads each one's code; give 1")
+        if self.clip is not None:
+            raise ValueError(
+                "clip: would bound layers that Q shares with the discriminator; give --penalty in its place"
+            )

@@ -2,9 +2,12 @@
 
 from functools import partial
 
+from .. import nn
 from ..latents import Latents, Noise
 from ..models import dcgan, gan
 from ..optim import Adam
+from ..training.losses import LOSSES, cross_entropy
+from ..training.penalties import PENALTIES
 from ..training.systems import GAN
 from .config import GANConfig, WidthConfig
 from .preset import preset
@@ -13,37 +16,73 @@ from .preset import preset
 def adams(config, g, d):
     """Adam for g's modules and for d's; several modules train under one optimiser."""
     options = {"beta1": config.beta1, "beta2": config.beta2}
-    return Adam(*g, lr=config.lr_g, **options), Adam(*d, lr=config.lr_d, **options)
+    return Adam(*g, lr=config.lr_g, **options), Adam(*d, lr=config.lr_d, clip=config.clip, **options)
 
 
-def _gan(config, g, d, latents):
-    opt_g, opt_d = adams(config, [g], [d])
-    options = {"batch": config.batch, "d_steps": config.d_steps, "fresh_noise": config.fresh_noise}
-    return GAN(g, d, latents, opt_g, opt_d, **options)
+def bound(config, d, rng):
+    """Give d the normalisation that the config asks for; return it.
+
+    Raises
+    ------
+    ValueError
+        For a penalty on a d with batch normalisation, or the wish to replace one where there is none.
+    """
+    if config.d_norm != "batch":
+        if not nn.has_batch_norm(d):
+            raise ValueError(f"d_norm: the discriminator of {config.preset} has no batch normalisation to replace")
+        nn.replace_batch_norm_(d, config.d_norm)
+    if config.penalty != "none" and nn.has_batch_norm(d):
+        raise ValueError(
+            f"penalty: {config.penalty} bounds the slope of each image's own output, which depends on the whole batch "
+            f"under the batch normalisation of {config.preset}'s discriminator; give --d-norm layer, or none, with it"
+        )
+    return nn.spectral_norm_(d, rng=rng) if config.spectral_norm else d
+
+
+def game(config):
+    """The loss, penalty and average of a config, as a system takes them."""
+    penalty = None if config.penalty == "none" else partial(PENALTIES[config.penalty], weight=config.penalty_weight)
+    loss = LOSSES[config.loss]
+    if config.smoothing:
+        loss = cross_entropy(smoothing=config.smoothing, saturating=config.loss == "minimax")
+    return {"loss": loss, "penalty": penalty, "average": config.average}
+
+
+def _gan(config, g, d, latents, rng):
+    opt_g, opt_d = adams(config, [g], [bound(config, d, rng)])
+    options = {"d_steps": config.d_steps, "fresh_noise": config.fresh_noise, "packing": config.packing}
+    return GAN(g, d, latents, opt_g, opt_d, batch=config.batch, **options, **game(config))
 
 
 def _build_gan(config, image_shape, rng):
-    g, d = gan.generator(config.z, rng=rng), gan.discriminator(rng=rng)
-    return _gan(config, g, d, Latents(Noise(config.z, "uniform")))
+    g, d = gan.generator(config.z, rng=rng), gan.discriminator(config.packing, rng=rng)
+    return _gan(config, g, d, Latents(Noise(config.z, "uniform")), rng)
 
 
 def _build_gan_2d(config, image_shape, rng):
-    g, d = gan.mlp_generator(config.z, config.width, rng=rng), gan.mlp_discriminator(config.width, rng=rng)
-    return _gan(config, g, d, Latents(Noise(config.z)))
+    g = gan.mlp_generator(config.z, config.width, rng=rng)
+    d = gan.mlp_discriminator(config.width, 2 * config.packing, rng=rng)
+    return _gan(config, g, d, Latents(Noise(config.z)), rng)
+
+
+def _build_pacgan_2d(config, image_shape, rng):
+    g = gan.pacgan_generator(config.z, rng=rng)
+    d = gan.pacgan_discriminator(2 * config.packing, rng=rng)
+    return _gan(config, g, d, Latents(Noise(config.z)), rng)
 
 
 def _build_dcgan(generator, discriminator, config, image_shape, rng):
     channels = image_shape[-1]
     g = generator(config.z, channels, config.width, rng=rng)
-    d = discriminator(channels, config.width, rng=rng)
-    return _gan(config, g, d, Latents(Noise(config.z)))
+    d = discriminator(config.packing * channels, config.width, rng=rng)
+    return _gan(config, g, d, Latents(Noise(config.z)), rng)
 
 
 def _build_dcgan_keras(config, image_shape, rng):
     channels = image_shape[-1]
     g = dcgan.keras_generator(config.z, channels, 8 * config.width, rng=rng)
-    d = dcgan.keras_discriminator(channels, config.width // 2, rng=rng)
-    return _gan(config, g, d, Latents(Noise(config.z)))
+    d = dcgan.keras_discriminator(config.packing * channels, config.width // 2, rng=rng)
+    return _gan(config, g, d, Latents(Noise(config.z)), rng)
 
 
 GANS = [
@@ -77,6 +116,24 @@ GANS = [
         lr_d=1e-3,
         samples=2500,
         sample_every=500,
+    ),
+    preset(
+        "pacgan-2d",
+        "points of the plane as in PacGAN's experiments; its own GAN with --packing 2 --batch 200",
+        (2,),
+        _build_pacgan_2d,
+        GANConfig,
+        data="ring",
+        epochs=400,
+        steps=400_000,  # with packing as well, where an epoch of PacGAN's code is one of packs
+        batch=100,
+        z=2,
+        lr_g=1e-4,
+        lr_d=1e-4,
+        beta1=0.8,
+        samples=2500,
+        sample_every=10_000,
+        checkpoint_every=10_000,
     ),
     preset(
         "dcgan",

@@ -6,7 +6,7 @@ from ..latents import Categorical, Latents, Noise, Uniform
 from ..models import infogan
 from ..training.systems import InfoGAN
 from .config import InfoGANConfig
-from .gans import adams
+from .gans import adams, bound, game
 from .preset import preset
 
 
@@ -15,9 +15,10 @@ def _build_infogan(generator, discriminator, config, image_shape, rng):
     latents = Latents(Noise(config.z), Categorical(config.classes), *codes)
     g, d = generator(latents.size, rng=rng), discriminator(rng=rng)
     q = infogan.q_head(d.head.layers[0].w.shape[0], latents.q_size, rng=rng)
+    bound(config, d, rng)
     both = config.information == "both"
     opt_g, opt_d = adams(config, [g] if both else [g, q], [d, q] if both else [d])
-    options = {"weight": config.weight, "information": config.information}
+    options = {"weight": config.weight, "information": config.information, **game(config)}
     return InfoGAN(g, d, q, latents, opt_g, opt_d, batch=config.batch, d_batch=config.d_batch, **options)
 
 

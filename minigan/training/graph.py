@@ -60,8 +60,9 @@ class DeviceStep:
     def __call__(self):
         if self._graph is not None and self._staged():
             self._graph.launch()
-            for optimizer in self.system.optimizers.values():
-                optimizer.mark_written()  # the graph has written the parameters; the tape shall know
+            for module in self.system.modules.values():
+                for parameter in module.parameters():
+                    parameter.mark_written()  # by the graph: tapes of before are stale
             return dict(self._graph.result)
         self.staging.begin()
         scalars = self.system.step(self.staging, self.rng)
@@ -72,10 +73,21 @@ class DeviceStep:
 
     def _record(self):
         self.staging.begin(recording=True)
+        before, reason = _arrays(self.system), None
         try:
             self._graph = self.device.runtime.capture(lambda: self.system.step(self.staging, self.rng))
         except RuntimeError as error:  # the step reads from the device, or does another thing that no graph can
-            self._give_up(str(error))
+            reason = str(error)
+        after = _arrays(self.system)
+        replaced = [name for name, array in after.items() if array is not before[name]]
+        if replaced:  # each launch would begin with the old array again
+            old = {id(after[name]): before[name] for name in replaced}
+            for module in self.system.modules.values():
+                module.replace_arrays_(lambda array: old.get(id(array), array))
+            reason = reason or f"{replaced[0]} is replaced by a new array in each step, not written in place"
+        if reason:
+            self._graph = None
+            self._give_up(reason)
 
     def _staged(self):
         """Write the next batches where the graph reads them; False, and no graph from now on, if they do not fit."""
@@ -93,6 +105,15 @@ class DeviceStep:
     def _give_up(self, reason):
         self._record_after = None
         warnings.warn(f"steps run op by op, not as a graph: {reason}", NotAGraph, stacklevel=3)
+
+
+def _arrays(system):
+    """All parameters and buffers by name: what a graph must find at the same place in memory each time."""
+    found = {}
+    for part, module in system.modules.items():
+        found |= {f"{part}.{name}": parameter.data for name, parameter in module.named_parameters()}
+        found |= {f"{part}.{name}": buffer for name, buffer in module.named_buffers()}
+    return found
 
 
 class Staging:

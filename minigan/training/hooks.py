@@ -218,12 +218,12 @@ class Losses:
     path, log : path
         Of the chart, and of the log it shows.
     every : int
-    codes : list of (str, float or None)
-        Names and ceilings; see :func:`minigan.plots.save_losses`.
+    codes, level, logits
+        Of the chart; see :func:`minigan.plots.save_losses`.
     """
 
-    def __init__(self, path, log, *, every, codes=()):
-        self.path, self.log, self.every, self.codes = path, log, every, codes
+    def __init__(self, path, log, *, every, **chart):
+        self.path, self.log, self.every, self.chart = path, log, every, chart
         self._last = time.perf_counter()
 
     def after_step(self, trainer, scalars):
@@ -235,7 +235,7 @@ class Losses:
     def stop(self, trainer):
         """Draw all that was logged."""
         if rows := read_log(self.log):
-            plots.save_losses(self.path, rows, self.codes)
+            plots.save_losses(self.path, rows, **self.chart)
 
 
 class Animation:

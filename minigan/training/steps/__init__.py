@@ -3,7 +3,7 @@
 Losses come back as scalars on the device; only hooks turn them into Python numbers.
 """
 
-from .gan import discriminator_step, gan_step, generator_step, mean_bce, mean_probability
+from .gan import discriminator_step, gan_step, generator_step
 from .infogan import infogan_step
 
-__all__ = ["discriminator_step", "gan_step", "generator_step", "infogan_step", "mean_bce", "mean_probability"]
+__all__ = ["discriminator_step", "gan_step", "generator_step", "infogan_step"]

@@ -1,16 +1,11 @@
 """Goodfellow's algorithm 1: d learns to tell real images from generated ones, g learns to fool it."""
 
-from ... import ops
 from ...autograd import frozen, no_grad
+from ..losses import NON_SATURATING
 
 
-def mean_bce(logits, target):
-    """Mean binary cross-entropy of logits against one target, in nats."""
-    return ops.sigmoid_cross_entropy(logits, target).mean()
-
-
-def discriminator_step(d, opt_d, x_real, x_fake):
-    """Ascend log d(x) + log(1 - d(g(z))) in d: one inner step of Goodfellow et al., arXiv:1406.2661, algorithm 1.
+def discriminator_step(d, opt_d, x_real, x_fake, *, loss=NON_SATURATING, penalty=None):
+    """Descend d's loss, by default -log d(x) - log(1 - d(g(z))): the inner step of arXiv:1406.2661, algorithm 1.
 
     Parameters
     ----------
@@ -19,35 +14,48 @@ def discriminator_step(d, opt_d, x_real, x_fake):
     opt_d : Optimizer
     x_real, x_fake : Tensor (N, ...)
         Real and generated images, seen as two separate batches; x_fake without a graph.
+    loss : Loss
+        From :mod:`minigan.training.losses`.
+    penalty : callable(d, x_real, x_fake) -> scalar Tensor, optional
+        What is added to d's loss, such as one of :mod:`minigan.training.penalties`.
 
     Returns
     -------
     dict of scalars
-        loss_d = -mean log d(x) - mean log(1 - d(g(z))), 2 ln 2 where d cannot tell; d_real = mean d(x);
-        d_fake = mean d(g(z)).
+        loss_d, without the penalty; penalty, if there is one; d_real and d_fake, what d thinks of x and g(z) (for the
+        default loss mean probabilities).
     """
-    logits_real, logits_fake = d(x_real), d(x_fake)
-    loss = mean_bce(logits_real, 1) + mean_bce(logits_fake, 0)
+    objective, seen = d_objective(d, x_real, x_fake, d(x_real), d(x_fake), loss, penalty)
     opt_d.zero_grad()
-    loss.backward()
+    objective.backward()
     opt_d.step()
-    return {"loss_d": loss.data, "d_real": mean_probability(logits_real), "d_fake": mean_probability(logits_fake)}
+    return seen
 
 
-def generator_step(d, opt_g, x_fake):
-    """Ascend log d(g(z)) in g, the non-saturating form (arXiv:1406.2661, end of section 3).
+def d_objective(d, x_real, x_fake, real, fake, loss, penalty):
+    """What d descends in the game, given its outputs ``real`` and ``fake`` for the images, and the log's scalars."""
+    loss_d = loss.d(real, fake)
+    seen = {"loss_d": loss_d.data, "d_real": loss.opinion(real), "d_fake": loss.opinion(fake)}
+    if penalty is None:
+        return loss_d, seen
+    extra = penalty(d, x_real, x_fake)
+    return loss_d + extra, seen | {"penalty": extra.data}
+
+
+def generator_step(d, opt_g, x_fake, *, loss=NON_SATURATING):
+    """Descend g's loss, by default -log d(g(z)), the non-saturating form (arXiv:1406.2661, end of section 3).
 
     d sees the images again, after its own update, with its weights frozen: only g learns here.
     """
     with frozen(d):
-        loss = mean_bce(d(x_fake), 1)
+        loss_g = loss.g(d(x_fake))
     opt_g.zero_grad()
-    loss.backward()
+    loss_g.backward()
     opt_g.step()
-    return {"loss_g": loss.data}
+    return {"loss_g": loss_g.data}
 
 
-def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None):
+def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None, *, loss=NON_SATURATING, penalty=None):
     """One iteration of algorithm 1: d learns to tell real from fake, then g learns to fool it.
 
     Parameters
@@ -60,24 +68,20 @@ def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None):
         Noise for d's step.
     z_g : Tensor, optional
         Fresh noise for g's step; without it g learns from the same fakes that d saw, which saves a pass through g.
+    loss, penalty
+        See :func:`discriminator_step`.
 
     Returns
     -------
     dict of scalars
-        loss_d, loss_g, d_real, d_fake.
+        loss_d, loss_g, d_real, d_fake, and penalty if there is one.
     """
     if z_g is None:
         x_fake = g(z)
-        seen = discriminator_step(d, opt_d, x_real, x_fake.detach())
+        seen = discriminator_step(d, opt_d, x_real, x_fake.detach(), loss=loss, penalty=penalty)
     else:
         with no_grad():
             x_fake = g(z)
-        seen = discriminator_step(d, opt_d, x_real, x_fake)
+        seen = discriminator_step(d, opt_d, x_real, x_fake, loss=loss, penalty=penalty)
         x_fake = g(z_g)
-    return seen | generator_step(d, opt_g, x_fake)
-
-
-def mean_probability(logits):
-    """Mean of d(x) = sigmoid(logit): what d thinks of these images."""
-    with no_grad():
-        return ops.sigmoid(logits).mean().data
+    return seen | generator_step(d, opt_g, x_fake, loss=loss)

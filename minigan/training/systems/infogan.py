@@ -18,15 +18,17 @@ class InfoGAN(GAN):
         Who ascends the bound; see :func:`~minigan.training.steps.infogan_step`.
     d_batch : int, optional
         Real and generated images of d's update, where they are fewer than g's.
+    **game
+        loss, penalty, average: as for a GAN.
     """
 
-    def __init__(self, g, d, q, latents, opt_g, opt_d, *, batch, d_batch=None, weight=1.0, information="both"):
-        super().__init__(g, d, latents, opt_g, opt_d, batch=batch)
+    def __init__(self, g, d, q, latents, opt_g, opt_d, *, batch, d_batch=None, weight=1.0, information="both", **game):
+        super().__init__(g, d, latents, opt_g, opt_d, batch=batch, **game)
         self.modules["q"] = self.q = q
         self.d_batch = d_batch or batch
         self.weight, self.information = weight, information
 
-    def step(self, batches, rng):
+    def update(self, batches, rng):
         """One iteration; returns the step's scalars."""
         return infogan_step(
             self.g,
@@ -40,4 +42,5 @@ class InfoGAN(GAN):
             self.latents,
             weight=self.weight,
             information=self.information,
+            **self._game(rng),
         )

@@ -1,0 +1,84 @@
+"""Changes to a finished network that keep its slope in bounds: spectral normalisation, and batch normalisation out."""
+
+import numpy as np
+
+from ..autograd import Tensor, no_grad
+from .layers import BatchNorm, Bias, Conv2d, LayerNorm, Linear
+from .module import Module, Sequential
+
+
+class SpectralNorm(Module):
+    """w divided by its largest singular value (Miyato et al., arXiv:1802.05957, algorithm 1).
+
+    The matrix has one column an output (or output channel). Its singular value sigma = v^T w u is found by power
+    iteration, one round whenever w is used in training: w moves slowly, and u is kept from round to round. The gradient
+    takes u and v as constants, as the paper's does (section 2.1).
+
+    Parameters
+    ----------
+    outputs : int
+        Length of u: the last axis of w.
+    rng : numpy.random.Generator, optional
+
+    Attributes
+    ----------
+    u : float32 array (outputs,)
+        The right singular vector, of length 1: a buffer, part of every checkpoint.
+    """
+
+    def __init__(self, outputs, *, rng=None):
+        self.u = _unit((rng or np.random.default_rng()).standard_normal(outputs, np.float32))
+
+    def __call__(self, w):
+        """w (..., outputs) over its singular value; one more round for u, in training mode."""
+        matrix = w.reshape(-1, len(self.u))
+        with no_grad():
+            v = _unit((matrix @ Tensor(self.u[:, None])).data)
+            u = _unit((Tensor(v.T) @ matrix).data)
+        if self.training:
+            self.u[...] = u[0]
+        sigma = Tensor(v.T) @ matrix @ Tensor(u.T)
+        return w / sigma.reshape(())
+
+
+def _unit(x):
+    return x / ((x * x).sum() ** 0.5 + 1e-12)
+
+
+def spectral_norm_(module, *, rng=None):
+    """Normalise the weights of all dense layers and convolutions of a module from now on; return the module."""
+    for layer in module.modules():
+        if isinstance(layer, Linear | Conv2d):
+            layer.spectral = SpectralNorm(layer.w.shape[-1], rng=rng)
+    return module
+
+
+def replace_batch_norm_(module, kind):
+    """Put something else wherever a module has batch normalisation in a chain of layers; return the module.
+
+    Parameters
+    ----------
+    module : Module
+    kind : {"layer", "none"}
+        Layer normalisation; or no more than the bias that batch normalisation had.
+
+    Raises
+    ------
+    ValueError
+        If there is none to replace.
+    """
+    found = False
+    for chain in module.modules():
+        if isinstance(chain, Sequential):
+            for i, layer in enumerate(chain.layers):
+                if isinstance(layer, BatchNorm):
+                    found = True
+                    chain.layers[i] = (LayerNorm if kind == "layer" else Bias)(layer.gamma.size)
+    if not found:
+        raise ValueError(f"there is no batch normalisation to replace by {kind}")
+    return module
+
+
+def has_batch_norm(module):
+    """Whether a module's outputs for one image depend on the batch that it is in."""
+    return any(isinstance(layer, BatchNorm) for layer in module.modules())
