@@ -30,6 +30,7 @@ __all__ = [
     "download",
     "get",
     "of",
+    "seed",
     "unavailable",
 ]
 
@@ -71,7 +72,7 @@ class Device:
         """
         if self.runtime is None:
             return rng
-        return Generator(int(rng.bit_generator.seed_seq.generate_state(1, np.uint64)[0]), self)
+        return Generator(seed(rng), self)
 
     def describe(self):
         """What computes there, in a line."""
@@ -147,6 +148,11 @@ def _of_type(array_type):
 def download(array):
     """Copy an array of any device to a NumPy array."""
     return array.get() if hasattr(array, "get") else np.array(array)
+
+
+def seed(rng):
+    """The number that seeds a :class:`Generator` in the place of a numpy.random.Generator, which is not advanced."""
+    return int(rng.bit_generator.seed_seq.generate_state(1, np.uint64)[0])
 
 
 class Generator:

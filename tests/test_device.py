@@ -259,7 +259,7 @@ def tiny_gan(**options):
 def trainer(place, **options):
     made = Trainer(tiny_gan(), IMAGES, random_streams(1), batch=5, device=place, **options)
     if place is device.CPU:  # the device's noise instead of NumPy's
-        made.noise = Generator(int(np.random.SeedSequence(1).spawn(3)[2].generate_state(1, np.uint64)[0]), place)
+        made.noise = Generator(device.seed(made.streams["noise"]), place)
     return made
 
 
