@@ -158,7 +158,9 @@ def _check_device_arrays(name, rule, args, kwargs):
 
 
 def _is_refused(argument):
-    return hasattr(argument, "dtype") and (argument.dtype == np.float64 or not argument.flags.c_contiguous)
+    if not hasattr(argument, "dtype") or isinstance(argument, np.generic):  # a NumPy scalar is a number like others
+        return False
+    return argument.dtype == np.float64 or not argument.flags.c_contiguous
 
 
 globals().update({name: _dispatcher(entry) for name, entry in spec.ENTRIES.items()})

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from . import cache as disk
 from .signature import Parameter, signature
 
-__all__ = ["CompileError", "Compiled", "Parameter", "Resources", "compile", "resources", "signature", "unavailable"]
+__all__ = ["CompileError", "Compiled", "Parameter", "Resources", "compile", "headers", "resources", "signature", "unavailable"]
 
 INSTALL = 'pip install "minigan[emulate]" brings it (nvidia-cuda-nvrtc and nvidia-cuda-runtime, 60 MB)'
 
@@ -51,7 +51,7 @@ def unavailable() -> str | None:
         return f"NVRTC is looked for on Linux only, this is {platform.system()}"
     if _library() is None:
         return f"NVRTC is not installed; {INSTALL}"
-    if _headers() is None:
+    if headers() is None:
         return f"the CUDA headers are not installed; {INSTALL}"
     return None
 
@@ -78,7 +78,8 @@ def _library():
 
 
 @cache
-def _headers():
+def headers() -> Path | None:
+    """Return the folder of CUDA's own headers; None where they are not installed."""
     return next((root / "include" for root in _roots() if (root / "include" / "cuda_bf16.h").is_file()), None)
 
 
@@ -136,13 +137,13 @@ def compile(
     folders = [str(folder) for folder in include]
     flags = ["-std=c++17", "-lineinfo", f"-arch={arch}", *(["--ptxas-options=-v"] if arch.startswith("sm_") else [])]
     flags += [*options, *(f"-I{folder}" for folder in folders)]
-    headers = [text for name, text in sorted(local_headers(source, folders).items())]
-    key = disk.key(source, filename, *instances, "|", *flags, "|", *headers, _version())
+    included = [text for name, text in sorted(local_headers(source, folders).items())]
+    key = disk.key(source, filename, *instances, "|", *flags, "|", *included, _version())
     path = disk.folder() / f"{key}.json"
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
         return Compiled(kept["code"].encode("latin-1"), kept["names"], kept["log"])
-    compiled = _run_nvrtc(source, filename, instances, [*flags, f"-I{_headers()}"], is_cubin=arch.startswith("sm_"))
+    compiled = _run_nvrtc(source, filename, instances, [*flags, f"-I{headers()}"], is_cubin=arch.startswith("sm_"))
     kept = compiled._asdict() | {"code": compiled.code.decode("latin-1")}
     disk.write(path, json.dumps(kept).encode())
     return compiled

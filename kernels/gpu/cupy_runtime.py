@@ -4,11 +4,14 @@ import os
 from contextlib import contextmanager, suppress
 from functools import cache
 
+import numpy as np
+
 from . import compile as nvrtc
 from .launch import STATIC_SHARED_BYTES
 from .runtime import SOURCES, DeviceError, Runtime
 
 INSTALL = 'pip install "minigan[cuda13]" (or [cuda12] for an older driver)'
+NULL = np.uintp(0)
 _PROBE = "__global__ void probe(int* y) { y[0] = 42; }"
 
 
@@ -72,7 +75,7 @@ class Function:
                 self._function.ptr, driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared_bytes
             )
             self._shared_bytes = shared_bytes
-        self._function(grid, block, tuple(args), shared_mem=shared_bytes)
+        self._function(grid, block, tuple(NULL if a is None else a for a in args), shared_mem=shared_bytes)
 
 
 class Graph:
@@ -142,8 +145,8 @@ class CupyRuntime(Runtime):
             stream.begin_capture()
             try:
                 result = step()
-            except BaseException:
-                with suppress(RuntimeError):  # the step's own error says more than that its capture is void
+            except BaseException:  # what went wrong is the error to tell, not that the capture broke off
+                with suppress(cupy.cuda.runtime.CUDARuntimeError):
                     stream.end_capture()
                 raise
             graph = stream.end_capture()

@@ -35,8 +35,9 @@ def launch(source, instance, grid, block, *args, shared_bytes=0):
         The kernel, with its template arguments.
     grid, block : int or tuple of int
         Blocks, and threads of one: x, y, z.
-    *args : array, int or float
-        Arrays of one device; numbers take the type of the kernel's parameter.
+    *args : array, None, int or float
+        Arrays of one device; None is the null pointer of a kernel that may do without an array; numbers take the type
+        of the kernel's parameter.
     shared_bytes : int
         Dynamic shared memory of a block.
 
@@ -68,6 +69,8 @@ def _checked(instance, position, argument, parameter, device):
     where = f"{instance}: argument {position}"
     if not parameter.pointer:
         return _scalar(where, argument, parameter.dtype)
+    if argument is None:
+        return None
     if type(argument) is not device.array_type:
         raise TypeError(f"{where}: expected a {device.array_type.__name__}, got {type(argument).__name__}")
     if parameter.dtype is not None and argument.dtype != parameter.dtype:

@@ -57,13 +57,22 @@ def signature(lowered: str) -> tuple[Parameter, ...]:
         For a name that carries no types (an ``extern "C"`` kernel), and for a parameter that is no number and no
         pointer to numbers.
     """
-    text = _demangled(lowered)
+    text = demangled(lowered)
     inside = text[_opening(text) + 1 : -1]
     return tuple(_parameter(part, k, text) for k, part in enumerate(_split(inside)) if part not in ("", "void"))
 
 
+def readable(lowered: str) -> str:
+    """Return a kernel's name as its source has it, with template arguments: ``copy<float>``."""
+    if not lowered.startswith("_Z"):
+        return lowered
+    text = demangled(lowered)
+    return text[: _opening(text)].removeprefix("void ")
+
+
 @cache
-def _demangled(lowered):
+def demangled(lowered: str) -> str:
+    """Return the C++ name that the linker's name stands for."""
     if not lowered.startswith("_Z"):
         raise ValueError(
             f'kernel {lowered!r} has an unmangled name, which hides its types: declare it without extern "C"'
