@@ -23,11 +23,18 @@ DTYPES = {
     "long long": np.int64,
     "unsigned long long": np.uint64,
     "__half": np.float16,
+    "__half2": np.float16,
     "__nv_bfloat16": np.uint16,  # NumPy has no bfloat16: its bits
-    **dict.fromkeys(("float2", "float4"), np.float32),
-    **dict.fromkeys(("int2", "int4"), np.int32),
-    **dict.fromkeys(("uint2", "uint4"), np.uint32),
+    "__nv_bfloat162": np.uint16,
 }
+DTYPES |= {  # CUDA's vectors, float4 and so on: what their elements are
+    f"{short}{n}": dtype
+    for short, dtype in {
+        "char": np.int8, "uchar": np.uint8, "short": np.int16, "ushort": np.uint16, "int": np.int32, "uint": np.uint32,
+        "longlong": np.int64, "ulonglong": np.uint64, "float": np.float32, "double": np.float64,
+    }.items()
+    for n in (2, 3, 4)
+}  # fmt: skip
 
 
 class Parameter(NamedTuple):
@@ -111,7 +118,7 @@ def _split(text):
 
 
 def _parameter(part, k, text):
-    match = re.fullmatch(r"([\w ]+?)( const)?(\*)?", part)
+    match = re.fullmatch(r"([\w ]+?)( const)?(?: volatile)?(\*)?", part)
     name, const, pointer = match.groups() if match else (part, None, None)
     if name == "void" and pointer:
         return Parameter(None, True, bool(const))

@@ -237,9 +237,10 @@ def count(scope: Scope, d, a, *, op, type):
     return scope.assign(d, type if op == "brev" else "u32", f"{name}({scope.value(a, type)})")
 
 
-@form("bfind", r"\.(?P<type>[us](?:32|64))")
-def highest_bit(scope: Scope, d, a, *, op, type):
-    """Write the place of the highest bit that differs from the sign; all ones if there is none."""
+@form("bfind", r"(?P<shift>\.shiftamt)?\.(?P<type>[us](?:32|64))")
+def highest_bit(scope: Scope, d, a, *, op, shift, type):
+    """Write the place of the highest bit that differs from the sign, or the shift that takes it to the top; or all ones."""
     word, a = f"u{type[1:]}", scope.value(a, type)
-    magnitude = f"{word}({a} < 0 ? ~{a} : {a})" if type[0] == "s" else a
-    return scope.assign(d, "u32", f"{int(type[1:]) - 1}u - leading_zeros<{word}>({magnitude})")
+    magnitude = f"const {word} size = {f'{a} < 0 ? ~{a} : {a}' if type[0] == 's' else a}; "
+    found = "leading_zeros(size)" if shift else f"{int(type[1:]) - 1}u - leading_zeros(size)"
+    return magnitude + scope.assign(d, "u32", f"size ? {found} : ~0u")

@@ -143,11 +143,7 @@ void commit_copies() {
 inline void finish(const Copy& copy) {
   const u32 offset = copy.to - FIRST_BYTE;
   Cell* cells = &shared_shadow.cells[offset >> machine.launch->granule_log2];
-  for (u32 i = 0; i < cell_count(copy.bytes); ++i) {
-    cells[i].pending = false;
-    cells[i].write = stamp(copy.site);
-    cells[i].readers = NO_READER;
-  }
+  for (u32 i = 0; i < cell_count(copy.bytes); ++i) cells[i] = {stamp(copy.site), {}, {}, false};
   memset(&shared_bytes[offset], 0, copy.bytes);
   if (copy.read_bytes) memcpy(&shared_bytes[offset], copy.from, copy.read_bytes);
 }

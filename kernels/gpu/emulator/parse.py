@@ -19,7 +19,7 @@ class Location(NamedTuple):
     caller: "Location | None" = None
 
     def __str__(self):
-        return f"{self.file}:{self.line}" + (f", called at {self.caller}" if self.caller else "")
+        return f"{self.file}:{self.line}" + (f" from {self.caller}" if self.caller else "")
 
 
 class Variable(NamedTuple):

@@ -16,14 +16,18 @@ struct Stamp {
   u16 thread;
 };
 
-// NONE and ONE as they say; several lanes of one warp, several warps of one block, several blocks.
-enum Readers : u8 { NO_READER, ONE_THREAD, ONE_WARP, ONE_BLOCK, SEVERAL_BLOCKS };
+enum Crowd : u8 { NOBODY, ONE_THREAD, ONE_WARP, ONE_BLOCK, SEVERAL_BLOCKS };
+
+// Accesses that may happen at once with each other: reads, or atomic updates.
+struct Group {
+  Stamp last;
+  Crowd who;
+};
 
 struct Cell {
-  Stamp write, read;
-  Readers readers;
-  bool atomic;   // the last write was one
-  bool pending;  // an asynchronous copy will write here
+  Stamp write;
+  Group reads, updates;  // since the write
+  bool pending;          // an asynchronous copy will write here
 };
 
 // Cells of one stretch of memory, in zero pages that the system hands out when they are touched.
@@ -67,17 +71,18 @@ inline bool is_ordered(const Stamp& earlier) {
   return earlier.thread / 32 == now.warp && earlier.warp_epoch < now.warp_epoch;
 }
 
-inline bool are_readers_ordered(const Cell& cell) {
-  const Fiber& now = *machine.current;
-  if (cell.readers <= ONE_THREAD) return cell.readers == NO_READER || is_ordered(cell.read);
-  if (cell.readers == SEVERAL_BLOCKS) {
+inline bool is_ordered(const Group& group) {
+  const Stamp& last = group.last;
+  if (group.who <= ONE_THREAD) return group.who == NOBODY || is_ordered(last);
+  if (group.who == SEVERAL_BLOCKS) {
     for (u32 block = 1; block < machine.block_number; ++block)
       if (!is_acquired(block)) return false;
-    return cell.read.block != machine.block_number || cell.read.epoch != machine.epoch;
+    return last.block != machine.block_number || last.epoch != machine.epoch;
   }
-  if (cell.read.block != machine.block_number) return is_acquired(cell.read.block);
-  if (cell.read.epoch != machine.epoch) return true;
-  return cell.readers == ONE_WARP && cell.read.thread / 32 == now.warp && cell.read.warp_epoch < now.warp_epoch;
+  if (last.block != machine.block_number) return is_acquired(last.block);
+  if (last.epoch != machine.epoch) return true;
+  const Fiber& now = *machine.current;
+  return group.who == ONE_WARP && last.thread / 32 == now.warp && last.warp_epoch < now.warp_epoch;
 }
 
 inline Stamp stamp(u32 site) {
@@ -85,20 +90,19 @@ inline Stamp stamp(u32 site) {
   return {machine.block_number, machine.epoch, now.warp_epoch, site, u16(now.number)};
 }
 
-inline void record_read(Cell& cell, u32 site) {
-  const Stamp now = stamp(site);
-  if (are_readers_ordered(cell)) {
-    cell.readers = ONE_THREAD;
-  } else if (cell.readers == SEVERAL_BLOCKS || cell.read.block != now.block) {
-    cell.readers = SEVERAL_BLOCKS;
-  } else if (cell.readers == ONE_BLOCK || cell.read.thread / 32 != now.thread / 32) {
-    cell.readers = ONE_BLOCK;
-  } else if (cell.read.thread != now.thread) {
-    cell.readers = ONE_WARP;
+inline void join(Group& group, u32 site) {
+  const Stamp before = group.last, now = stamp(site);
+  if (is_ordered(group)) {
+    group.who = ONE_THREAD;
+  } else if (group.who == SEVERAL_BLOCKS || before.block != now.block) {
+    group.who = SEVERAL_BLOCKS;
+  } else if (group.who == ONE_BLOCK || before.thread / 32 != now.thread / 32) {
+    group.who = ONE_BLOCK;
+  } else if (before.thread != now.thread) {
+    group.who = ONE_WARP;
   }
-  const u32 latest = std::max(cell.readers == ONE_WARP ? cell.read.warp_epoch : 0, now.warp_epoch);
-  cell.read = now;
-  cell.read.warp_epoch = latest;
+  group.last = now;
+  if (group.who == ONE_WARP) group.last.warp_epoch = std::max(before.warp_epoch, now.warp_epoch);
 }
 
 inline const char* name_of(Access access) {
@@ -119,16 +123,13 @@ inline const char* name_of(Access access) {
 inline void check_race(Cell* cells, u32 count, Access access, const Place& place, u32 site) {
   for (Cell* cell = cells; cell < cells + count; ++cell) {
     if (cell->pending) fail_at(place, site, "%s of {place} while a cp.async to it is in flight", name_of(access));
-    if (!(access == ATOMIC && cell->atomic) && !is_ordered(cell->write))
-      fail_race(place, access, cell->write, cell->atomic ? "updated" : "wrote", site);
-    if (access == READ) {
-      record_read(*cell, site);
-      continue;
-    }
-    if (!are_readers_ordered(*cell)) fail_race(place, access, cell->read, "read", site);
-    cell->write = stamp(site);
-    cell->readers = NO_READER;
-    cell->atomic = access == ATOMIC;
+    if (!is_ordered(cell->write)) fail_race(place, access, cell->write, "wrote", site);
+    if (access != ATOMIC && !is_ordered(cell->updates))
+      fail_race(place, access, cell->updates.last, "updated", site);
+    if (access != READ && !is_ordered(cell->reads)) fail_race(place, access, cell->reads.last, "read", site);
+    if (access == READ) join(cell->reads, site);
+    else if (access == ATOMIC) join(cell->updates, site);
+    else *cell = {stamp(site), {}, {}, false};
   }
 }
 
