@@ -15,8 +15,8 @@ import numpy as np
 
 from minigan import device, kernels
 
-FLUSH_BYTES = 512 << 20
-"""Ten times the L2 cache of an H200, and some 120 us of its memory's time."""
+FLUSH_BYTES, FLUSH_S = 512 << 20, 2e-4
+"""Ten times the L2 cache of an H200, and about how long it takes to write them."""
 COPY_BYTES = 1 << 30
 GEMM_SIZE = 8192
 PEAK_TRIES = 10
@@ -83,7 +83,7 @@ class Flushed:
         return self._events.seconds()[::2]  # every other gap is a flush
 
 
-def in_turns(runs, rounds, repeats):
+def in_turns(runs, rounds, turn_seconds):
     """Time functions in rounds, A B C A B C, so that a change of the clock rate meets them all.
 
     Parameters
@@ -91,21 +91,22 @@ def in_turns(runs, rounds, repeats):
     runs : dict of str to callable
     rounds : int
         Turns of each.
-    repeats : int
-        Calls of a turn, each on a cold cache.
+    turn_seconds : float
+        About how long a turn calls its function again and again, each time on a cold cache; at least five times.
 
     Returns
     -------
     dict of str to dict
         Median and quartiles of all calls, in ms.
     """
-    flushed = Flushed()
-    for run in runs.values():
+    flushed, repeats = Flushed(), {}
+    for name, run in runs.items():
         flushed.seconds(run, 3)  # compiles, allocates, and lets the clock rate rise
+        repeats[name] = max(5, min(1000, round(turn_seconds / (FLUSH_S + min(flushed.seconds(run, 3))))))
     times = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            times[name] += flushed.seconds(run, repeats)
+            times[name] += flushed.seconds(run, repeats[name])
     return {name: dict(zip(("q1", "median", "q3"), _ms(found), strict=True)) for name, found in times.items()}
 
 

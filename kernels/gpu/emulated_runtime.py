@@ -154,6 +154,7 @@ class Launch(NamedTuple):
     instance: str
     grid: tuple
     block: tuple
+    shared_bytes: int
     lint: list | None
 
 
@@ -195,7 +196,7 @@ class Function:
     def _launch(self, grid, block, shared_bytes, *args):
         rows = self._function(grid, block, args, shared_bytes, order=_Observer.order, lint=_Observer.lint)
         if _Observer.launches is not None:
-            _Observer.launches.append(Launch(self._source, self._instance, grid, block, rows))
+            _Observer.launches.append(Launch(self._source, self._instance, grid, block, shared_bytes, rows))
 
 
 class Graph:
