@@ -35,6 +35,7 @@ ENOUGH_BLOCKS = 264  # two for each multiprocessor of an H100 or H200
 MIN_PART_DEPTH = 256  # less, and writing and adding up the parts costs more than they gain
 MAX_PART_DEPTH = 8192  # more, and a float32 sum loses digits
 PART_STEP = DEPTH  # parts are whole tiles, of which these are the deepest
+MAX_PHASES = 1024  # times the parts, blocks of a grid's last axis, of which there are 65535 at most
 
 
 class Product(NamedTuple):
@@ -47,7 +48,7 @@ class Product(NamedTuple):
     rows, columns, depth : int
         Of the largest phase.
     phases : int
-        Products of different windows that make up the result; see ``GradInput`` in ``conv.cuh``.
+        Products that make up the result, each some of its pixels; see ``GradInput`` in ``conv.cuh``.
     shape : tuple of int
         Of the result.
     sizes : tuple of int
@@ -62,27 +63,32 @@ class Product(NamedTuple):
     shape: tuple
     sizes: tuple
 
+    c = property(lambda self: self.sizes[3], doc="Channels C.")
+    k = property(lambda self: self.sizes[4], doc="Channels K.")
+
 
 def product(face, n, hw, c, k, geo):
-    """Describe a face of the convolution of images (n, \\*hw, c) by k filters.
+    """Describe a face of the convolution of images (n, H, W, c) by k filters.
 
     Raises
     ------
     ValueError
-        For 2**31 and more pixels or windows, and for strides whose phases no grid holds.
+        For images and maps of 2**31 pixels and more, and for strides that make more phases than a grid holds.
     """
     (h, w), phases = hw, geo.sh * geo.sw
-    if max(n * h * w, n * geo.out_h * geo.out_w) >= 2**31 - ROWS:
+    windows, taps = n * geo.out_h * geo.out_w, geo.kh * geo.kw
+    if max(n * h * w, windows, taps * c) >= 2**31 - ROWS:
         raise ValueError(
-            f"convolution of {n} images of {h}x{w} with maps of {geo.out_h}x{geo.out_w}: the GPU's kernels count "
-            f"pixels in 32 bits; split the batch"
+            f"convolution: {n} images of {h}x{w}, {taps} taps of {c} channels: the GPU's kernels count pixels and "
+            "weights in 32 bits; split the batch"
         )
     sizes = (n, h, w, c, k, geo.kh, geo.kw, geo.sh, geo.sw, geo.top, geo.left, geo.out_h, geo.out_w)
-    windows, taps = n * geo.out_h * geo.out_w, geo.kh * geo.kw
     if face == "Forward":
         return Product(face, windows, k, taps * c, 1, (n, geo.out_h, geo.out_w, k), sizes)
     if face == "GradWeight":
         return Product(face, taps * c, k, windows, 1, (geo.kh, geo.kw, c, k), sizes)
+    if phases > MAX_PHASES:
+        raise ValueError(f"convolution: strides {geo.sh}x{geo.sw} make {phases} phases, a grid holds {MAX_PHASES}")
     rows, depth = n * blocks(h, geo.sh) * blocks(w, geo.sw), blocks(geo.kh, geo.sh) * blocks(geo.kw, geo.sw) * k
     return Product(face, rows, c, depth, phases, (n, h, w, c), sizes)
 
@@ -90,27 +96,27 @@ def product(face, n, hw, c, k, geo):
 # --- the kernels ------------------------------------------------------------------------------------------------------
 
 
-def direct(instance, a, b, it):
-    """Launch conv_direct.cu."""
-    out = empty(a, it.shape)
-    lines, last = prod(it.shape[:3]), it.shape[3]
+def direct(instance, a, b, it, bias=None):
+    """Launch a kernel of conv_direct.cu."""
+    lines, last = prod(it.shape[:-1]), it.shape[-1]
     across = min(32, 1 << (last - 1).bit_length())  # threads along the last axis
     block = (across, 256 // across)
+    out = empty(a, it.shape)
     launch("conv_direct", instance, (blocks(lines, block[1]), blocks(last, across)), block, a, b, out, *it.sizes)
-    return out
+    return _add_up(out, 1, it, bias)
 
 
-def tiles(a, b, it):
+def tiles(a, b, it, bias=None):
     """Launch conv_tiles.cu."""
     out = empty(a, it.shape)
-    grid = (blocks(it.rows, TILE), blocks(it.columns, TILE), _fits_grid(it.phases))
+    grid = (blocks(it.rows, TILE), blocks(it.columns, TILE), it.phases)
     launch("conv_tiles", f"conv_tiles<{it.face}>", grid, (TILE, TILE), a, b, out, *it.sizes)
-    return out
+    return _add_up(out, 1, it, bias)
 
 
 def registers(a, b, it, bias=None):
     """Launch conv_registers.cu."""
-    vec = 4 if _channels_come_in_fours(it, "ck") and _aligned(a, b) else 1
+    vec = 4 if it.c % 4 == it.k % 4 == 0 and _aligned(a, b) else 1
     grid = (blocks(it.rows, ROWS), blocks(it.columns, COLUMNS))
     return _in_parts("conv_registers", f"conv_registers<{it.face}, {vec}>", grid, THREADS, a, b, it, bias)
 
@@ -121,22 +127,22 @@ def tensor_cores(name, a, b, it, bias=None):
     Raises
     ------
     ValueError
-        Where that is float32, or the geometry does not fit; see :func:`fits_tensor_cores`.
+        Where that is float32, or where not all that must be can be read 16 bytes at a time.
     """
     if precision() not in ROUNDINGS:
         raise ValueError(
-            f"{name}: tensor cores round their inputs and the precision is {precision()!r}: choose another by "
-            f'kernels.use(precision="tf32") or "bfloat16"'
+            f"{name}: tensor cores round their inputs, and the precision is {precision()!r}: choose another by "
+            'kernels.use(precision="tf32") or "bfloat16"'
         )
-    if not fits_tensor_cores(a, b, it):
+    if not _fits_tensor_cores(a, b, it):
         raise ValueError(
-            f"{name}: takes 16 bytes at a time: the {it.sizes[4]} channels K must be a multiple of 4, and the arrays "
-            "must begin at a multiple of 16 bytes"
+            f"{name}: reads 16 bytes at a time: K must be a multiple of 4 and is {it.k}, and arrays must begin at a "
+            "multiple of 16 bytes"
         )
-    vec = 4 if it.face == "GradInput" or (_channels_come_in_fours(it, "c") and _aligned(a)) else 1
+    vec = 4 if it.face == "GradInput" or (it.c % 4 == 0 and _aligned(a)) else 1
     rounding, columns = ROUNDINGS[precision()], 2 * COLUMNS
     if it.columns <= COLUMNS or vec == 1:
-        # bfloat16 has nothing to win here, where fetching is the limit: one kernel serves, at least as exact as asked.
+        # bfloat16 has little to win where fetching is the limit: one kernel serves, at least as exact as asked.
         rounding, columns = "Tf32", COLUMNS
     instance = f"conv_tensor_cores<{it.face}, {rounding}, {columns}, {vec}>"
     grid = (blocks(it.rows, ROWS), blocks(it.columns, columns))
@@ -154,7 +160,8 @@ def few_columns(name, a, b, it, bias=None):
     """
     if it.columns > FEW_COLUMNS:
         raise ValueError(f"{name}: makes up to {FEW_COLUMNS} channels, not {it.columns}")
-    vec = 4 if _channels_come_in_fours(it, "c" if it.face == "Forward" else "k") and _aligned(a, b) else 1
+    channels = it.c if it.face == "Forward" else it.k
+    vec = 4 if channels % 4 == 0 and _aligned(a, b) else 1
     grid = (blocks(it.rows, FEW_COLUMNS_ROWS), 1)
     return _in_parts("conv_few_columns", f"conv_few_columns<{it.face}, {vec}>", grid, 256, a, b, it, bias)
 
@@ -163,35 +170,31 @@ def fastest(name, a, b, it, bias=None):
     """Launch the kernel for this shape and the precision that `kernels.use` has chosen."""
     if it.columns <= FEW_COLUMNS and it.face != "GradWeight":
         return few_columns(name, a, b, it, bias)
-    if precision() in ROUNDINGS and fits_tensor_cores(a, b, it):
+    if precision() in ROUNDINGS and _fits_tensor_cores(a, b, it):
         return tensor_cores(name, a, b, it, bias)
     return registers(a, b, it, bias)
 
 
-def fits_tensor_cores(a, b, it):
-    """Whether all that must be read 16 bytes at a time can be: rows of K channels always, of C where they allow it."""
-    return _channels_come_in_fours(it, "k") and (_aligned(a, b) if it.face == "GradInput" else _aligned(b))
+def _fits_tensor_cores(a, b, it):
+    """Whether 16 bytes can be read at a time: of channels K always; of C a kernel can do without."""
+    return it.k % 4 == 0 and _aligned(b) and (it.face != "GradInput" or _aligned(a))
+
+
+def _aligned(*arrays):
+    """Whether all begin at a multiple of 16 bytes; a view of a larger array may not."""
+    return all((a.data.ptr if hasattr(a.data, "ptr") else a.ctypes.data) % 16 == 0 for a in arrays)
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
 def _in_parts(source, instance, grid, threads, a, b, it, bias, shared_bytes=0):
-    """Launch a product whose depth may be cut into parts, then what adds them up, and the bias to them."""
+    """Launch a product whose depth may be cut into parts, then what adds them up."""
     part_depth, parts = _parts(prod(grid) * it.phases, it.depth)
-    size, z = prod(it.shape), _fits_grid(it.phases * parts)
-    add_up = parts > 1 or bias is not None
-    out = empty(a, (parts, *it.shape) if add_up else it.shape)
-    launch(
-        source, instance, (*grid, z), threads, a, b, out, size, part_depth, it.phases, *it.sizes,
-        shared_bytes=shared_bytes,
-    )  # fmt: skip
-    if not add_up:
-        return out
-    total, has_bias = empty(a, it.shape), bias is not None
-    some_array = bias if has_bias else out  # a pointer is wanted either way
-    launch("sum_parts", "sum_parts", blocks(size, 256), 256, out, some_array, total, parts, size, it.columns, has_bias)
-    return total
+    out, grid = empty(a, (parts, *it.shape)), (*grid, it.phases * parts)
+    numbers = (prod(it.shape), part_depth, it.phases, *it.sizes)
+    launch(source, instance, grid, threads, a, b, out, *numbers, shared_bytes=shared_bytes)
+    return _add_up(out, parts, it, bias)
 
 
 def _parts(grid_blocks, depth):
@@ -202,20 +205,10 @@ def _parts(grid_blocks, depth):
     return part_depth, blocks(depth, part_depth)
 
 
-def _fits_grid(z):
-    if z >= 2**16:
-        raise ValueError(f"convolution: its strides and parts make {z} products; a grid holds 65535")
-    return z
-
-
-# --- what can be read 16 bytes at a time ------------------------------------------------------------------------------
-
-
-def _channels_come_in_fours(it, which):
-    channels = {"c": it.sizes[3], "k": it.sizes[4]}
-    return all(channels[name] % 4 == 0 for name in which)
-
-
-def _aligned(*arrays):
-    """Whether all begin at a multiple of 16 bytes; a view of a larger array may not."""
-    return all((a.data.ptr if hasattr(a.data, "ptr") else a.ctypes.data) % 16 == 0 for a in arrays)
+def _add_up(parts_of_it, parts, it, bias):
+    """Add up the parts of a product, and the bias to them."""
+    if parts == 1 and bias is None:
+        return parts_of_it.reshape(it.shape)
+    total, size = empty(parts_of_it, it.shape), prod(it.shape)
+    launch("sum_parts", "sum_parts", blocks(size, 256), 256, parts_of_it, bias, total, parts, size, it.columns)
+    return total
