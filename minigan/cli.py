@@ -1,4 +1,4 @@
-"""The command line: ``minigan train``, ``sample``, ``presets``, ``data``, ``info``. Also ``python -m minigan``.
+"""The command line: ``minigan train``, ``sample``, ``presets``, ``kernels`` ... Also ``python -m minigan``.
 
 What a user can get wrong ends in one line, not a traceback (unless ``--debug`` asks for it): exit status 2 where
 nothing had begun, 1 for a training that failed, 130 after Ctrl-C.
@@ -34,6 +34,7 @@ Generative adversarial networks from the ground up.
   sample RUN      draw images from a trained generator
   presets [NAME]  list the systems, or show the networks of one
   data            list the data sets, and where to get those that are not here
+  kernels         list the kernels and their variants; kernels check runs a CUDA kernel of yours without a GPU
   info            versions, threads and folders, for a bug report
 
   minigan COMMAND --help  tells all options; --debug, with any command, shows where an error came from
@@ -261,10 +262,20 @@ def _listing(name, arguments):
     return 0
 
 
+def kernels(arguments):
+    """List the kernels, or check one of the user's own."""
+    if arguments[:1] != ["check"]:
+        return _listing("kernels", arguments)
+    from . import kernel_check
+
+    return kernel_check.check(arguments[1:])
+
+
 COMMANDS = {
     "train": train,
     "sample": sample,
     "presets": partial(_listing, "presets"),
     "data": partial(_listing, "data"),
+    "kernels": kernels,
     "info": partial(_listing, "info"),
 }

@@ -59,6 +59,25 @@ def data() -> str:
     return "\n".join([*lines, "", own])
 
 
+def kernels() -> str:
+    """List the kernels of the contract with their variants; minigan kernels check runs one of your own."""
+    from . import kernels as contract
+
+    def numbered(name, backend):
+        try:
+            found = contract.variants(name, backend)
+        except ModuleNotFoundError:  # the family is not written for this backend
+            return "-"
+        return ", ".join(variant.removeprefix(f"{name}_") for variant in found) or "one"
+
+    rows = [
+        (name, entry.family, *(numbered(name, backend) for backend in contract.BACKENDS))
+        for name, entry in contract.spec.ENTRIES.items()
+    ]
+    more = "minigan kernels check FILE.cu INSTANCE ... runs a CUDA kernel of yours without a GPU; --help tells how"
+    return _table(["kernel", "file", *contract.BACKENDS], rows) + "\n\n" + more
+
+
 def _table(headings, rows):
     rows = [headings, *([str(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,4 +1,4 @@
-"""The kernels of tests/cuda, compiled and ready to run on the emulator; where it cannot run the tests fail, never skip."""
+"""The kernels of tests/cuda, ready to run on the emulator; where it cannot run the tests fail, never skip."""
 
 from functools import cache
 from pathlib import Path

@@ -24,10 +24,15 @@ LAYERS = (
     ("presets",),
     ("run_folder",),
     ("runs",),
-    ("listings",),
+    ("listings", "kernel_check"),
     ("study", "cli"),
 )
-COMMAND_LINE = ("minigan.__main__", "minigan.cli", "minigan.listings")  # loaded by the script alone, and tyro with it
+COMMAND_LINE = (
+    "minigan.__main__",
+    "minigan.cli",
+    "minigan.listings",
+    "minigan.kernel_check",
+)  # loaded by the script alone, and tyro with it
 DOORS = ("minigan", "minigan.__main__")  # in no layer: they open the others
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LOADED_WHEN_USED = {"cupy", "matplotlib", "numba", "PIL", "pooch", "threadpoolctl", "tqdm", "tyro"}
@@ -168,7 +173,7 @@ def test_minigan_costs_what_numpy_costs(tmp_path):
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", kernels.BACKENDS)
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_every_backend_has_every_family_under_the_same_name(backend):
     families = {entry.family for entry in kernels.spec.ENTRIES.values()}
     assert families - {path.stem for path in (KERNELS / backend).glob("*.py")} == set()

@@ -8,7 +8,7 @@ from cuda_kernels import function, line_of
 
 from minigan.kernels.gpu.emulator import empty, format_lint
 
-F, I = np.float32, np.int32
+f32, i32 = np.float32, np.int32
 costs = partial(function, "costs.cu")
 
 
@@ -38,24 +38,25 @@ def test_vectors_go_in_quarters_of_a_warp():
 
 
 @pytest.mark.parametrize(
-    ("stride", "offset", "sectors", "ideal"), [(1, 0, 4, 4), (1, 1, 5, 4), (2, 0, 8, 4), (8, 0, 32, 4), (16, 3, 32, 4), (0, 0, 1, 1)]
+    ("stride", "offset", "sectors", "ideal"),
+    [(1, 0, 4, 4), (1, 1, 5, 4), (2, 0, 8, 4), (8, 0, 32, 4), (16, 3, 32, 4), (0, 0, 1, 1)],
 )
 def test_sectors_of_a_stride(stride, offset, sectors, ideal):
-    x = np.zeros(1024, F)
-    rows = costs("strided_global")(1, 32, (x, empty(32), I(stride), I(offset)), lint=True)
+    x = np.zeros(1024, f32)
+    rows = costs("strided_global")(1, 32, (x, empty(32), i32(stride), i32(offset)), lint=True)
     row = row_at(rows, "global load", "global", "read")
     assert (row.requests, row.moved, row.ideal) == (1, sectors, ideal)
 
 
 def test_every_warp_of_every_block_counts():
-    rows = function("language.cu", "reversed")(5, 96, (np.zeros(480, F), empty(480)), 384, lint=True)
+    rows = function("language.cu", "reversed")(5, 96, (np.zeros(480, f32), empty(480)), 384, lint=True)
     assert {(row.memory, row.access, row.requests, row.excess) for row in rows} == {
         ("global", "read", 15, 1), ("global", "write", 15, 1), ("shared", "read", 15, 1), ("shared", "write", 15, 1)
     }  # fmt: skip
 
 
 def test_the_table_shows_the_worst_first():
-    rows = costs("strided_global")(1, 32, (np.zeros(1024, F), empty(32), I(8), I(0)), lint=True)
+    rows = costs("strided_global")(1, 32, (np.zeros(1024, f32), empty(32), i32(8), i32(0)), lint=True)
     head, first, second = format_lint(rows).splitlines()
     assert head.split() == ["line", "memory", "access", "bytes/lane", "requests", "moved", "ideal", "excess"]
     assert "32 sectors" in first

@@ -14,7 +14,17 @@ from typing import NamedTuple
 from . import cache as disk
 from .signature import Parameter, signature
 
-__all__ = ["CompileError", "Compiled", "Parameter", "Resources", "compile", "headers", "resources", "signature", "unavailable"]
+__all__ = [
+    "CompileError",
+    "Compiled",
+    "Parameter",
+    "Resources",
+    "compile",
+    "headers",
+    "resources",
+    "signature",
+    "unavailable",
+]
 
 INSTALL = 'pip install "minigan[emulate]" brings it (nvidia-cuda-nvrtc and nvidia-cuda-runtime, 60 MB)'
 

@@ -64,9 +64,14 @@ def signature(lowered: str) -> tuple[Parameter, ...]:
         For a name that carries no types (an ``extern "C"`` kernel), and for a parameter that is no number and no
         pointer to numbers.
     """
+    types = parameter_types(lowered)
+    return tuple(_parameter(type, k, lowered) for k, type in enumerate(types))
+
+
+def parameter_types(lowered: str) -> tuple[str, ...]:
+    """Return the C++ types of a kernel's parameters, such as ``float const*``."""
     text = demangled(lowered)
-    inside = text[_opening(text) + 1 : -1]
-    return tuple(_parameter(part, k, text) for k, part in enumerate(_split(inside)) if part not in ("", "void"))
+    return tuple(part for part in _split(text[_opening(text) + 1 : -1]) if part not in ("", "void"))
 
 
 def readable(lowered: str) -> str:
@@ -81,9 +86,7 @@ def readable(lowered: str) -> str:
 def demangled(lowered: str) -> str:
     """Return the C++ name that the linker's name stands for."""
     if not lowered.startswith("_Z"):
-        raise ValueError(
-            f'kernel {lowered!r} has an unmangled name, which hides its types: declare it without extern "C"'
-        )
+        raise ValueError(f'kernel {lowered!r} has no types in its name: declare it in C++, without extern "C"')
     library = ctypes.CDLL("libstdc++.so.6")
     library.__cxa_demangle.restype = ctypes.c_void_p
     status = ctypes.c_int()
@@ -117,11 +120,13 @@ def _split(text):
     return [*parts, text[start:].strip()]
 
 
-def _parameter(part, k, text):
+def _parameter(part, k, lowered):
     match = re.fullmatch(r"([\w ]+?)( const)?(?: volatile)?(\*)?", part)
     name, const, pointer = match.groups() if match else (part, None, None)
     if name == "void" and pointer:
         return Parameter(None, True, bool(const))
     if name not in DTYPES or (not pointer and name[-1].isdigit()):
-        raise ValueError(f"parameter {k} of {text} is {part!r}: expected a number, or a pointer to numbers")
+        raise ValueError(
+            f"parameter {k} of {demangled(lowered)} is {part!r}: expected a number, or a pointer to numbers"
+        )
     return Parameter(np.dtype(DTYPES[name]), bool(pointer), bool(const))

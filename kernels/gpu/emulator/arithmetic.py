@@ -6,6 +6,7 @@ from .scope import CPP, Scope
 ROUNDING = {"rn": "NEAREST", "rm": "DOWN_TO_MINUS", "rp": "UP_TO_PLUS", "rz": "TO_ZERO"}
 FLOAT = r"(?P<type>f32|f64)"
 INTEGER = r"(?P<type>[us](?:16|32|64))"
+LOGIC = {"and": "&", "or": "|", "xor": "^"}
 BITS = r"(?P<type>b(?:16|32|64)|pred)"
 
 OPERATORS = {"add": "{} + {}", "sub": "{} - {}", "mul": "{} * {}", "div": "{} / {}"}
@@ -160,7 +161,9 @@ def least_or_most(scope: Scope, d, a, b, *, op, type):
 def sign(scope: Scope, d, a, *, op, type):
     """Write a change of sign; the least number keeps its own."""
     a, word = scope.value(a, type), f"u{type[1:]}"
-    return scope.assign(d, word, f"{word}(0) - {word}({a})" if op == "neg" else f"{a} < 0 ? {word}(0) - {word}({a}) : {a}")
+    return scope.assign(
+        d, word, f"{word}(0) - {word}({a})" if op == "neg" else f"{a} < 0 ? {word}(0) - {word}({a}) : {a}"
+    )
 
 
 @form("dp4a", r"\.(?P<ta>[us]32)\.(?P<tb>[us]32)")
@@ -178,7 +181,7 @@ def dot_of_four_bytes(scope: Scope, d, a, b, c, *, op, ta, tb):
 @form("and or xor", rf"\.{BITS}")
 def logic(scope: Scope, d, a, b, *, op, type):
     """Write a bitwise operation; on predicates, a logical one."""
-    return scope.assign(d, type, f"{scope.value(a, type)} {dict(zip(('and', 'or', 'xor'), '&|^'))[op]} {scope.value(b, type)}")
+    return scope.assign(d, type, f"{scope.value(a, type)} {LOGIC[op]} {scope.value(b, type)}")
 
 
 @form("not cnot", rf"\.{BITS}")
@@ -239,7 +242,7 @@ def count(scope: Scope, d, a, *, op, type):
 
 @form("bfind", r"(?P<shift>\.shiftamt)?\.(?P<type>[us](?:32|64))")
 def highest_bit(scope: Scope, d, a, *, op, shift, type):
-    """Write the place of the highest bit that differs from the sign, or the shift that takes it to the top; or all ones."""
+    """Write the place of the highest bit that differs from the sign, or the shift that takes it to the top."""
     word, a = f"u{type[1:]}", scope.value(a, type)
     magnitude = f"const {word} size = {f'{a} < 0 ? ~{a} : {a}' if type[0] == 's' else a}; "
     found = "leading_zeros(size)" if shift else f"{int(type[1:]) - 1}u - leading_zeros(size)"

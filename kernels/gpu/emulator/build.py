@@ -16,7 +16,10 @@ HERE = Path(__file__).parent
 FLAGS = ("-std=c++17", "-fPIC", "-shared", "-w", "-fvisibility=hidden", "-fno-strict-aliasing", "-fno-math-errno")
 FLAGS += ("-ffp-contract=off",)  # fused multiply-adds only where the kernel has them
 SIMD = ("avx2", "fma", "f16c")
-KERNEL_FLAGS = ("-O1", "-fno-exceptions")  # -O2 takes g++ half as long again and runs no faster: the checks are the work
+KERNEL_FLAGS = (
+    "-O1",
+    "-fno-exceptions",
+)  # -O2 takes g++ half as long again and runs no faster: the checks are the work
 MACHINE_FLAGS = ("-O2", "-frounding-math")
 HEADERS = tuple(sorted(HERE.glob("*.hpp")))
 

@@ -1,6 +1,6 @@
 """Instructions that move, convert, compare and choose."""
 
-from .arithmetic import ROUNDING
+from .arithmetic import LOGIC, ROUNDING
 from .instructions import form
 from .parse import BYTES, split
 from .scope import CPP, Scope
@@ -73,7 +73,10 @@ def float_to_integer(scope: Scope, d, a, *, op, round, ftz, sat, to, type):
     return scope.assign(d, to, f"to_integer<{CPP[to]}>({ROUNDING[round]}, {f'flush({value})' if ftz else value})")
 
 
-@form("cvt", r"(?:\.(?P<round>r[nzmp])(?P<i>i)?)?(?P<ftz>\.ftz)?(?P<sat>\.sat)?\.(?P<to>f32|f64)\.(?P<type>f32|f64|f16|bf16)")
+@form(
+    "cvt",
+    r"(?:\.(?P<round>r[nzmp])(?P<i>i)?)?(?P<ftz>\.ftz)?(?P<sat>\.sat)?\.(?P<to>f32|f64)\.(?P<type>f32|f64|f16|bf16)",
+)
 def float_to_float(scope: Scope, d, a, *, op, round, i, ftz, sat, to, type):
     """Write a change of precision, or a rounding to an integer that stays a float."""
     if round not in (None, "rn") and not i:
@@ -138,7 +141,7 @@ COMPARED = r"(?P<type>[bus](?:8|16|32|64)|f32|f64|f16|bf16)"
 def set_predicate(scope: Scope, d, a, b, *c, op, test, join, ftz, type):
     """Write a comparison, joined with a predicate; a second destination takes the opposite."""
     result = _comparison(scope, test, type, a, b, ftz)
-    joined, both = (dict(zip(("and", "or", "xor"), "&|^"))[join], scope.value(*c, "pred")) if join else ("", "")
+    joined, both = (LOGIC[join], scope.value(*c, "pred")) if join else ("", "")
     first, _, second = d.partition("|")
     text = f"const bool holds = {result}; " + scope.assign(first, "pred", f"holds {joined} {both}".strip())
     return text + (" " + scope.assign(second, "pred", f"!holds {joined} {both}".strip()) if second else "")

@@ -75,7 +75,7 @@ struct LintTotals {
   u64 requests, moved, ideal;
 };
 
-// Filled by module.py, which has the same fields in the same order.
+// structures.py has the same fields in the same order.
 struct Launch {
   void (*kernel)(Thread&, const Block&);
   u8* const* arguments;

@@ -7,8 +7,8 @@ from typing import NamedTuple
 class LintRow(NamedTuple):
     """The accesses of one source line to one memory.
 
-    ``requests`` counts warps' accesses; ``moved`` is bank passes (shared) or 32-byte sectors (global), ``ideal`` the least
-    that the same bytes could have taken.
+    ``requests`` counts warps' accesses; ``moved`` is bank passes (shared) or 32-byte sectors (global), ``ideal`` the
+    least that the same bytes could have taken.
     """
 
     where: str

@@ -11,9 +11,9 @@ from .. import compile as nvrtc
 from ..signature import readable, signature
 from . import build, describe
 from .errors import EmulatorError
-from .launch import Launch, LintTotals, Region, Zone, array
 from .lint import LintRow
 from .parse import parse
+from .structures import Launch, LintTotals, Region, Zone, array
 from .translate import ENTRY, translate, variable_addresses
 
 MAX_SHARED_BYTES = 227 * 1024  # what a block of the largest GPUs (sm_90) may ask for
@@ -26,8 +26,8 @@ _one_launch = threading.Lock()  # there is one machine
 def empty(shape: int | Sequence[int], dtype=np.float32) -> np.ndarray:
     """Return a new array that a kernel must write before any kernel reads it; reading it first is an error.
 
-    It holds a bit pattern that nothing computes (a NaN in every float format), so it may be copied, sliced, reshaped and
-    written by NumPy like any other. Types of one byte have no such pattern, and go unchecked.
+    It holds a bit pattern that nothing computes (a NaN in every float format), so it may be copied, sliced, reshaped
+    and written by NumPy like any other. Types of one byte have no such pattern, and go unchecked.
     """
     made = np.zeros(shape, dtype)
     if made.itemsize > 1:
@@ -91,7 +91,10 @@ class Function:
     def __init__(self, module: Module, lowered: str):
         self.module, self.lowered = module, lowered
         self.name = readable(lowered)
-        self.parameters = signature(lowered)
+        try:
+            self.parameters = signature(lowered)
+        except ValueError as error:
+            raise EmulatorError(f"{module.filename}: {error}") from None
 
     @cached_property
     def translation(self):
@@ -127,8 +130,8 @@ class Function:
         shared_bytes : int
             Dynamic shared memory.
         order : int
-            In what order blocks, warps and lanes run where the kernel leaves it open: 0 forward, 1 backward, others seed a
-            shuffle. A result that depends on it is wrong.
+            In what order blocks, warps and lanes run where the kernel leaves it open: 0 forward, 1 backward, others a
+            seed to shuffle by. A result that depends on it is wrong.
         lint : bool, optional
             Count what memory accesses cost; slower.
 

@@ -169,13 +169,15 @@ def _variable(match):
 
 
 def _data(text, type, size, name):
-    """Bytes of an initialiser: numbers, in braces or alone; hexadecimal floats are 0f3F800000 and 0d3FF0000000000000."""
+    """Bytes of an initialiser: numbers, in braces or alone; 0f3F800000 is a float by its bits, 0d... a double."""
     each = BYTES[type]
     packed = b""
     for item in split(text.strip("{}")):
         number = re.fullmatch(r"(?:0[fFdD]([0-9a-fA-F]+)|(-?(?:0[xX][0-9a-fA-F]+|\d+))U?)", item)
         if not number:
-            raise EmulatorError(f"variable {name}: its first value {item!r} is no number, which the emulator does not know")
+            raise EmulatorError(
+                f"variable {name}: its first value {item!r} is no number, which the emulator does not know"
+            )
         value = int(number[1], 16) if number[1] else int(number[2], 0)
         packed += (value % (1 << 8 * each)).to_bytes(each, "little")
     return packed.ljust(size, b"\0")

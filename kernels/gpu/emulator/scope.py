@@ -38,7 +38,7 @@ def register_type(type: str) -> str:
 
 
 class Site(NamedTuple):
-    """An instruction that may fail: its source line and, if it accesses memory, which, how and how many bytes a lane."""
+    """An instruction that may fail: its source line and, if it accesses memory, which, how, how many bytes a lane."""
 
     where: Location
     memory: str = ""
