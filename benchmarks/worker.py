@@ -97,6 +97,8 @@ class HostClock:
 class InOrder:
     """Endless batches of images, one after the other; what :class:`minigan.training.trainer.Batches` is in a run."""
 
+    labels = None
+
     def __init__(self, images, batch):
         self.images, self._batch, self._next = images, batch, 0
 

@@ -5,74 +5,21 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ops import CASES
 
-from minigan import Tensor, cli, device, grad, gradcheck, kernels, nn, ops, optim, presets
+from minigan import Tensor, cli, device, grad, gradcheck, nn, ops, optim, presets
 from minigan.autograd import record
 from minigan.device import Generator
-from minigan.kernels.gpu import emulated_runtime, launch
-from minigan.latents import Categorical, Gaussian, Latents, Noise, Uniform
-from minigan.models import gan, infogan
+from minigan.latents import Categorical, Gaussian, Label, Latents, Noise, Uniform
+from minigan.models import cgan, gan, infogan
 from minigan.training import checkpoint
 from minigan.training.graph import DeviceStep, NotAGraph
-from minigan.training.systems import GAN, InfoGAN
+from minigan.training.systems import ACGAN, GAN, ConditionalGAN, InfoGAN
 from minigan.training.trainer import Trainer, random_streams
 
 RNG = np.random.default_rng
-
-
-# --- a stand-in for CUDA kernels --------------------------------------------------------------------------------------
-
-
-def on_device(name, function):
-    """Compute by a NumPy table, as a kernel does it: into new arrays, and only remembered while a graph is captured."""
-    entry = kernels.spec.ENTRIES[name]
-
-    def run(*args, **kwargs):
-        shapes = entry.rule(*args, **kwargs)
-        if shapes is None:
-            emulated_runtime._do(
-                lambda *plain: function(*plain, **{k: emulated_runtime._plain(v) for k, v in kwargs.items()}), *args
-            )
-            return None
-        several = bool(shapes) and isinstance(shapes[0], tuple)
-        outs = [
-            launch.empty(args[0], s, np.int32 if name == "max_pool2d" and i else entry.dtype or args[0].dtype)
-            for i, s in enumerate(shapes if several else [shapes])
-        ]
-
-        def deed(*plain):
-            found = function(*plain, **{k: emulated_runtime._plain(v) for k, v in kwargs.items()})
-            for out, value in zip(outs, found if several else (found,), strict=True):
-                emulated_runtime._plain(out)[...] = value
-
-        emulated_runtime._do(deed, *args)
-        return tuple(outs) if several else outs[0]
-
-    return run
-
-
-@pytest.fixture(autouse=True)
-def stand_in(monkeypatch):
-    real = kernels._family
-
-    class Family:
-        def __init__(self, name):
-            table = real("cpu", name)
-            for kernel, entry in kernels.spec.ENTRIES.items():
-                if entry.family == name:
-                    setattr(self, kernel, on_device(kernel, getattr(table, kernel)))
-
-    monkeypatch.setattr(
-        kernels,
-        "_family",
-        lambda backend, name: Family(name) if backend == "gpu" and name == "linear" else real(backend, name),
-    )
-    kernels._forget()
-    yield
-    kernels._forget()
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
@@ -98,7 +45,7 @@ def test_arrays_go_there_and_back(emulated):
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "batch_norm_inference"])  # its case has moments
-@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_every_operation_and_its_gradients_are_the_cpus(name, data, emulated):
     function, inputs = CASES[name](data.draw, getattr(ops, name))
@@ -320,7 +267,24 @@ def points_infogan():
     return InfoGAN(g, d, q, latents, optim.Adam(g), optim.Adam(d, q), batch=4, average=0.9)
 
 
+def tiny_cgan():
+    latents = Latents(Noise(2), Label(3))
+    g = nn.Sequential(nn.Linear(latents.size, 16, rng=RNG(0)), nn.Tanh(), nn.Reshape(4, 4, 1))
+    d = cgan.Discriminator(nn.Sequential(nn.Conv2d(1 + 3, 1, 4, rng=RNG(1)), nn.Flatten()), 3)
+    return ConditionalGAN(g, d, latents, optim.Adam(g), optim.Adam(d), batch=4)
+
+
+def points_acgan():
+    latents = Latents(Noise(2), Categorical(3))
+    g = gan.mlp_generator(latents.size, 8, rng=RNG(0))
+    d = infogan.Discriminator(nn.Sequential(nn.Linear(2, 8, rng=RNG(1))), nn.Sequential(nn.Linear(8, 1, rng=RNG(2))))
+    q = nn.Sequential(nn.Linear(8, latents.q_size, rng=RNG(3)))
+    return ACGAN(g, d, q, latents, optim.Adam(g), optim.Adam(d, q), batch=4)
+
+
 GAMES = [
+    tiny_cgan,
+    points_acgan,
     partial(points_gan, loss="minimax", penalty="r1", packing=2),
     partial(points_gan, loss="least-squares", average=0.9, fresh_noise=True),
     partial(points_gan, loss="hinge", spectral_norm=True, penalty="dragan"),
@@ -331,11 +295,15 @@ GAMES = [
 
 
 @pytest.mark.parametrize("game", GAMES)
-def test_every_game_runs_as_a_graph(game, emulated):
-    points = RNG(1).standard_normal((16, 2)).astype(np.float32)
+@pytest.mark.parametrize("resident", [True, False])
+def test_every_game_runs_as_a_graph(game, resident, emulated, monkeypatch):
+    monkeypatch.setattr(type(emulated.runtime), "free_bytes", lambda self: resident * 1e9)
+    points = RNG(1).standard_normal((16, *((4, 4, 1) if game is tiny_cgan else (2,)))).astype(np.float32)
     states = []
     for graph in (False, True):
-        made = Trainer(game(), points, random_streams(0), batch=4, device=emulated, graph=graph)
+        system = game()
+        options = {"labels": np.arange(16) % 3 if system.needs_labels else None, "device": emulated, "graph": graph}
+        made = Trainer(system, points, random_streams(0), batch=4, **options)
         for _ in range(4):
             scalars = made.step()
         assert made.step.is_graph is graph
@@ -435,7 +403,7 @@ def test_a_batch_of_another_shape_ends_the_graph_with_a_notice(emulated, monkeyp
     monkeypatch.setattr(type(emulated.runtime), "free_bytes", lambda self: 0)
 
     class Batches:
-        images, sizes = IMAGES, iter([5, 5, 5, 4, 5])
+        images, labels, sizes = IMAGES, None, iter([5, 5, 5, 4, 5])
 
         def __next__(self):
             return IMAGES[: next(self.sizes)]

@@ -92,13 +92,14 @@ class DeviceStep:
     def _staged(self):
         """Write the next batches where the graph reads them; False, and no graph from now on, if they do not fit."""
         drawn = [self.staging.draw() for _ in self.staging.buffers]
-        for buffer, array in zip(self.staging.buffers, drawn, strict=True):
+        pairs = [pair for arrays in zip(self.staging.buffers, drawn, strict=True) for pair in zip(*arrays, strict=True)]
+        for buffer, array in pairs:
             if array.shape != buffer.shape:
                 self.staging.put_back(drawn)
                 self._graph = None
                 self._give_up(f"a batch has shape {array.shape}, after {buffer.shape} before")
                 return False
-        for buffer, array in zip(self.staging.buffers, drawn, strict=True):
+        for buffer, array in pairs:
             self._graph.write(buffer, array)
         return True
 
@@ -131,14 +132,15 @@ class Staging:
     ----------
     resident : bool
         Whether the whole data set is on the device.
-    buffers : list of array
-        What decides on the batches of one step, on the device: places of images, or the images themselves.
+    buffers : list of tuple of array
+        What decides on the batches of one step, on the device: the places of images, or the images (and labels).
     """
 
     def __init__(self, batches, device):
+        data = (batches.images,) if batches.labels is None else (batches.images, batches.labels)
         self.batches, self.device, self.buffers = batches, device, []
-        self.resident = batches.images.nbytes <= RESIDENT_SHARE * device.runtime.free_bytes()
-        self._images = device.upload(batches.images) if self.resident else None
+        self.resident = sum(array.nbytes for array in data) <= RESIDENT_SHARE * device.runtime.free_bytes()
+        self._data = tuple(map(device.upload, data)) if self.resident else ()
         self._put_back, self._recording, self._asked = [], False, 0
 
     def begin(self, *, recording=False):
@@ -152,16 +154,20 @@ class Staging:
 
     def __next__(self):
         if not self._recording:
-            self.buffers.append(self.device.upload(self.draw()))
+            self.buffers.append(tuple(map(self.device.upload, self.draw())))
         staged = self.buffers[self._asked]
         self._asked += 1
-        return np.take(self._images, staged, axis=0) if self.resident else staged
+        batch = tuple(np.take(array, staged[0], axis=0) for array in self._data) if self.resident else staged
+        return batch[0] if self.batches.labels is None else batch
 
     def draw(self):
-        """What decides on the next batch, as a NumPy array."""
+        """What decides on the next batch, as a tuple of NumPy arrays."""
         if self._put_back:
             return self._put_back.pop(0)
-        return self.batches.choose() if self.resident else next(self.batches)
+        if self.resident:
+            return (self.batches.choose(),)
+        batch = next(self.batches)
+        return batch if isinstance(batch, tuple) else (batch,)
 
     def put_back(self, drawn):
         """Let what was drawn be the next to be drawn."""

@@ -34,17 +34,21 @@ class Batches:
     images : array (N, ...)
     batch : int
     rng : numpy.random.Generator
+    labels : array (N,), optional
+        Then a batch is a pair (images, labels).
 
     Raises
     ------
     ValueError
-        For a batch larger than the data set.
+        For a batch larger than the data set, or labels of another number.
     """
 
-    def __init__(self, images, batch, rng):
+    def __init__(self, images, batch, rng, labels=None):
         if not 1 <= batch <= len(images):
             raise ValueError(f"batch: {batch} images asked for, the data set has {len(images)}")
-        self.images, self.batch, self.rng = images, batch, rng
+        if labels is not None and len(labels) != len(images):
+            raise ValueError(f"labels: expected {len(images)}, one for each image, got {len(labels)}")
+        self.images, self.labels, self.batch, self.rng = images, labels, batch, rng
         self._start_epoch()
 
     def _start_epoch(self):
@@ -55,7 +59,8 @@ class Batches:
         return self
 
     def __next__(self):
-        return self.images[self.choose()]
+        chosen = self.choose()
+        return self.images[chosen] if self.labels is None else (self.images[chosen], self.labels[chosen])
 
     def choose(self):
         """Places of the next batch's images in the data set, (batch,)."""
@@ -88,6 +93,8 @@ class Trainer:
         From :func:`random_streams`.
     batch : int
         Real images of one update.
+    labels : array (N,), optional
+        Classes, for a system that needs them.
     hooks : sequence
         Objects with any of ``start(trainer)``, ``after_step(trainer, scalars)``, ``stop(trainer)``, called in order.
     find_nonfinite : bool
@@ -114,6 +121,7 @@ class Trainer:
         streams,
         *,
         batch,
+        labels=None,
         hooks=(),
         find_nonfinite=False,
         device=CPU,
@@ -121,7 +129,7 @@ class Trainer:
         precision="float32",
     ):
         self.system, self.images, self.streams, self.hooks = system, images, streams, list(hooks)
-        self.batches = Batches(images, batch, streams["order"])
+        self.batches = Batches(images, batch, streams["order"], labels)
         self.find_nonfinite, self.device, self.precision = find_nonfinite, device, precision
         for part in (*system.modules.values(), *system.optimizers.values()):
             part.to(device)
