@@ -105,7 +105,7 @@ def info() -> str:
         "threads": f"{NUM_THREADS}; MINIGAN_NUM_THREADS, else OMP_NUM_THREADS, sets another number",
         "data": f"looked for in {', '.join(map(str, search_folders()))}; MINIGAN_DATA adds a folder",
         "gpu": device.unavailable("gpu") or device.get("gpu").describe(),
-        "emulator": device.unavailable("emulated") or f"--device emulated is {device.get('emulated').describe()}",
+        "emulator": device.unavailable("emulated") or f"--device emulated: {device.get('emulated').describe()}",
     }
     return "\n".join(f"{name:<8} {fact}" for name, fact in facts.items())
 

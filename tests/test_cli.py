@@ -226,7 +226,7 @@ def test_sample_lays_codes_out(capsys):
         (["trian"], "unknown command 'trian'; did you mean train?"),
         (
             ["qqq"],
-            "unknown command 'qqq'; there are train, sample, eval, classify, inpaint, traverse, presets, data, info",
+            "unknown command 'qqq'; there are train, sample, eval, classify, inpaint, traverse, presets, data, kernels, info",
         ),
         (["train", "dcgan-minst"], "unknown preset 'dcgan-minst'; did you mean dcgan-mnist or dcgan-keras or dcgan?"),
         (["presets", "infogam"], "unknown preset 'infogam'; did you mean infogan or infogan-paper or gan?"),
