@@ -1,7 +1,7 @@
 """A GPU that is not there: arrays in host memory, kernels on the emulator, and graphs that are lists of deeds.
 
 The arrays behave as CuPy's do, as far as a training step can tell: NumPy's functions work on them, mixing them with
-NumPy's arrays is an error, and reading one while a graph is captured is an error too. :func:`observe` sees the launches.
+NumPy's arrays is an error, and reading one while a graph is captured is an error too. :func:`observe` sees launches.
 """
 
 import sys
@@ -43,7 +43,7 @@ class EmulatedArray(np.ndarray):
     # NumPy's functions and operators come here, to be done, or to be remembered while a graph is captured.
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
-        _refuse_host_arrays(ufunc.__name__, inputs)
+        _refuse_host_arrays(ufunc.__name__, (*inputs, *(out or ())))
         if method == "at":  # in place, without a result
             return _do(partial(ufunc.at, _plain(inputs[0])), *inputs[1:])
         function = partial(getattr(ufunc, method), **options)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..signature import demangled
 from .lint import LintRow
+from .structures import start_of
 
 FIRST_VARIABLE = 0x400  # as in translate.py
 
@@ -45,6 +46,7 @@ def place(function, found, args, shared_bytes: int) -> str:
     if found.region > len(args) or not isinstance(args[found.region - 1], np.ndarray):
         return "an address that belongs to no argument"
     a = args[found.region - 1]
+    offset -= start_of(a)
     array = f"argument {found.region - 1} ({a.dtype} of shape {a.shape})"
     if offset % a.itemsize:
         return f"byte {offset} of {array}"

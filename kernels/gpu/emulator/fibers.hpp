@@ -65,6 +65,7 @@ struct Region {
   u64 origin;     // host address where the shadow begins
   u32 read_only;  // the kernel may not write
   u32 is_shadowed;
+  u32 start;      // bytes before the array, for one that does not start at a multiple of 16; nothing may touch them
 };
 
 struct Zone {

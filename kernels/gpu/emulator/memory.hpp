@@ -88,7 +88,7 @@ inline const Region* find_region(u64 address) {
 u8* global(u64 address, u32 bytes, Access access, u32 site) {
   const Region* region = find_region(address);
   const u64 offset = address & ((u64(1) << REGION_SHIFT) - 1);
-  if (!region || offset + bytes > region->bytes) fail_global(address, bytes, access, site);
+  if (!region || offset < region->start || offset + bytes > region->bytes) fail_global(address, bytes, access, site);
   const Place place = {offset, region->number, bytes};
   if (offset % bytes) fail_at(place, site, "misaligned: %s of %u bytes at {place}", name_of(access), bytes);
   if (access != READ && region->read_only)

@@ -13,7 +13,7 @@ from . import build, describe
 from .errors import EmulatorError
 from .lint import LintRow
 from .parse import parse
-from .structures import Launch, LintTotals, Region, Zone, array
+from .structures import Launch, LintTotals, Region, Zone, array, start_of
 from .translate import ENTRY, translate, variable_addresses
 
 MAX_SHARED_BYTES = 227 * 1024  # what a block of the largest GPUs (sm_90) may ask for
@@ -213,7 +213,7 @@ class Function:
                 cells.append(np.zeros(1, np.uint64))
             elif parameter.pointer:
                 regions.append(_region(k + 1, argument, parameter.const))
-                cells.append(np.array([((k + 1) << REGION_SHIFT) + _shift(argument)], np.uint64))
+                cells.append(np.array([((k + 1) << REGION_SHIFT) + start_of(argument)], np.uint64))
             else:
                 cells.append(np.array([argument]))
         _share_shadows(regions)
@@ -246,14 +246,15 @@ class Function:
 
 
 def _region(number, memory, read_only):
-    host, shift = memory.__array_interface__["data"][0], _shift(memory)
-    bytes = memory.nbytes + shift
-    return Region(host=host - shift, bytes=bytes, number=number, read_only=read_only, is_shadowed=not read_only)
-
-
-def _shift(memory):
-    """Bytes from a multiple of 16, where arrays begin, to where this view of one does: its address shows that too."""
-    return memory.__array_interface__["data"][0] % 16
+    start = start_of(memory)
+    return Region(
+        host=memory.__array_interface__["data"][0] - start,
+        bytes=memory.nbytes + start,
+        number=number,
+        read_only=read_only,
+        is_shadowed=not read_only,
+        start=start,
+    )
 
 
 def _share_shadows(regions):

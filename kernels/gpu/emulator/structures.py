@@ -35,6 +35,7 @@ class Region(ctypes.Structure):
         ("origin", c_uint64),
         ("read_only", c_uint32),
         ("is_shadowed", c_uint32),
+        ("start", c_uint32),
     ]
 
 
@@ -80,3 +81,8 @@ class Launch(ctypes.Structure):
 def array(kind: type, items: list):
     """Return a C array, at least one long: C has no empty ones."""
     return (kind * max(1, len(items)))(*items)
+
+
+def start_of(memory) -> int:
+    """Bytes from a multiple of 16, where memory is allocated, to where an array starts; a view may do so anywhere."""
+    return memory.__array_interface__["data"][0] % 16 if memory.size else 0
