@@ -9,8 +9,8 @@
 // of it from the image when it needs it ("implicit GEMM"). A dense layer is the convolution of 1x1 images.
 #pragma once
 
-// A kernel's last parameters are these numbers, in this order: N, H, W, C, K, the window, its strides, the padding above
-// and to the left, and the map P, Q. (Launching passes arrays and numbers, no structs.)
+// A kernel's last parameters are these numbers, in this order: N, H, W, C, K, the window, its strides, the padding
+// above and to the left, and the map P, Q. (Launching passes arrays and numbers, no structs.)
 #define CONVOLUTION \
     int n, int h, int w, int c, int k, int kh, int kw, int sh, int sw, int top, int left, int p, int q
 
@@ -20,8 +20,8 @@ struct Convolution {
 
 // --- operands -------------------------------------------------------------------------------------------------------
 // A matrix, outer x inner, whose inner neighbours lie side by side in memory (as far as the channels go). Positions are
-// cursors, so that a step costs an addition where an index would cost divisions. at() branches nowhere: where a value is
-// outside, and counts as zero, its address means nothing.
+// cursors, so that a step costs an addition where an index would cost divisions. at() branches nowhere: where a value
+// is outside, and counts as zero, its address means nothing.
 
 struct Source {
     const float* address;

@@ -93,7 +93,7 @@ def conv2d_grad_input_v3_registers(dy, w, stride=1, padding=0, *, input_hw):
 
 
 def conv2d_grad_weight_v3_registers(x, dy, stride=1, padding=0, *, kernel_hw):
-    """The same 8 x 8 results a thread; the N P Q windows in parts, so that there are blocks enough, added up in order."""
+    """The same 8 x 8 results a thread; the N P Q windows in parts, for blocks enough, added up in order."""
     return implicit_gemm.registers(x, dy, _grad_weight(x, dy, stride, padding, kernel_hw))
 
 

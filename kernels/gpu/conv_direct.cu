@@ -17,8 +17,8 @@ struct Place {
     }
 };
 
-// y[n,p,q,k] = sum over i, j, c of x[n, p S + i - top, q S + j - left, c] w[i,j,c,k]. Neighbouring threads: neighbouring
-// k, so that they read w side by side, and the same x.
+// y[n,p,q,k] = sum over i, j, c of x[n, p S + i - top, q S + j - left, c] w[i,j,c,k]. Neighbouring threads:
+// neighbouring k, so that they read w side by side, and the same x.
 __global__ void __launch_bounds__(256, 4) conv2d_direct(const float* __restrict__ x, const float* __restrict__ filters,
                                                      float* __restrict__ y, CONVOLUTION)
 {

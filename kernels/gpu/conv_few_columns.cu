@@ -1,4 +1,5 @@
-// Results of at most four columns (a logit, the one or three channels of an image): a tile of 64 columns would be waste.
+// Results of at most four columns (a logit, the one or three channels of an image): a tile of 64 columns would be
+// waste.
 //
 // A warp takes eight rows and shares out the depth: each lane multiplies its 16 bytes of each row by up to four columns
 // of b, fetched once for all eight. Then 31 shuffles add up all 32 sums over all lanes at once. The windows come from
@@ -7,8 +8,8 @@
 
 constexpr int WARPS = 8, WARP_ROWS = 8, MAX_COLUMNS = 4;
 
-// Sum each of 32 values over the lanes; lane i gets the sum of values[i]. Each round a lane keeps half of its values and
-// gives the others to the lane across, which keeps those.
+// Sum each of 32 values over the lanes; lane i gets the sum of values[i]. Each round a lane keeps half of its values
+// and gives the others to the lane across, which keeps those.
 __device__ float sum_over_lanes(float (&values)[32])
 {
     const int lane = threadIdx.x % 32;

@@ -1,16 +1,18 @@
-// The matrix product again, with two levels of tiles: a block's 128 x 64 results, a thread's 8 x 8 of them in registers.
+// The matrix product again, with two levels of tiles: a block's 128 x 64 results, a thread's 8 x 8 of them in
+// registers.
 //
 // What changes against conv_tiles.cu: a thread reads 16 values from shared memory for 64 products (it was 2 for 1), in
-// 16-byte pieces, so that the arithmetic units are the limit; memory is read in 16-byte pieces, by cursors instead of
-// divisions; and the next tile is on its way from memory while this one is multiplied (two tiles in shared memory, one
-// barrier a tile). 192 values fetched for 8,192 products: 0.05 bytes from the caches a FLOP.
-// About 128 registers and 14 KB of shared memory: 4 blocks, 16 warps a multiprocessor.
+// 16-byte pieces, so that the arithmetic units are the limit: 512 of the 655 instructions of a tile are multiply-adds.
+// Memory is read in 16-byte pieces, by cursors instead of divisions, and the next tile is on its way from memory while
+// this one is multiplied (two tiles in shared memory, one barrier a tile). 192 values fetched for 8,192 products: 0.05
+// bytes from the caches a FLOP. Up to 168 registers and 15 KB of shared memory: three blocks, 12 warps a
+// multiprocessor.
 #include "conv_shares.cuh"
 
 constexpr int ROWS = 128, COLUMNS = 64, DEPTH = 8, PAD = 4;
 
-// What a thread fetches of a tile, on its way to shared memory. There, what one depth needs lies side by side; PAD more, so
-// that vectors along the depth are written to different banks.
+// What a thread fetches of a tile, on its way to shared memory. There, what one depth needs lies side by side; PAD
+// more, so that vectors along the depth are written to different banks.
 template <class Share, int VEC>
 struct Fetched {
     float values[Share::COUNT][VEC];

@@ -21,8 +21,8 @@ __device__ inline int thread()
 template <bool DEPTH_INNER, class Operand, int SIDE, int DEPTH, int VEC>
 struct Share;
 
-// The depth is the inner index: a thread keeps to its one place within the depth, on COUNT outers. Those are the same in
-// all tiles: the block works them out once (divisions) and leaves them in shared memory, for registers are scarce.
+// The depth is the inner index: a thread keeps to its one place within the depth, on COUNT outers. Those are the same
+// in all tiles: the block works them out once (divisions) and leaves them in shared memory, for registers are scarce.
 template <class Operand, int SIDE, int DEPTH, int VEC>
 struct Share<true, Operand, SIDE, DEPTH, VEC> {
     static constexpr int PER_LINE = DEPTH / VEC, STEP = THREADS / PER_LINE, COUNT = SIDE / STEP;
@@ -88,8 +88,8 @@ struct Shares {
     using B = Share<Face::B_DEPTH_INNER, decltype(Face::b), COLUMNS, DEPTH, B_VEC>;
 };
 
-// Which tile of the result is a block's: the grid is tiles of rows, tiles of columns, and phases x parts. A long depth is
-// cut into parts, so that there are blocks enough for the machine; sum_parts.cu adds up their results.
+// Which tile of the result is a block's: the grid is tiles of rows, tiles of columns, and phases x parts. A long depth
+// is cut into parts, so that there are blocks enough for the machine; sum_parts.cu adds up their results.
 struct Block {
     int row0, column0, phase, part;
 

@@ -1,13 +1,16 @@
 // The matrix product on the tensor cores: inputs rounded to TF32 or bfloat16 on their way into them, sums in float32.
 //
-// What changes against conv_registers.cu: a warp multiplies 64 x 64 results at a time by mma.sync, 8 to 16 times the
+// What changes against conv_registers.cu: a warp multiplies 64 x 64 results at a time by mma.sync, at 8 to 16 times the
 // arithmetic units' rate, so that fetching is the limit. Therefore tiles travel by cp.async, past the registers, into a
-// ring of three stages: two tiles are on their way while one is multiplied. All reads of shared memory are of 16 bytes
-// and free of conflicts. For a depth of 16 a block of four warps takes 32 KB from shared memory and puts 16 KB there,
-// some 390 cycles of its bandwidth for 256 mma's of TF32, which take about as long. From the caches come 256 values for
-// 16,384 products, 0.03 bytes a FLOP: at 5.5 TB/s of an H200's L2 cache that bounds it to about 170 TFLOP/s.
-// Blocks of 128 x 128 results, two a multiprocessor of sm_90 (99 KB of shared memory, up to 255 registers), or, where the
-// result has no more than 64 columns, of 128 x 64, three a multiprocessor.
+// ring of three stages: two tiles are on their way while one is multiplied.
+//
+// What bounds it, for blocks of 128 x 128 results and TF32:
+//   shared memory   of each 16 of depth four warps read 32 KB and fetching writes 16 KB, without a bank conflict: 384
+//                   cycles for 256 mma, which take about as long
+//   the L2 cache    256 values for 16,384 products, 0.03 bytes a FLOP: some 170 TFLOP/s at 5.5 TB/s
+//   instructions    661 a tile and warp (sm_90) for 128 mma; 256 of them round, for that takes two
+// Two blocks a multiprocessor of sm_90: 99 KB of shared memory, up to 255 registers. Where the result has no more than
+// 64 columns, blocks of 128 x 64, three a multiprocessor.
 #include "conv_shares.cuh"
 #include "tensor_cores.cuh"
 

@@ -73,14 +73,14 @@ def product(face, n, hw, c, k, geo):
     Raises
     ------
     ValueError
-        For images and maps of 2**31 pixels and more, and for strides that make more phases than a grid holds.
+        For 2**31 pixels or taps and more (nearly), and for strides that make more phases than a grid holds.
     """
     (h, w), phases = hw, geo.sh * geo.sw
     windows, taps = n * geo.out_h * geo.out_w, geo.kh * geo.kw
-    if max(n * h * w, windows, taps * c) >= 2**31 - ROWS:
+    if max(n * h * w, windows, taps * c, taps * k) >= 2**31 - MAX_PART_DEPTH:
         raise ValueError(
-            f"convolution: {n} images of {h}x{w}, {taps} taps of {c} channels: the GPU's kernels count pixels and "
-            "weights in 32 bits; split the batch"
+            f"convolution: {n} images of {h}x{w}, {taps} taps of {c} and {k} channels: the GPU's kernels count "
+            "pixels and weights in 32 bits; split the batch"
         )
     sizes = (n, h, w, c, k, geo.kh, geo.kw, geo.sh, geo.sw, geo.top, geo.left, geo.out_h, geo.out_w)
     if face == "Forward":

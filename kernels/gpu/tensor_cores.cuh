@@ -23,8 +23,8 @@ __device__ inline void cp_async_commit() { asm volatile("cp.async.commit_group;"
 template <int NEWEST>
 __device__ inline void cp_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(NEWEST) : "memory"); }
 
-// Read four blocks of 8 rows x 4 floats from shared memory, a whole warp together: lane 8 m + r says where row r of block
-// m lies (16 bytes, aligned), and lane 4 g + t gets float t of row g of each block.
+// Read four blocks of 8 rows x 4 floats from shared memory, a whole warp together: lane 8 m + r says where row r of
+// block m lies (16 bytes, aligned), and lane 4 g + t gets float t of row g of each block.
 __device__ inline void ldmatrix(float (&values)[4], const float* row)
 {
     const unsigned from = __cvta_generic_to_shared(row);
@@ -72,8 +72,8 @@ struct Tf32 {
     }
 };
 
-// 7 bits of mantissa, 8 of exponent. The hardware wants other depths in a lane (2t, 2t + 1, ...) than Tf32's order gives
-// it; but a sum does not mind its order, as long as both operands keep the same.
+// 7 bits of mantissa, 8 of exponent. The hardware wants other depths in a lane (2t, 2t + 1, ...) than Tf32's order
+// gives it; but a sum does not mind its order, as long as both operands keep the same.
 struct Bfloat16 {
     template <int N>
     struct Fragment {
