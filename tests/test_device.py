@@ -318,6 +318,23 @@ def test_every_game_runs_as_a_graph(game, resident, gpu, monkeypatch):
     assert states[1][1] == states[0][1]
 
 
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_the_step_of_every_preset_can_be_recorded(name):
+    # Only recorded: kernels are remembered, not run, so that full widths cost no more than their arrays.
+    preset, streams, emulated = presets.get(name), random_streams(0), device.get("emulated")
+    small = {"batch": 4, "d_batch": None}
+    config = replace(preset.config, **{k: v for k, v in small.items() if hasattr(preset.config, k)})
+    system = preset.build(config, preset.default_shape, streams["init"])
+    images = np.zeros((8, *preset.default_shape), np.float32)
+    labels = np.arange(8) if system.needs_labels else None
+    made = Trainer(system, images, streams, batch=4, labels=labels, device=emulated, graph=True)
+    made.step.staging.begin()
+    for _ in range(8):  # as many batches as any step asks for
+        next(made.step.staging)
+    made.step._record()
+    assert made.step.is_graph
+
+
 def test_a_graph_that_wrote_weights_spoils_older_tapes(gpu):
     made = trainer(gpu, graph=True)
     for _ in range(3):
