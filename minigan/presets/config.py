@@ -46,7 +46,7 @@ class Config:
     def __post_init__(self):
         for field in fields(self):
             if get_origin(field.type) is Literal:
-                _check_choice(field.name, getattr(self, field.name), get_args(field.type))
+                check_choice(field.name, getattr(self, field.name), get_args(field.type))
         for name in (*self.at_least_one, "batch", "z", "samples", "log_every", "sample_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
@@ -60,7 +60,7 @@ class Config:
             raise ValueError(f"steps: must be at least 1, got {self.steps}")
 
 
-def _check_choice(name, value, choices):
+def check_choice(name, value, choices):
     if value not in choices:
         near = difflib.get_close_matches(str(value), choices, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(choices)}"
