@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from minigan import data, presets, runs
+from minigan import data, device, presets, runs
 from minigan.training import checkpoint, hooks
 from minigan.training.checkpoint import CheckpointError
 from minigan.training.trainer import Batches, Trainer, random_streams
@@ -155,11 +155,19 @@ def test_a_refused_run_leaves_no_folder_but_keeps_the_users(tmp_path):
 # --- data and device --------------------------------------------------------------------------------------------------
 
 
-def test_the_gpu_is_refused_with_the_reason(tmp_path):
-    with pytest.raises(ValueError, match=r"device: this version computes on the CPU, it has no GPU kernels"):
+def test_a_gpu_that_cannot_be_used_is_refused_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(device.runtime, "unavailable", lambda name: f"no {name} today")
+    monkeypatch.setattr(device.runtime, "get", lambda name: (_ for _ in ()).throw(device.DeviceError(f"no {name}")))
+    device.get.cache_clear()
+    with pytest.raises(device.DeviceError, match="no gpu"):
         train(config(), tmp_path / "run", device="gpu")
-    with pytest.raises(ValueError, match=r"device: expected auto, cpu or gpu, got 'tpu'"):
-        train(config(), tmp_path / "run", device="tpu")
+    with pytest.raises(ValueError, match=r"precision: the CPU computes in float32, tf32 is a GPU's \(no gpu today\)"):
+        train(config(), tmp_path / "run", precision="tf32")
+    with pytest.raises(ValueError, match=r"precision: expected float32, tf32, bfloat16, got 'float16'"):
+        train(config(), tmp_path / "run", precision="float16")
+    with pytest.raises(ValueError, match=r"device: expected cpu, gpu or emulated, got 'gpuu'; did you mean gpu?"):
+        train(config(), tmp_path / "run", device="gpuu")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_neither_config_nor_run():
