@@ -16,7 +16,7 @@ import numpy as np
 
 from minigan import Tensor, kernels, nn, presets
 from minigan.optim import Adam
-from minigan.training.losses import mean_bce
+from minigan.training.losses import NON_SATURATING
 from minigan.training.trainer import random_streams
 
 BATCH = 128
@@ -171,15 +171,14 @@ def _walk(name, preset, batch):
     z = system.latents.sample(np.random.default_rng(0), batch)
     losses = {
         "g": Tensor.sum,
-        "d": lambda logits: mean_bce(logits, 1),
+        "d": NON_SATURATING.g,
         "q": lambda outputs: sum(system.latents.information(outputs, z)),
     }
     adam = {"beta1": preset.config.beta1, "beta2": preset.config.beta2}
     learning_rates = {"g": preset.config.lr_g, "d": preset.config.lr_d, "q": preset.config.lr_d}
-    inputs = {"g": z.shape[1:], "d": shape}
     for network, module in sorted(system.modules.items()):
         stages = list(_stages(module))
-        x_shape = inputs.get(network) or stages[0].layers[0].w.shape[:1]
+        x_shape = _chains(module)[0].input_shape
         for number, stage in enumerate(stages, 1):
             x = Tensor(_placeholder((batch, *x_shape)), requires_grad=network != "g" or number > 1)
             optimizer = Adam(stage, lr=learning_rates[network], **adam)
@@ -190,16 +189,21 @@ def _walk(name, preset, batch):
 
 def _stages(module):
     """Cut a network where a layer with a weight matrix begins; what comes before the first belongs to it."""
-    parts = [module] if isinstance(module, nn.Sequential) else vars(module).values()
     stage, weights = [], 0
-    for layer in (layer for part in parts if isinstance(part, nn.Sequential) for layer in part.layers):
-        if hasattr(layer, "w"):
+    for layer in (layer for chain in _chains(module) for layer in chain.layers):
+        if any(parameter.ndim > 1 for parameter in layer.parameters()):
             if weights:
                 yield nn.Sequential(*stage)
                 stage = []
             weights += 1
         stage.append(layer)
     yield nn.Sequential(*stage)
+
+
+def _chains(module):
+    """The chains of layers that a network is made of: itself, or its parts."""
+    parts = [module] if isinstance(module, nn.Sequential) else vars(module).values()
+    return [part for part in parts if isinstance(part, nn.Sequential)]
 
 
 def _train(stage, x, loss, optimizer):

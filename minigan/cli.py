@@ -1,4 +1,4 @@
-"""The command line: ``minigan train``, ``sample``, ``presets``, ``kernels`` ... Also ``python -m minigan``.
+"""The command line: ``minigan train``, ``sample`` and the rest of COMMANDS. Also ``python -m minigan``.
 
 What a user can get wrong ends in one line, not a traceback (unless ``--debug`` asks for it): exit status 2 where
 nothing had begun, 1 for a training that failed, 130 after Ctrl-C.
@@ -30,6 +30,10 @@ Generative adversarial networks from the ground up.
 
   train PRESET    train a system by name: its networks, data and numbers are known
   sample RUN      draw images from a trained generator
+  eval RUN        measure how good its images are
+  classify RUN    say which category unseen digits belong to
+  inpaint RUN     fill in the hidden part of images
+  traverse RUN    draw images as a code, or another latent value, changes
   presets [NAME]  list the systems, or show the networks of one
   data            list the data sets, and where to get those that are not here
   kernels         list the kernels and their variants; kernels check runs a CUDA kernel of yours without a GPU
@@ -188,14 +192,14 @@ def _value(arguments, flag):
 
 @dataclass(frozen=True, kw_only=True)
 class SampleOptions:
-    """Draw images from a trained generator; from InfoGAN's, a row for each value of its categorical code."""
+    """Draw images from a trained generator; with a label or categorical code, a row for each of its values."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of a run."""
     n: int | None = None
     """How many; otherwise 64 images, 2,500 points, 25 of one code, or 10 of each."""
-    code: int | None = None
-    """InfoGAN: draw this value of the categorical code only."""
+    code: Annotated[int | None, tyro.conf.arg(aliases=["--class"])] = None
+    """Draw this class, or value of the categorical code, only."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Where to: .png, .webp, or .npy for the numbers themselves; RUN/sample.png otherwise."""
     seed: int = 0
@@ -245,6 +249,42 @@ def _write_samples(path, trained, z, columns):
         plots.save_grid(path, images, columns)
 
 
+# --- eval -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions:
+    """Measure a trained generator by every metric that fits, beside real data; RUN/eval.json keeps the numbers."""
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of a run."""
+    n: int | None = None
+    """Images to generate; 10,000 otherwise, 2,500 points, 26,000 stacked digits."""
+    data: Annotated[str | None, tyro.conf.arg(metavar="NAME_OR_PATH")] = None
+    """Judge by these data instead of those that the run was trained on."""
+    features: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Weights of another classifier to measure in, from benchmarks/train_classifier."""
+    best: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Measure best.npz, which --eval-every keeps, and not the last checkpoint."""
+    seed: int = 0
+    """Another seed, other samples."""
+
+
+def evaluate(arguments):
+    """Measure a run, print the scores and keep them."""
+    options = tyro.cli(EvalOptions, args=arguments, prog="minigan eval")
+    from .evaluate import evaluate
+
+    print(evaluate(**vars(options)).describe())
+    return 0
+
+
+def _study(name, arguments):
+    from .study import commands
+
+    return commands.run(name, arguments)
+
+
 def _listing(name, arguments):
     from . import listings
 
@@ -265,6 +305,10 @@ def kernels(arguments):
 COMMANDS = {
     "train": train,
     "sample": sample,
+    "eval": evaluate,
+    "classify": partial(_study, "classify"),
+    "inpaint": partial(_study, "inpaint"),
+    "traverse": partial(_study, "traverse"),
     "presets": partial(_listing, "presets"),
     "data": partial(_listing, "data"),
     "kernels": kernels,

@@ -1,4 +1,4 @@
-"""What a generator starts from: noise, and codes that mean something.
+"""What a generator starts from: noise, labels that it is told, and codes that come to mean something.
 
 A latent vector is declared as a list, ``Latents(Noise(62), Categorical(10), Uniform(), Uniform())``. Each part knows
 how to sample itself, how many outputs of Q describe it, and the negative log-likelihood of a code under those outputs
@@ -6,12 +6,14 @@ how to sample itself, how many outputs of Q describe it, and the negative log-li
 whose ceiling for a categorical code is H(c) = ln K.
 """
 
+import difflib
 from dataclasses import dataclass
 from math import e, log, pi
 
 import numpy as np
 
 from . import ops
+from .autograd import Tensor
 
 STD_FLOOR = 1e-2
 """Least standard deviation of a continuous code's posterior: without a floor its likelihood grows without bound."""
@@ -37,26 +39,37 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Categorical:
-    """One of ``classes``, as a one-hot row; Q gives logits. ``weight`` is that of its bound in the objective."""
+class _OneHot:
+    """One of ``classes``, each as likely, as a one-hot row."""
 
     classes: int
-    weight: float = 1.0
 
     def __post_init__(self):
         if self.classes < 2:
-            raise ValueError(f"Categorical: a code needs at least 2 classes, got {self.classes}")
+            raise ValueError(f"{type(self).__name__}: a code needs at least 2 classes, got {self.classes}")
 
-    size = q_size = property(lambda self: self.classes)
-    entropy_nats = property(lambda self: log(self.classes))
+    size = property(lambda self: self.classes)
 
     def sample(self, rng, n):
         """n one-hot rows, (n, classes) float32."""
-        return self.rows(rng.integers(self.classes, size=n))
+        return ops.loss.one_hot(rng.integers(self.classes, size=n), self.classes)
 
-    def rows(self, classes):
-        """The rows for given classes (n,)."""
-        return ops.loss.one_hot(classes, self.classes)
+
+@dataclass(frozen=True)
+class Label(_OneHot):
+    """The class that an image shall have, which d is told as well: there is nothing for a Q to read."""
+
+    q_size = 0
+
+
+@dataclass(frozen=True)
+class Categorical(_OneHot):
+    """A class that Q reads off the image, as logits. ``weight`` is that of its bound in the objective."""
+
+    weight: float = 1.0
+
+    q_size = property(lambda self: self.classes)
+    entropy_nats = property(lambda self: log(self.classes))
 
     def nll(self, q, code):
         """-ln Q(code): q (N, classes) logits, code (N, classes) one-hot: (N,)."""
@@ -65,19 +78,37 @@ class Categorical:
 
 @dataclass(frozen=True)
 class _Continuous:
-    """One real value; Q gives its mean, and its standard deviation through softplus, kept above STD_FLOOR.
+    """One real value, which Q takes for Gaussian: it gives the mean, and the deviation unless that is fixed.
 
-    ``weight`` is that of its bound in the objective: less than 1, so that what the bound adds to g's gradient, which
-    grows as the deviation shrinks, stays on the scale of the game (arXiv:1606.03657, section 6).
+    Attributes
+    ----------
+    weight : float
+        Of its bound in the objective: less than 1, so that what the bound adds to g's gradient, which grows as the
+        deviation shrinks, stays on the scale of the game (arXiv:1606.03657, section 6).
+    std : float or None
+        A fixed standard deviation; None for one that Q gives through softplus, kept above STD_FLOOR. At std = 1 the
+        likelihood is half the squared error and a constant, as in the authors' code; the bound is then a loose one.
     """
 
     weight: float = 0.1
-    size, q_size = 1, 2
+    std: float | None = None
+
+    def __post_init__(self):
+        if self.std is not None and not self.std > 0:
+            raise ValueError(f"{type(self).__name__}: std must be positive or None, got {self.std}")
+
+    size = 1
+    q_size = property(lambda self: 2 if self.std is None else 1)
+
+    def posterior(self, q):
+        """Mean and standard deviation under Q, (N, 1) each: q (N, q_size), its raw outputs."""
+        if self.std is not None:
+            return q, Tensor(np.full_like(q.data, self.std))
+        return q[:, 0:1], ops.softplus(q[:, 1:2]) + STD_FLOOR
 
     def nll(self, q, code):
-        """-ln Q(code): q (N, 2) raw mean and deviation, code (N, 1): (N,)."""
-        std = ops.softplus(q[:, 1:2]) + STD_FLOOR
-        return ops.gaussian_nll(code, q[:, 0:1], std).reshape(-1)
+        """-ln Q(code): q (N, q_size) raw outputs, code (N, 1): (N,)."""
+        return ops.gaussian_nll(code, *self.posterior(q)).reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -102,12 +133,47 @@ class Gaussian(_Continuous):
         return rng.standard_normal((n, 1), np.float32)
 
 
+def codes(words, *, weight=0.1, std=None):
+    """The codes that words declare: a number stands for a categorical code of so many classes.
+
+    Parameters
+    ----------
+    words : sequence of str
+        "uniform", "gaussian", or a number such as "10".
+    weight, std : float
+        Those of the continuous codes.
+
+    Returns
+    -------
+    list of Categorical, Uniform or Gaussian
+
+    Raises
+    ------
+    ValueError
+        For no word at all, or an unknown one; offers the near ones.
+    """
+    if not words:
+        raise ValueError("codes: expected at least one, such as 10, uniform or gaussian")
+    kinds = {"uniform": Uniform, "gaussian": Gaussian}
+    found = []
+    for word in words:
+        if word.isdecimal():
+            found.append(Categorical(int(word)))
+        elif word in kinds:
+            found.append(kinds[word](weight, std))
+        else:
+            near = difflib.get_close_matches(word, kinds, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"codes: expected a number of classes, uniform or gaussian, got {word!r}{hint}")
+    return found
+
+
 class Latents:
     """The whole input of a generator: noise and codes, side by side in one row.
 
     Parameters
     ----------
-    *parts : Noise, Categorical, Uniform or Gaussian
+    *parts : Noise, Label, Categorical, Uniform or Gaussian
         In any order and number.
 
     Attributes
@@ -115,36 +181,35 @@ class Latents:
     size : int
         Length of a row.
     codes : list of (part, slice)
-        The meaningful parts, with their columns.
+        What Q reads, with their columns.
     q_size : int
         Outputs that Q needs to describe all codes.
     classes : int or None
-        Values of the first categorical code; None without one.
+        Values of the first label or categorical code; None without either.
     """
 
     def __init__(self, *parts):
         if not parts:
             raise ValueError("Latents: give at least one part")
-        self.parts, self.codes, self.size = parts, [], 0
-        for part in parts:
-            if part.q_size:
-                self.codes.append((part, slice(self.size, self.size + part.size)))
-            self.size += part.size
+        ends = np.cumsum([part.size for part in parts]).tolist()
+        placed = [(part, slice(end - part.size, end)) for part, end in zip(parts, ends, strict=True)]
+        self.parts, self.size = parts, ends[-1]
+        self.codes = [(part, columns) for part, columns in placed if part.q_size]
         self.q_size = sum(part.q_size for part, _ in self.codes)
-        categorical = [(part.classes, columns) for part, columns in self.codes if isinstance(part, Categorical)]
-        self.classes, self._class_columns = categorical[0] if categorical else (None, None)
+        one_hot = [(part.classes, columns) for part, columns in placed if isinstance(part, _OneHot)]
+        self.classes, self._class_columns = one_hot[0] if one_hot else (None, None)
 
     def sample(self, rng, n):
         """n latent rows, (n, size) float32."""
         return np.concatenate([part.sample(rng, n) for part in self.parts], axis=1)
 
     def with_class(self, z, classes):
-        """Latent rows z (n, size) with their first categorical code set to ``classes``, one of them or (n,); a copy.
+        """A copy of z (n, size) with the first label or categorical code of its rows set to ``classes``: one, or (n,).
 
         Raises
         ------
         ValueError
-            Without a categorical code, or for a class that it does not have.
+            Without a label or categorical code, or for a class that it does not have.
         """
         self._require_classes()
         classes = np.broadcast_to(classes, len(z))
@@ -154,6 +219,15 @@ class Latents:
         z = z.copy()
         z[:, self._class_columns] = ops.loss.one_hot(classes, self.classes)
         return z
+
+    def class_rows(self, z):
+        """The one-hot columns of latent rows z (n, size): (n, classes)."""
+        self._require_classes()
+        return z[:, self._class_columns]
+
+    def is_real(self):
+        """For each column of a row whether it can take any value: those of one-hot parts cannot. Bool (size,)."""
+        return np.concatenate([np.full(part.size, not isinstance(part, _OneHot)) for part in self.parts])
 
     def rows_by_class(self, rng, columns):
         """Latent rows for a sheet: one row of it a class, one column a noise, all else equal down a column.
@@ -165,7 +239,7 @@ class Latents:
         Raises
         ------
         ValueError
-            Without a categorical code.
+            Without a label or categorical code.
         """
         self._require_classes()
         z = np.tile(self.sample(rng, columns), (self.classes, 1))
@@ -173,7 +247,7 @@ class Latents:
 
     def _require_classes(self):
         if self.classes is None:
-            raise ValueError(f"code: {self} has no categorical code")
+            raise ValueError(f"code: {self} has no label and no categorical code")
 
     def information(self, q, z):
         """What Q knows of each code, a lower bound of the mutual information.
@@ -189,12 +263,34 @@ class Latents:
         list of Tensor
             One scalar a code: L_I = H(c) + mean ln Q(c), in nats (arXiv:1606.03657, eq. 5), to be maximised.
         """
-        bounds, column = [], 0
+        return [part.entropy_nats - part.nll(own, z[:, columns]).mean() for part, columns, own in self._outputs(q)]
+
+    def _outputs(self, q):
+        """Each code, its columns in z, and its own outputs among Q's."""
+        column = 0
         for part, columns in self.codes:
-            nll = part.nll(q[:, column : column + part.q_size], z[:, columns])
-            bounds.append(part.entropy_nats - nll.mean())
+            yield part, columns, q[:, column : column + part.q_size]
             column += part.q_size
-        return bounds
+
+    def read(self, q):
+        """What Q believes each code to be.
+
+        Parameters
+        ----------
+        q : Tensor (N, q_size)
+            Q's raw outputs.
+
+        Returns
+        -------
+        list of array
+            One a code: probabilities (N, K) of a categorical code, mean and standard deviation (N, 2) of another.
+        """
+        return [
+            ops.softmax(own).numpy()
+            if isinstance(part, Categorical)
+            else np.concatenate([value.numpy() for value in part.posterior(own)], axis=1)
+            for part, _, own in self._outputs(q)
+        ]
 
     def objective(self, bounds):
         """The weighted sum of the codes' bounds, which g and Q maximise."""

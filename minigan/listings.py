@@ -27,7 +27,7 @@ def presets(name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(meta
         for name, preset in known.PRESETS.items()
     ]
     more = "minigan presets NAME shows the networks, minigan train NAME --help all numbers"
-    return _table(["preset", "what it is", "data", "batch", "length"], rows) + "\n\n" + more
+    return table(["preset", "what it is", "data", "batch", "length"], rows) + "\n\n" + more
 
 
 def _length(config):
@@ -75,10 +75,11 @@ def kernels() -> str:
         for name, entry in contract.spec.ENTRIES.items()
     ]
     more = "minigan kernels check FILE.cu INSTANCE ... runs a CUDA kernel of yours without a GPU; --help tells how"
-    return _table(["kernel", "file", *contract.BACKENDS], rows) + "\n\n" + more
+    return table(["kernel", "file", *contract.BACKENDS], rows) + "\n\n" + more
 
 
-def _table(headings, rows):
+def table(headings, rows):
+    """Rows of cells as lines of text, each column as wide as its widest cell."""
     rows = [headings, *([str(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

@@ -240,3 +240,47 @@ def save_animation(path, frames, frame_ms=150, last_ms=2000):
     options = {"method": 2, "quality": 85} if path.suffix == ".webp" else {}
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0, **options)
     return path
+
+
+# --- confusion --------------------------------------------------------------------------------------------------------
+
+
+def save_confusion(path, counts, matching):
+    """Write how often each code met each class, as a table in grey; return the path.
+
+    Parameters
+    ----------
+    path : path
+    counts : int array (K, C)
+        Rows of the table are codes, columns classes.
+    matching : int array (K,)
+        The class that each code is matched with (framed; rows stand in this order), -1 for none.
+    """
+    k, c = counts.shape
+    order = sorted(range(k), key=lambda code: (matching[code] < 0, matching[code]))
+    shares = counts[order] / np.maximum(counts[order].sum(axis=1, keepdims=True), 1)
+    figure = _figure(1.2 + 0.52 * c, 1.1 + 0.46 * k)
+    ax = figure.add_subplot()
+    ax.imshow(shares, cmap="Greys", vmin=0, vmax=1.25, aspect="auto")
+    for row, code in enumerate(order):
+        for label in np.flatnonzero(counts[code]):
+            colour = "white" if shares[row, label] > 0.6 else INK
+            text = f"{counts[code, label]:,}"
+            ax.text(label, row, text, ha="center", va="center", color=colour, fontsize=STYLE["font_size"] - 2)
+        if matching[code] >= 0:
+            frame = (matching[code] - 0.47, row - 0.47)
+            ax.add_patch(_rectangle(frame, 0.94, 0.94))
+    ax.set(xticks=range(c), yticks=range(k), yticklabels=order)
+    ax.set_xlabel("class", color=INK, fontsize=STYLE["font_size"])
+    ax.set_ylabel("code", color=INK, fontsize=STYLE["font_size"])
+    ax.tick_params(length=0, colors=INK, labelsize=STYLE["font_size"] - 1)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    figure.savefig(path)
+    return Path(path)
+
+
+def _rectangle(corner, width, height):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(corner, width, height, fill=False, edgecolor=BLUE, linewidth=1.6)

@@ -167,8 +167,8 @@ def _absolute(name):
     return str(path.resolve()) if name not in data.DESCRIPTIONS and path.exists() else name
 
 
-def load_data(config):
-    """Load the data of a config in the shape that its preset's networks take.
+def load_data(config, split="train"):
+    """Load the data of a config, or another split of them, in the shape that its preset's networks take.
 
     Raises
     ------
@@ -182,11 +182,11 @@ def load_data(config):
     if len(shape) == 3:
         if config.data in toy2d.DISTRIBUTIONS or Path(config.data).suffix in (".npy", ".csv"):
             raise ValueError(f"data: {config.data} holds points of the plane, {config.preset} takes images; try gan-2d")
-        found = data.load(config.data, size=shape[0], channels=shape[2])
+        found = data.load(config.data, size=shape[0], channels=shape[2], split=split)
     else:
-        found = data.load(config.data)
+        found = data.load(config.data, split=split)
     presets.check_images(preset, found.images)
-    if config.batch > len(found):
+    if split == "train" and config.batch > len(found):
         raise ValueError(f"batch: {config.batch} images asked for, {found.name} has {len(found)}")
     return found
 
@@ -201,6 +201,7 @@ def _build(folder, config, more_hooks, *, resume):
         dataset.images,
         streams,
         batch=getattr(system, "d_batch", config.batch),
+        labels=presets.check_labels(config, dataset) if system.needs_labels else None,
         find_nonfinite=config.find_nonfinite,
     )
     per_epoch = len(dataset) // config.batch
@@ -268,13 +269,15 @@ class Trained(NamedTuple):
     iteration: int
 
 
-def load(run):
+def load(run, name="checkpoint.npz"):
     """Load a run's networks to draw samples from them; no data are needed.
 
     Parameters
     ----------
     run : path
         A run's folder.
+    name : str
+        Which of its checkpoints.
 
     Returns
     -------
@@ -287,7 +290,7 @@ def load(run):
     CheckpointError
         For a damaged checkpoint, or one of another version's networks.
     """
-    path = Path(run) / "checkpoint.npz"
+    path = Path(run) / name
     arrays, meta = checkpoint.load(path)
     values = dict(meta["config"])
     shape = tuple(values.pop("image_shape"))

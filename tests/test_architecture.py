@@ -19,18 +19,22 @@ LAYERS = (
     ("ops",),
     ("gradient_check", "nn", "optim", "latents"),
     ("models",),
+    ("features",),
     ("training",),
     ("presets",),
-    ("run_folder",),
+    ("run_folder", "scores"),
     ("runs",),
+    ("evaluate",),
     ("listings", "kernel_check"),
-    ("study", "cli"),
+    ("study",),
+    ("cli",),
 )
 COMMAND_LINE = (
     "minigan.__main__",
     "minigan.cli",
     "minigan.listings",
     "minigan.kernel_check",
+    "minigan.study.commands",
 )  # loaded by the script alone, and tyro with it
 DOORS = ("minigan", "minigan.__main__")  # in no layer: they open the others
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -71,7 +71,7 @@ def test_help_names_every_command(capsys, arguments):
     assert all(f"  {name} " in text for name in cli.COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["sample", "presets", "data", "info"])
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "train"])
 def test_every_command_has_help(capsys, command):
     assert status(command, "--help") == 0
     assert f"usage: minigan {command}" in capsys.readouterr().out
@@ -87,7 +87,8 @@ def test_help_of_a_preset_shows_its_own_numbers(capsys):
     assert status("train", "infogan-paper", "--help") == 0
     text = capsys.readouterr().out
     for expected in (
-        "--uniform-codes INT",
+        "--codes [STR [STR ...]]",
+        "--information {both,generator,separate,joint,none}",
         "(default: 5000)",
         "--lr-g FLOAT",
         "--resume RUN",
@@ -192,17 +193,19 @@ def test_sample_draws_points_over_the_data(capsys, points):
     assert status("sample", "run", "--n", "7", "--seed", "3", "--out", "new/folder/points.npy") == 0
     assert np.load("new/folder/points.npy").shape == (7, 2)
     message = refused(capsys, "sample", "run", "--code", "1", "--out", "other.png")
-    assert message == "minigan: error: code: Latents(Noise(size=2, law='normal')) has no categorical code\n"
+    assert (
+        message == "minigan: error: code: Latents(Noise(size=2, law='normal')) has no label and no categorical code\n"
+    )
     message = refused(capsys, "sample", "run", "--n", "0")
     assert message == "minigan: error: n: expected at least 1, got 0\n"
 
 
 def test_sample_lays_codes_out(capsys):
-    arguments = ["--steps=1", "--batch=4", "--classes=3", "--samples=6", "--out=run", "--quiet"]
+    arguments = ["--steps=1", "--batch=4", "--codes", "3", "--samples=6", "--out=run", "--quiet"]
     assert status("train", "infogan-paper", *arguments) == 0
     capsys.readouterr()
     assert status("sample", "run", "--n=6", "--out=all.npy") == 0
-    assert status("sample", "run", "--code=2", "--out=two.npy") == 0
+    assert status("sample", "run", "--class=2", "--out=two.npy") == 0
     assert status("sample", "run", "--code=2") == 0
     assert (np.load("all.npy").shape, np.load("two.npy").shape) == ((6, 28, 28, 1), (25, 28, 28, 1))
     with Image.open("run/sample-code-2.png") as picture:
@@ -219,7 +222,10 @@ def test_sample_lays_codes_out(capsys):
     ("arguments", "message"),
     [
         (["trian"], "unknown command 'trian'; did you mean train?"),
-        (["qqq"], "unknown command 'qqq'; there are train, sample, presets, data, info"),
+        (
+            ["qqq"],
+            "unknown command 'qqq'; there are train, sample, eval, classify, inpaint, traverse, presets, data, kernels, info",
+        ),
         (["train", "dcgan-minst"], "unknown preset 'dcgan-minst'; did you mean dcgan-mnist or dcgan-keras or dcgan?"),
         (["presets", "infogam"], "unknown preset 'infogam'; did you mean infogan or infogan-paper or gan?"),
         (["train", "--seed", "1"], "train: give a PRESET first, such as minigan train dcgan-mnist, or --resume RUN"),
@@ -244,6 +250,7 @@ def test_mistakes_are_told_in_one_line(capsys, arguments, message):
         (["--weigth", "2"], ["Unrecognized options: --weigth", "--weight FLOAT"]),
         (["--batch", "many"], ["Error parsing --batch"]),
         (["--batch", "0"], ["batch: must be at least 1, got 0"]),
+        (["--codes", "10", "unifrom"], ["gaussian, got 'unifrom'; did"]),
         (["--preset", "gan"], ["Unrecognized options: --preset"]),
     ],
 )

@@ -272,7 +272,10 @@ def build(name, **changes):
 
 
 def two_steps(system, shape, rng):
-    batch = RNG(1).uniform(-1, 1, (getattr(system, "d_batch", system.batch), *shape)).astype(np.float32)
+    n = getattr(system, "d_batch", system.batch)
+    batch = RNG(1).uniform(-1, 1, (n, *shape)).astype(np.float32)
+    if system.needs_labels:
+        batch = (batch, np.arange(n))
     for _ in range(2):
         seen = system.step(itertools.repeat(batch), rng)
         assert all(np.isfinite(value) for value in seen.values()), seen
@@ -346,9 +349,15 @@ def test_the_choices_of_the_config_are_the_tables():
             {"clip": 0.1, "spectral_norm": True},
             "clip: bounds the discriminator's slope, as spectral_norm does",
         ),
-        ("infogan", {"d_steps": 5}, "d_steps: InfoGAN updates each network once an iteration, got 5"),
-        ("infogan", {"packing": 2}, "packing: 2 images are judged together, but Q reads each one's code; give 1"),
-        ("infogan", {"clip": 0.1}, "clip: would bound layers that Q shares with the discriminator; give --penalty"),
+        ("infogan", {"d_steps": 5}, "d_steps: 5 was asked for, but each network is updated once an iteration here"),
+        ("infogan", {"packing": 2}, "packing: 2 was asked for, but Q reads each image by itself"),
+        ("acgan", {"packing": 2}, "packing: 2 was asked for, but Q reads each image by itself"),
+        ("cgan", {"packing": 2}, "packing: 2 was asked for, but the discriminator is told the class of each image"),
+        (
+            "infogan",
+            {"clip": 0.1},
+            "clip: 0.1 was asked for, but Q shares layers with the discriminator; give --penalty",
+        ),
     ],
 )
 def test_options_that_make_no_sense_are_refused(preset, changes, message):

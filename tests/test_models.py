@@ -32,7 +32,7 @@ def test_images_come_out_and_logits(name):
     with no_grad():
         x = system.g(Tensor(z))
         assert x.shape == (2, *shape)
-        assert system.d(x).shape == (2, 1)
+        assert system.judge(x, z).shape == (2, 1)
     if len(shape) == 3:
         assert np.abs(x.data).max() <= 1
 
@@ -76,6 +76,7 @@ def test_unknown_presets_are_offered_near_ones():
         ({"lr_d": float("inf")}, "lr_d: must be positive and finite, got inf"),
         ({"beta1": 1.0}, r"beta1: must be in \[0, 1\), got 1.0"),
         ({"steps": 0}, "steps: must be at least 1, got 0"),
+        ({"width": 0}, "width: must be at least 1, got 0"),
     ],
 )
 def test_impossible_numbers_are_refused(change, message):

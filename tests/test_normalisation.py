@@ -66,7 +66,7 @@ def test_inference_leaves_the_vector_and_training_goes_on_from_a_new_one():
     first = d.train()(Tensor(np.ones((2, 3), np.float32)))
     d(Tensor(np.ones((2, 3), np.float32)))
     assert not np.array_equal(d.state_dict()["0.spectral.u"], before)
-    first.sum().backward()  # the graph of an earlier call is whole
+    first.sum().backward()  # though the vector has moved since
 
 
 def test_every_dense_layer_and_convolution_is_normalised():

@@ -37,13 +37,17 @@ class Mixture:
 
     def density(self, points: np.ndarray) -> np.ndarray:
         """Return the probability density, float64 (...), at points (..., 2); it integrates to one over the plane."""
+        return np.exp(self.log_density(points))
+
+    def log_density(self, points: np.ndarray) -> np.ndarray:
+        """Return the density's logarithm, float64 (...), at points (..., 2): finite also where the density is 0."""
         points = np.asarray(points, np.float64)
         if points.shape[-1:] != (2,):
             raise ValueError(f"points: expected shape (..., 2), got {points.shape}")
-        total = np.zeros(points.shape[:-1])
+        total = np.full(points.shape[:-1], -np.inf)
         for centre in self.centres:
-            total += np.exp(-0.5 * (((points - centre) / self.std) ** 2).sum(axis=-1))
-        return total / (len(self.centres) * 2 * np.pi * self.std**2)
+            total = np.logaddexp(total, -0.5 * (((points - centre) / self.std) ** 2).sum(axis=-1))
+        return total - np.log(len(self.centres) * 2 * np.pi * self.std**2)
 
 
 def ring(modes: int = 8, radius: float = 1.0, std: float = 0.01) -> Mixture:

@@ -45,25 +45,22 @@ def discriminator(channels=1, *, rng=None):
     )
 
 
-def mlp_generator(z, width=128, *, rng=None):
-    """Noise (z,) to a point of the plane (2,)."""
-    linear = partial(nn.Linear, init=nn.he_uniform, rng=rng)
-    return nn.Sequential(
-        linear(z, width), nn.ReLU(), linear(width, width), nn.ReLU(), linear(width, 2), input_shape=(z,)
-    )
+def mlp_generator(z, width=128, hidden=2, *, rng=None):
+    """Noise (z,) to a point of the plane (2,), through ``hidden`` layers."""
+    return _mlp(z, width, hidden, 2, nn.ReLU(), rng)
 
 
-def mlp_discriminator(width=128, inputs=2, *, rng=None):
-    """A point of the plane, or several side by side, (inputs,) to a logit (1,)."""
+def mlp_discriminator(width=128, inputs=2, hidden=2, *, rng=None):
+    """A point of the plane, or several side by side, (inputs,) to a logit (1,), through ``hidden`` layers."""
+    return _mlp(inputs, width, hidden, 1, nn.LeakyReLU(0.2), rng)
+
+
+def _mlp(inputs, width, hidden, outputs, activation, rng):
     linear = partial(nn.Linear, init=nn.he_uniform, rng=rng)
-    return nn.Sequential(
-        linear(inputs, width),
-        nn.LeakyReLU(0.2),
-        linear(width, width),
-        nn.LeakyReLU(0.2),
-        linear(width, 1),
-        input_shape=(inputs,),
-    )
+    layers = [linear(inputs, width), activation]
+    for _ in range(hidden - 1):
+        layers += [linear(width, width), activation]
+    return nn.Sequential(*layers, linear(width, outputs), input_shape=(inputs,))
 
 
 def pacgan_generator(z=2, width=400, *, rng=None):

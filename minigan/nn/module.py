@@ -130,7 +130,7 @@ class Sequential(Module):
 
     def __init__(self, *layers, input_shape=None):
         self.layers = list(layers)
-        self._input_shape = input_shape
+        self.input_shape = input_shape
 
     def __call__(self, x):
         i = 0
@@ -152,7 +152,7 @@ class Sequential(Module):
     def __repr__(self):
         rows = [(f"{i:>3}  {layer!r}", layer) for i, layer in enumerate(self.layers)]
         width = max([len(text) for text, _ in rows] + [40])
-        shape = self._input_shape
+        shape = self.input_shape
         lines = [f"{'':>3}  {'layer':{width - 5}}  {'output shape':16} {'parameters':>12}"]
         if shape is not None:
             lines.append(f"{'':>3}  {'input':{width - 5}}  {shape!s:16} {'':>12}")

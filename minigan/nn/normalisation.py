@@ -35,7 +35,7 @@ class SpectralNorm(Module):
         v = _unit(matrix.data @ self.u)
         u = _unit(v @ matrix.data)
         if self.training:
-            self.u = u  # a new array: graphs of earlier calls hold the old one
+            self.u[...] = u
         sigma = Tensor(v[None, :]) @ matrix @ Tensor(u[:, None])
         return w / sigma.reshape(())
 

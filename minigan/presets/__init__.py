@@ -3,16 +3,20 @@
 import dataclasses
 import difflib
 
-from .config import Config, GANConfig, InfoGANConfig, WidthConfig
+from .conditional import CONDITIONAL
+from .config import ACGANConfig, CGANConfig, Config, GANConfig, InfoGANConfig, MLPConfig, WidthConfig
 from .gans import GANS
 from .infogans import INFOGANS
 from .preset import Preset
 
 __all__ = [
     "PRESETS",
+    "ACGANConfig",
+    "CGANConfig",
     "Config",
     "GANConfig",
     "InfoGANConfig",
+    "MLPConfig",
     "Preset",
     "WidthConfig",
     "check_images",
@@ -20,7 +24,7 @@ __all__ = [
     "get",
 ]
 
-PRESETS = {preset.name: preset for preset in [*GANS, *INFOGANS]}
+PRESETS = {preset.name: preset for preset in [*GANS, *CONDITIONAL, *INFOGANS]}
 
 
 def get(name):
@@ -51,6 +55,26 @@ def config_from_dict(values):
     if unknown:
         raise ValueError(f"preset {default.preset} has no field {', '.join(sorted(unknown))}")
     return dataclasses.replace(default, **values)
+
+
+def check_labels(config, dataset):
+    """Check that a data set tells the classes that this config's networks are told; return them.
+
+    Raises
+    ------
+    ValueError
+        For data without labels, or with other classes.
+    """
+    labels = dataset.labels
+    if labels is None:
+        cure = "mnist-10k, mnist and fashion-mnist have labels"
+        raise ValueError(f"data: {config.preset} learns from labels, {dataset.name} has none; {cure}")
+    if labels.min() < 0 or labels.max() >= config.classes:
+        between = f"{labels.min()} to {labels.max()}"
+        raise ValueError(
+            f"classes: expected more than the largest label, got {config.classes}; {dataset.name} has {between}"
+        )
+    return labels
 
 
 def check_images(preset, images):

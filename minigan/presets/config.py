@@ -4,6 +4,8 @@ import difflib
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal, get_args, get_origin
 
+from .. import latents
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -98,6 +100,7 @@ class GANConfig(Config):
 
     at_least_one: ClassVar = ("d_steps", "packing")
     positive: ClassVar = ("lr_g", "lr_d", "penalty_weight")
+    refused: ClassVar = {}  # options that a kind of GAN does not have, and why
 
     def __post_init__(self):
         super().__post_init__()
@@ -109,6 +112,9 @@ class GANConfig(Config):
             raise ValueError(f"average: must be in (0, 1), got {self.average}")
         if self.batch % self.packing:
             raise ValueError(f"packing: {self.packing} images at a time do not divide a batch of {self.batch}")
+        for name, reason in self.refused.items():
+            if getattr(self, name) != getattr(type(self), name):
+                raise ValueError(f"{name}: {getattr(self, name)} was asked for, but {reason}")
         self._check_together()
 
     def _check_together(self):
@@ -117,7 +123,7 @@ class GANConfig(Config):
         if self.smoothing and self.loss not in ("minimax", "non-saturating"):
             raise ValueError(f"smoothing: loss {self.loss} has no labels to smooth; minimax and non-saturating have")
         if self.penalty == "none" and self.penalty_weight != 10:
-            raise ValueError(f"penalty_weight: {self.penalty_weight:g} was given without a penalty; give --penalty r1")
+            raise ValueError(f"penalty_weight: {self.penalty_weight:g} was given without a penalty; give --penalty r1, or 10")
         if self.clip is not None and in_its_place:
             raise ValueError(f"clip: bounds the discriminator's slope, as {in_its_place} does; give one of the two")
         if self.loss == "wasserstein" and self.clip is None and not in_its_place:
@@ -134,31 +140,71 @@ class WidthConfig(GANConfig):
     width: int = 64
     """Maps (or units) of the networks' base layer."""
 
+    at_least_one: ClassVar = (*GANConfig.at_least_one, "width")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLPConfig(WidthConfig):
+    """A run of networks of dense layers."""
+
+    hidden: int = 2
+    """Hidden layers of each network."""
+
+    at_least_one: ClassVar = (*WidthConfig.at_least_one, "hidden")
+
+
+_READ = {
+    "d_steps": "each network is updated once an iteration here",
+    "packing": "Q reads each image by itself",
+    "clip": "Q shares layers with the discriminator; give --penalty in its place",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class InfoGANConfig(GANConfig):
     """A run of InfoGAN: ``z`` counts the noise alone, the codes come on top."""
 
-    classes: int = 10
-    """Values of the categorical code."""
-    uniform_codes: int = 0
-    """Number of uniform codes."""
+    codes: tuple[str, ...] = ("10",)
+    """What the image shall tell: a number for a categorical code of so many classes, uniform, gaussian; any of them."""
     weight: float = 1.0
     """Of the information bound: the paper's lambda."""
     continuous_weight: float = 0.1
     """Of a continuous code's bound, besides lambda."""
-    information: Literal["both", "generator"] = "both"
-    """Whose update ascends the bound: the discriminator's too (the authors' code), or the generator's with Q alone."""
+    continuous: Literal["nll", "mse"] = "nll"
+    """A continuous code's loss: -ln of a Gaussian whose deviation Q gives too, or half the squared error."""
+    information: Literal["both", "generator", "separate", "joint", "none"] = "both"
+    """Who ascends the bound: d's update and g's (the authors' code); g's, which trains Q's head alone, or a Q with a
+    trunk of its own (separate); an update of its own for all (joint); or for Q alone, beside a plain GAN (none)."""
     d_batch: int | None = None
     """Real and generated images of the discriminator's update; by default the batch."""
 
-    def _check_together(self):
-        super()._check_together()
-        if self.d_steps > 1:
-            raise ValueError(f"d_steps: InfoGAN updates each network once an iteration, got {self.d_steps}")
-        if self.packing > 1:
-            raise ValueError(f"packing: {self.packing} images are judged together, but Q reads each one's code; give 1")
-        if self.clip is not None:
-            raise ValueError(
-                "clip: would bound layers that Q shares with the discriminator; give --penalty in its place"
-            )
+    positive: ClassVar = (*GANConfig.positive, "weight", "continuous_weight")
+    refused: ClassVar = _READ
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "codes", tuple(self.codes))  # JSON gives a list
+        latents.codes(self.codes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CGANConfig(WidthConfig):
+    """A run of a conditional GAN: ``z`` counts the noise alone."""
+
+    classes: int = 10
+    """Of the data."""
+
+    refused: ClassVar = {"packing": "the discriminator is told the class of each image"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ACGANConfig(GANConfig):
+    """A run of AC-GAN: ``z`` counts the noise alone."""
+
+    classes: int = 10
+    """Of the data."""
+    weight: float = 1.0
+    """Of the classifier's loss."""
+
+    positive: ClassVar = (*GANConfig.positive, "weight")
+    refused: ClassVar = _READ

@@ -9,7 +9,7 @@ from ..optim import Adam
 from ..training.losses import LOSSES, cross_entropy
 from ..training.penalties import PENALTIES
 from ..training.systems import GAN
-from .config import GANConfig, WidthConfig
+from .config import GANConfig, MLPConfig, WidthConfig
 from .preset import preset
 
 
@@ -60,8 +60,8 @@ def _build_gan(config, image_shape, rng):
 
 
 def _build_gan_2d(config, image_shape, rng):
-    g = gan.mlp_generator(config.z, config.width, rng=rng)
-    d = gan.mlp_discriminator(config.width, 2 * config.packing, rng=rng)
+    g = gan.mlp_generator(config.z, config.width, config.hidden, rng=rng)
+    d = gan.mlp_discriminator(config.width, 2 * config.packing, config.hidden, rng=rng)
     return _gan(config, g, d, Latents(Noise(config.z)), rng)
 
 
@@ -105,7 +105,7 @@ GANS = [
         "MLPs on points of the plane: a ring, a grid, a line, moons, or your own",
         (2,),
         _build_gan_2d,
-        WidthConfig,
+        MLPConfig,
         data="ring",
         epochs=100,
         steps=10_000,

@@ -2,8 +2,10 @@
 
 from functools import partial
 
-from ..latents import Categorical, Latents, Noise, Uniform
+from .. import nn
+from ..latents import Latents, Noise, codes
 from ..models import infogan
+from ..optim import Adam
 from ..training.systems import InfoGAN
 from .config import InfoGANConfig
 from .gans import adams, bound, game
@@ -11,15 +13,28 @@ from .preset import preset
 
 
 def _build_infogan(generator, discriminator, config, image_shape, rng):
-    codes = [Uniform(config.continuous_weight) for _ in range(config.uniform_codes)]
-    latents = Latents(Noise(config.z), Categorical(config.classes), *codes)
+    std = {"nll": None, "mse": 1.0}[config.continuous]
+    latents = Latents(Noise(config.z), *codes(config.codes, weight=config.continuous_weight, std=std))
     g, d = generator(latents.size, rng=rng), discriminator(rng=rng)
     q = infogan.q_head(d.head.layers[0].w.shape[0], latents.q_size, rng=rng)
-    bound(config, d, rng)
-    both = config.information == "both"
-    opt_g, opt_d = adams(config, [g] if both else [g, q], [d, q] if both else [d])
+    if config.information == "separate":
+        q = nn.Sequential(*discriminator(rng=rng).trunk.layers, *q.layers, input_shape=image_shape)
+    opt_g, opt_d, opt_q = _optimizers(config, g, bound(config, d, rng), q)
     options = {"weight": config.weight, "information": config.information, **game(config)}
-    return InfoGAN(g, d, q, latents, opt_g, opt_d, batch=config.batch, d_batch=config.d_batch, **options)
+    return InfoGAN(g, d, q, latents, opt_g, opt_d, opt_q, batch=config.batch, d_batch=config.d_batch, **options)
+
+
+def _optimizers(config, g, d, q):
+    """Who learns in which update: the table of :func:`~minigan.training.steps.infogan_step`."""
+    in_gs, in_ds, in_own = {
+        "both": ([g], [d, q], None),
+        "generator": ([g, q], [d], None),
+        "separate": ([g, q], [d], None),
+        "joint": ([g], [d], [g, d.trunk, q]),
+        "none": ([g], [d], [q]),
+    }[config.information]
+    betas = {"beta1": config.beta1, "beta2": config.beta2}
+    return *adams(config, in_gs, in_ds), in_own and Adam(*in_own, lr=config.lr_d, **betas)
 
 
 INFOGANS = [
@@ -49,7 +64,7 @@ INFOGANS = [
         epochs=10,
         steps=5000,
         z=62,
-        uniform_codes=2,
+        codes=("10", "uniform", "uniform"),
         lr_g=1e-3,
         samples=100,
     ),

@@ -44,7 +44,7 @@ def save(path, trainer, config):
         "format": FORMAT,
         "config": config,
         "counters": counters,
-        "data": fingerprint(trainer.images),
+        "data": fingerprint(trainer.images, trainer.batches.labels),
         "versions": {"minigan": __version__, "numpy": np.__version__, "python": platform.python_version()},
     }
     text = np.frombuffer(json.dumps(meta, default=_plain).encode(), np.uint8)
@@ -120,16 +120,16 @@ def resume(path, trainer, config, *, may_differ=()):
     ]
     if changed:
         raise CheckpointError(f"cannot resume {path} with another config: " + "; ".join(changed))
-    if meta["data"] != fingerprint(trainer.images):
-        raise CheckpointError(
-            f"cannot resume {path}: it was trained on data {meta['data']}, these are {fingerprint(trainer.images)}"
-        )
+    data = fingerprint(trainer.images, trainer.batches.labels)
+    if meta["data"] != data:
+        raise CheckpointError(f"cannot resume {path}: it was trained on data {meta['data']}, these are {data}")
     try:
         trainer.load_state_dict(arrays, meta["counters"])
     except ValueError as error:
         raise CheckpointError(f"{path} is a checkpoint of another model: {error}") from None
 
 
-def fingerprint(images):
-    """Shape and CRC-32 of a data set, to tell it from another."""
-    return f"{'x'.join(map(str, images.shape))} crc32 {zlib.crc32(np.ascontiguousarray(images)):08x}"
+def fingerprint(images, labels=None):
+    """Shape and CRC-32 of a data set, and of its labels where they count, to tell it from another."""
+    text = f"{'x'.join(map(str, images.shape))} crc32 {zlib.crc32(np.ascontiguousarray(images)):08x}"
+    return text if labels is None else f"{text} labels {zlib.crc32(np.ascontiguousarray(labels)):08x}"

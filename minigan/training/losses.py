@@ -1,32 +1,30 @@
-"""What d and g each minimise: the losses of the GAN papers by name, as functions of d's outputs alone.
+"""What d and g pay for an image: the losses of the GAN papers by name, as functions of d's outputs alone.
 
 A loss decides what d's output means: a logit of "this is real" for the cross-entropies, a score without bounds for the
-others. All are means over the batch, finite for outputs of +-1e4, and exact in their gradients there.
+others. All are finite for outputs of +-1e4, and exact in their gradients there.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import log
 
 from .. import ops
 from ..autograd import no_grad
 
-
-def mean_bce(logits, target):
-    """Mean binary cross-entropy of logits against one target, in nats."""
-    return ops.sigmoid_cross_entropy(logits, target).mean()
+bce = ops.sigmoid_cross_entropy
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A game of d against g.
+    """A game of d against g. Its three prices are functions of outputs (N, 1), to as many values.
 
     Attributes
     ----------
-    d : callable(real, fake) -> scalar Tensor
-        What d minimises, of its outputs (N, 1) for real and for generated images.
-    g : callable(fake) -> scalar Tensor
-        What g minimises.
+    real, fake : callable(outputs) -> Tensor (N, 1)
+        What d pays for each real and for each generated image.
+    fool : callable(outputs) -> Tensor (N, 1)
+        What g pays for each of its images.
     optimum : (float, float)
         d's and g's loss where generated images are distributed as the real ones, for the best d: the level around which
         a good game stays. Where several d are as good, of the one with d(x) = 0.
@@ -34,10 +32,19 @@ class Loss:
         Whether d's outputs are logits of "this is real".
     """
 
-    d: Callable
-    g: Callable
+    real: Callable
+    fake: Callable
+    fool: Callable
     optimum: tuple
     logits: bool = False
+
+    def d(self, real, fake):
+        """What d minimises, of its outputs for real and for generated images: the sum of two means."""
+        return self.real(real).mean() + self.fake(fake).mean()
+
+    def g(self, fake):
+        """What g minimises, of d's outputs for its images."""
+        return self.fool(fake).mean()
 
     def opinion(self, outputs):
         """What d thinks of these images, for the log: its mean probability of "real", or mean score."""
@@ -61,8 +68,9 @@ def cross_entropy(*, smoothing=0.0, saturating=False):
         raise ValueError(f"smoothing: must be in [0, 1), got {smoothing}")
     p = (1 - smoothing) / 2  # the best d(x), where generated images are as likely as real ones
     return Loss(
-        d=lambda real, fake: mean_bce(real, 1 - smoothing) + mean_bce(fake, 0),
-        g=(lambda fake: -mean_bce(fake, 0)) if saturating else (lambda fake: mean_bce(fake, 1)),
+        real=partial(bce, targets=1 - smoothing),
+        fake=partial(bce, targets=0),
+        fool=(lambda x: -bce(x, 0)) if saturating else partial(bce, targets=1),
         optimum=(-2 * p * log(p) - 2 * (1 - p) * log(1 - p), log(1 - p) if saturating else -log(p)),
         logits=True,
     )
@@ -71,19 +79,22 @@ def cross_entropy(*, smoothing=0.0, saturating=False):
 MINIMAX = cross_entropy(saturating=True)
 NON_SATURATING = cross_entropy()
 
-LEAST_SQUARES = Loss(  # Mao et al., arXiv:1611.04076, eq. 9: real is 1, generated is 0, and g wants 1
-    d=lambda real, fake: 0.5 * ops.squared_error(real, 1.0).mean() + 0.5 * ops.squared_error(fake, 0.0).mean(),
-    g=lambda fake: 0.5 * ops.squared_error(fake, 1.0).mean(),
+LEAST_SQUARES = Loss(  # Mao et al., arXiv:1611.04076, eq. 9: a real image is 1, a generated one 0, and g wants 1
+    real=lambda x: 0.5 * ops.squared_error(x, 1.0),
+    fake=lambda x: 0.5 * ops.squared_error(x, 0.0),
+    fool=lambda x: 0.5 * ops.squared_error(x, 1.0),
     optimum=(1 / 4, 1 / 8),  # d(x) = 1/2
 )
-HINGE = Loss(  # Lim & Ye, arXiv:1705.02894, section 3; Miyato et al., arXiv:1802.05957, eq. 16 and 17
-    d=lambda real, fake: ops.relu(1.0 - real).mean() + ops.relu(1.0 + fake).mean(),
-    g=lambda fake: -fake.mean(),
+HINGE = Loss(  # Lim & Ye, arXiv:1705.02894; Miyato et al., arXiv:1802.05957, eq. 16 and 17
+    real=lambda x: ops.relu(1.0 - x),
+    fake=lambda x: ops.relu(1.0 + x),
+    fool=lambda x: -x,
     optimum=(2.0, 0.0),
 )
-WASSERSTEIN = Loss(  # Arjovsky et al., arXiv:1701.07875, eq. 2: only for a d whose slope is bounded
-    d=lambda real, fake: fake.mean() - real.mean(),
-    g=lambda fake: -fake.mean(),
+WASSERSTEIN = Loss(  # Arjovsky et al., arXiv:1701.07875, eq. 2 and 3: only for a d whose slope is bounded
+    real=lambda x: -x,
+    fake=lambda x: x,
+    fool=lambda x: -x,
     optimum=(0.0, 0.0),
 )
 

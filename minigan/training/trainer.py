@@ -31,17 +31,21 @@ class Batches:
     images : array (N, ...)
     batch : int
     rng : numpy.random.Generator
+    labels : array (N,), optional
+        Then a batch is a pair (images, labels).
 
     Raises
     ------
     ValueError
-        For a batch larger than the data set.
+        For a batch larger than the data set, or labels of another number.
     """
 
-    def __init__(self, images, batch, rng):
+    def __init__(self, images, batch, rng, labels=None):
         if not 1 <= batch <= len(images):
             raise ValueError(f"batch: {batch} images asked for, the data set has {len(images)}")
-        self.images, self.batch, self.rng = images, batch, rng
+        if labels is not None and len(labels) != len(images):
+            raise ValueError(f"labels: expected {len(images)}, one for each image, got {len(labels)}")
+        self.images, self.labels, self.batch, self.rng = images, labels, batch, rng
         self._start_epoch()
 
     def _start_epoch(self):
@@ -56,7 +60,7 @@ class Batches:
             self._start_epoch()
         chosen = self._order[self._next : self._next + self.batch]
         self._next += self.batch
-        return self.images[chosen]
+        return self.images[chosen] if self.labels is None else (self.images[chosen], self.labels[chosen])
 
     def state_dict(self):
         """Where it stands: the generator before this epoch's shuffle, and the place in the epoch."""
@@ -81,6 +85,8 @@ class Trainer:
         From :func:`random_streams`.
     batch : int
         Real images of one update.
+    labels : array (N,), optional
+        Classes, for a system that needs them.
     hooks : sequence
         Objects with any of ``start(trainer)``, ``after_step(trainer, scalars)``, ``stop(trainer)``, called in order.
     find_nonfinite : bool
@@ -94,9 +100,9 @@ class Trainer:
         Whether the last run ended with Ctrl-C, or with an exception: then the weights may be half updated.
     """
 
-    def __init__(self, system, images, streams, *, batch, hooks=(), find_nonfinite=False):
+    def __init__(self, system, images, streams, *, batch, labels=None, hooks=(), find_nonfinite=False):
         self.system, self.images, self.streams, self.hooks = system, images, streams, list(hooks)
-        self.batches = Batches(images, batch, streams["order"])
+        self.batches = Batches(images, batch, streams["order"], labels)
         self.find_nonfinite = find_nonfinite
         self.iteration, self.last_iteration, self.interrupted, self.failed = 0, 0, False, False
 

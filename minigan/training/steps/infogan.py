@@ -1,19 +1,57 @@
-"""InfoGAN: the game, and beside it a code that Q must be able to read off the images."""
+"""InfoGAN: the game, and beside it a code that Q must be able to read off the images.
 
+The game has two updates. The bound on I(c; g(z, c)) can be ascended in either, in both, or in one of its own; what each
+way teaches whom is the table in :func:`infogan_step`.
+"""
+
+from ... import ops
 from ...autograd import Tensor, frozen, no_grad
 from ..losses import NON_SATURATING
-from .gan import d_objective
+from .gan import d_objective, discriminator_step, generator_step
+
+INFORMATION = ("both", "generator", "separate", "joint", "none")
 
 
 def infogan_step(
-    g, d, q, opt_g, opt_d, x_real, z, z_g, latents, *, weight=1.0, information="both", loss=NON_SATURATING, penalty=None
+    g,
+    d,
+    q,
+    opt_g,
+    opt_d,
+    x_real,
+    z,
+    z_g,
+    latents,
+    *,
+    weight=1.0,
+    information="both",
+    opt_q=None,
+    z_q=None,
+    loss=NON_SATURATING,
+    penalty=None,
 ):
     """One iteration of InfoGAN: gan_step plus ``weight`` times a bound on I(c; g(z, c)) (arXiv:1606.03657, eq. 6).
+
+    ============  ================  =====================  ==================
+    information   d's update        g's update             one more
+                  (opt_d)           (opt_g)                (opt_q)
+    ============  ================  =====================  ==================
+    "both"        d, **trunk, q**   **g**
+    "generator"   d                 **g, q**
+    "separate"    d                 **g, q** (own trunk)
+    "joint"       d                 g                      **g, trunk, q**
+    "none"        d                 g                      **q**
+    ============  ================  =====================  ==================
+
+    Bold learns to raise the bound; each optimiser must hold what stands in its column. "both" is the authors' code.
+    In "generator" d's trunk does not know of the code: q reads what tells real from fake. In "separate" q looks at the
+    images through a trunk of its own. "none" is a plain GAN with a reader beside it: the paper's baseline (figure 1).
 
     Parameters
     ----------
     g, d, q : Module
-        d has a ``trunk`` (images to features) and a ``head`` (features to logits); q maps features to code parameters.
+        d has a ``trunk`` (images to features) and a ``head`` (features to logits); q maps features to code parameters,
+        in "separate" images.
     opt_g, opt_d : Optimizer
     x_real : Tensor (N, ...)
     z, z_g : array (N, latents.size), (M, latents.size)
@@ -21,9 +59,9 @@ def infogan_step(
     latents : Latents
     weight : float
         The paper's lambda, times each code's own weight.
-    information : {"both", "generator"}
-        Who ascends the bound. "both": d's update (trunk and q, which opt_d must hold) and g's, as the authors' code.
-        "generator": g's update only, which then trains q as well (opt_g must hold both), the trunk frozen.
+    information : {"both", "generator", "separate", "joint", "none"}
+    opt_q, z_q : Optimizer, array (M, latents.size)
+        For "joint" and "none": of the third update.
     loss, penalty
         The game; see :func:`~minigan.training.steps.discriminator_step`.
 
@@ -31,28 +69,67 @@ def infogan_step(
     -------
     dict of scalars
         loss_d, loss_g (adversarial parts), d_real, d_fake, penalty if there is one; information_nats (sum over codes)
-        and information_nats_0, ... of each code, measured in g's update.
+        and information_nats_0, ... of each code, measured where g last learns, or q.
     """
     with no_grad():
         x_fake = g(Tensor(z))
-    real = d(x_real)
-    features = d.trunk(x_fake)
-    objective, seen = d_objective(d, x_real, x_fake, real, d.head(features), loss, penalty)
+    game = {"loss": loss, "penalty": penalty}
     if information == "both":
-        objective = objective - weight * latents.objective(latents.information(q(features), z))
+        seen = reading_discriminator_step(d, q, opt_d, x_real, x_fake, z, latents, weight=weight, **game)
+        with frozen(q):
+            return seen | read_generator_step(g, d, q, opt_g, z_g, latents, weight=weight, loss=loss)
+    seen = discriminator_step(d, opt_d, x_real, x_fake, **game)
+    if information in ("generator", "separate"):
+        own_trunk = information == "separate"
+        return seen | read_generator_step(g, d, q, opt_g, z_g, latents, weight=weight, own_trunk=own_trunk, loss=loss)
+    seen |= generator_step(d, opt_g, g(Tensor(z_g)), loss=loss)
+    with frozen(*([g, d.trunk] if information == "none" else [])):
+        return seen | information_step(g, d, q, opt_q, z_q, latents, weight=weight)
+
+
+def reading_discriminator_step(
+    d, q, opt_d, x_real, x_fake, z, latents, *, weight=1.0, labels=None, loss=NON_SATURATING, penalty=None
+):
+    """d learns to tell real from fake, and with q to read the codes z off the fakes, on the same features.
+
+    ``labels`` (N,), if given, are what q shall read off the real images (AC-GAN, arXiv:1610.09585, eq. 3).
+    """
+    features_real, features_fake = d.trunk(x_real), d.trunk(x_fake)
+    real, fake = d.head(features_real), d.head(features_fake)
+    objective, seen = d_objective(d, x_real, x_fake, real, fake, loss, penalty)
+    objective = objective - weight * latents.objective(latents.information(q(features_fake), z))
+    if labels is not None:
+        loss_real = ops.softmax_cross_entropy(q(features_real), labels).mean()
+        seen["class_loss_real"] = loss_real.data
+        objective = objective + weight * loss_real
     opt_d.zero_grad()
     objective.backward()
     opt_d.step()
+    return seen
 
-    with frozen(d, *([q] if information == "both" else [])):
-        features = d.trunk(g(Tensor(z_g)))
+
+def read_generator_step(g, d, q, opt_g, z, latents, *, weight=1.0, own_trunk=False, loss=NON_SATURATING):
+    """g learns to fool d, and to make images whose codes q can read; q learns too, unless it is frozen."""
+    x_fake = g(Tensor(z))
+    with frozen(d):
+        features = d.trunk(x_fake)
         loss_g = loss.g(d.head(features))
-        bounds = latents.information(q(features), z_g)
+    bounds = latents.information(q(x_fake if own_trunk else features), z)
     opt_g.zero_grad()
     (loss_g - weight * latents.objective(bounds)).backward()
     opt_g.step()
-    return seen | {
-        "loss_g": loss_g.data,
-        "information_nats": sum(bound.data for bound in bounds),
-        **{f"information_nats_{i}": bound.data for i, bound in enumerate(bounds)},
-    }
+    return {"loss_g": loss_g.data} | _information(bounds)
+
+
+def information_step(g, d, q, opt_q, z, latents, *, weight=1.0):
+    """Whoever is not frozen of g, d's trunk and q learns that the codes can be read; nobody plays."""
+    bounds = latents.information(q(d.trunk(g(Tensor(z)))), z)
+    opt_q.zero_grad()
+    (-weight * latents.objective(bounds)).backward()
+    opt_q.step()
+    return _information(bounds)
+
+
+def _information(bounds):
+    codes = {f"information_nats_{i}": bound.data for i, bound in enumerate(bounds)}
+    return {"information_nats": sum(codes.values()), **codes}

@@ -40,7 +40,14 @@ class GAN:
         where each alone may be real, several that are alike betray a collapsed g. Divides the batch.
     average : float, optional
         Decay of an average of g (see :class:`~minigan.training.average.Average`), which then draws the samples.
+
+    Attributes
+    ----------
+    needs_labels : bool
+        Whether ``batches`` must yield pairs (images, labels).
     """
+
+    needs_labels = False
 
     def __init__(
         self,
@@ -69,38 +76,52 @@ class GAN:
             self.modules["g_average"] = self.average.module
 
     def step(self, batches, rng):
-        """One iteration; returns the step's scalars. ``batches`` yields arrays, ``rng`` draws noise."""
+        """One iteration; returns the step's scalars. ``batches`` yields arrays, ``rng`` draws all that is random."""
         seen = self.update(batches, rng)
         if self.average:
             self.average.update(self.optimizers["g"].steps)
         return seen
 
     def update(self, batches, rng):
-        """Update d, and then g; what a system of another kind replaces."""
+        """Update d, and then g; return the step's scalars."""
         opt_g, opt_d, game = self.optimizers["g"], self.optimizers["d"], self._game(rng)
         for _ in range(self.d_steps - 1):
+            d, x_real, rows = self._deal(next(batches), rng)
             with no_grad():
-                x_fake = self._make(self._noise(rng))
-            discriminator_step(self.d, opt_d, self._real(batches), x_fake, **game)
-        x_real, z = self._real(batches), self._noise(rng)
-        z_g = self._noise(rng) if self.fresh_noise else None
-        return gan_step(self._make, self.d, opt_g, opt_d, x_real, z, z_g, **game)
+                x_fake = self._make(rows())
+            discriminator_step(d, opt_d, x_real, x_fake, **game)
+        d, x_real, rows = self._deal(next(batches), rng)
+        return gan_step(self._make, d, opt_g, opt_d, x_real, rows(), rows() if self.fresh_noise else None, **game)
+
+    def _deal(self, batch, rng):
+        """What an update plays with: the discriminator, real images, and a function that draws latent rows."""
+        return self.d, pack(Tensor(batch), self.packing), lambda: Tensor(self.latents.sample(rng, self.batch))
+
+    def _make(self, z):
+        return pack(self.g(z), self.packing)
 
     def _game(self, rng):
         """What the steps are told of the game: the loss, and the penalty with its source of chance."""
         return {"loss": self.loss, "penalty": self.penalty and partial(self.penalty, rng=rng)}
 
-    def _make(self, z):
-        return pack(self.g(z), self.packing)
-
-    def _real(self, batches):
-        return pack(Tensor(next(batches)), self.packing)
-
-    def _noise(self, rng):
-        return Tensor(self.latents.sample(rng, self.batch))
+    @property
+    def best_g(self):
+        """The generator that draws: the average of g, if there is one."""
+        return self.average.module if self.average else self.g
 
     def sample(self, z):
         """Images (or points) for latent rows z (n, latents.size), in inference mode, 256 at a time."""
-        g = self.average.module if self.average else self.g
-        with inference(g):
-            return np.concatenate([g(Tensor(z[i : i + 256])).numpy() for i in range(0, len(z), 256)])
+        with inference(self.best_g):
+            return np.concatenate([self.best_g(Tensor(z[i : i + 256])).numpy() for i in range(0, len(z), 256)])
+
+    def judge(self, x, z):
+        """d's outputs (n, 1) for images x, a Tensor, that were made from latent rows z (n, latents.size), an array.
+
+        Raises
+        ------
+        ValueError
+            Where d judges several images together.
+        """
+        if self.packing > 1:
+            raise ValueError(f"packing: the discriminator judges {self.packing} images together, none by itself")
+        return self.d(x)

@@ -2,15 +2,24 @@
 
 from contextlib import contextmanager
 
-from ...autograd import no_grad
+from ...autograd import frozen, no_grad
 
 
 @contextmanager
 def inference(module):
     """Run a module in inference mode without recording; its running averages stay as they are."""
-    module.eval()
+    with fixed(module), no_grad():
+        yield
+
+
+@contextmanager
+def fixed(*modules):
+    """Run modules as functions that do not change: in inference mode, frozen. Gradients still flow to their inputs."""
+    for module in modules:
+        module.eval()
     try:
-        with no_grad():
+        with frozen(*modules):
             yield
     finally:
-        module.train()
+        for module in modules:
+            module.train()

@@ -1,8 +1,11 @@
 """A GAN with a network Q that reads codes off the images."""
 
+import numpy as np
+
 from ...autograd import Tensor
 from ..steps import infogan_step
 from .gan import GAN
+from .inference import inference
 
 
 class InfoGAN(GAN):
@@ -11,36 +14,48 @@ class InfoGAN(GAN):
     Parameters
     ----------
     q : Module
-        Features of d's trunk to the parameters of all codes.
+        Features of d's trunk (or images: "separate") to the parameters of all codes.
+    opt_q : Optimizer, optional
+        Of the update that is the information's own: "joint" and "none".
     weight : float
         Of the information bound: the paper's lambda.
-    information : {"both", "generator"}
-        Who ascends the bound; see :func:`~minigan.training.steps.infogan_step`.
+    information : {"both", "generator", "separate", "joint", "none"}
+        Who ascends the bound, and what each optimiser must hold; see :func:`~minigan.training.steps.infogan_step`.
     d_batch : int, optional
         Real and generated images of d's update, where they are fewer than g's.
     **game
         loss, penalty, average: as for a GAN.
     """
 
-    def __init__(self, g, d, q, latents, opt_g, opt_d, *, batch, d_batch=None, weight=1.0, information="both", **game):
+    def __init__(
+        self, g, d, q, latents, opt_g, opt_d, opt_q=None, *, batch, d_batch=None, weight=1.0, information="both", **game
+    ):
         super().__init__(g, d, latents, opt_g, opt_d, batch=batch, **game)
         self.modules["q"] = self.q = q
+        if opt_q is not None:
+            self.optimizers["q"] = opt_q
         self.d_batch = d_batch or batch
         self.weight, self.information = weight, information
 
     def update(self, batches, rng):
-        """One iteration; returns the step's scalars."""
-        return infogan_step(
-            self.g,
-            self.d,
-            self.q,
-            self.optimizers["g"],
-            self.optimizers["d"],
-            Tensor(next(batches)),
-            self.latents.sample(rng, self.d_batch),
-            self.latents.sample(rng, self.batch),
-            self.latents,
-            weight=self.weight,
-            information=self.information,
+        """Update d, g and q; return the step's scalars."""
+        opt_g, opt_d, opt_q = (self.optimizers.get(name) for name in ("g", "d", "q"))
+        x_real = Tensor(next(batches))
+        z, z_g = self.latents.sample(rng, self.d_batch), self.latents.sample(rng, self.batch)
+        z_q = self.latents.sample(rng, self.batch) if opt_q else None
+        options = {
+            "weight": self.weight,
+            "information": self.information,
+            "opt_q": opt_q,
+            "z_q": z_q,
             **self._game(rng),
-        )
+        }
+        return infogan_step(self.g, self.d, self.q, opt_g, opt_d, x_real, z, z_g, self.latents, **options)
+
+    def read(self, images):
+        """What Q believes the codes of images (N, H, W, C) to be, in inference mode; see Latents.read."""
+        own_trunk = self.information == "separate"
+        with inference(self.d), inference(self.q):
+            blocks = (Tensor(images[i : i + 256]) for i in range(0, len(images), 256))
+            parts = [self.latents.read(self.q(x if own_trunk else self.d.trunk(x))) for x in blocks]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]

@@ -1,0 +1,92 @@
+"""How good is a run? Its generator's samples measured, the numbers printed, and kept in RUN/eval.json with pictures."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from . import features as feature_networks
+from . import runs, scores
+
+
+class Evaluation(NamedTuple):
+    """What was measured: ``facts`` about the run and the measurement, ``scores`` by name, paths of ``pictures``."""
+
+    facts: dict
+    scores: dict
+    pictures: list
+
+    def describe(self):
+        """The scores as a table, under what they were measured on."""
+        facts = {name: value for name, value in self.facts.items() if value is not None}
+        width = max(map(len, facts))
+        head = "\n".join(f"{name:<{width}}  {value}" for name, value in facts.items())
+        return "\n".join([head, "", scores.table(self.scores), *(f"  {path}" for path in self.pictures)])
+
+
+def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
+    """Measure a run's generator by every metric that fits it and its data.
+
+    Parameters
+    ----------
+    run : path
+        A run's folder; gets eval.json and pictures.
+    data : str, optional
+        Judge by these data instead of those that it was trained on.
+    n : int, optional
+        How much to generate; as many as the papers otherwise.
+    seed : int
+        Decides what is generated, and nothing in the run.
+    features : path, optional
+        Weights of a classifier to measure in, instead of minigan's own.
+    best : bool
+        Measure best.npz, which a training with --eval-every keeps, and not the last checkpoint.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        For a folder without a run, data that are not here, or that cannot be judged.
+    """
+    folder = Path(run)
+    trained = runs.load(folder, "best.npz" if best else "checkpoint.npz")
+    config = trained.config if data is None else replace(trained.config, data=data)
+    network = feature_networks.load(features) if features else None
+    measure_rng, real_rng = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
+    train, test = load_sets(config)
+    yardsticks = scores.fitting(trained.system, train, test, real_rng, n=n, features=network)
+    found, pictures = {}, []
+    for yardstick in yardsticks:
+        found |= yardstick(trained.system, measure_rng)
+        pictures += yardstick.draw(folder) if hasattr(yardstick, "draw") else []
+    seen_by = [str(y.features) for y in yardsticks if getattr(y, "features", None)]
+    facts = {
+        "run": str(folder),
+        "preset": config.preset,
+        "iteration": trained.iteration,
+        "data": f"{train.name}, {len(train):,} items" + (f", {len(test):,} unseen" if test else ""),
+        "samples": yardsticks[0].n,
+        "features": seen_by[0] if seen_by else None,
+        "seed": seed,
+    }
+    _write(folder / "eval.json", facts | {"scores": scores.to_json(found)})
+    return Evaluation(facts, found, pictures)
+
+
+def load_sets(config):
+    """Training and test data of a config; the test set is None for points, whose law is known instead."""
+    train = runs.load_data(config)
+    return train, runs.load_data(config, "test") if train.images.ndim == 4 else None
+
+
+def _write(path, content):
+    """Write JSON, at once or not at all."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,115 @@
+"""The digit classifier as a measuring instrument: its weights on disk, their digest, and images to features."""
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..autograd import Tensor, no_grad
+from ..models import classifier
+
+DIGITS = Path(__file__).parent / "weights" / "digits.npz"
+"""The weights that come with minigan; benchmarks/results/classifier.json says how well they read."""
+BATCH = 256  # images of one pass: what fits the caches
+
+
+class Seen(NamedTuple):
+    """What a network saw in N images: ``features`` float32 (N, F) and ``logits`` float32 (N, K)."""
+
+    features: np.ndarray
+    logits: np.ndarray
+
+
+class ClassifierFeatures:
+    """Digits to features and logits, by a trained :func:`minigan.models.classifier.digits`.
+
+    Parameters
+    ----------
+    network : Classifier
+        Put into inference mode for good.
+    name, digest : str
+        What to call it, and the first twelve digits of its weights' SHA-256.
+
+    Attributes
+    ----------
+    image_shape : tuple
+    classes : int
+    """
+
+    image_shape = (28, 28, 1)
+
+    def __init__(self, network, name, digest):
+        self.network, self.name, self.digest = network.eval(), name, digest
+        self.classes = network.head.layers[0].w.shape[1]
+
+    def __call__(self, images):
+        """Return what the network sees.
+
+        Parameters
+        ----------
+        images : float32 array (N, 28, 28, 1)
+            In [-1, 1].
+
+        Returns
+        -------
+        Seen
+
+        Raises
+        ------
+        ValueError
+            For images of another shape, or none.
+        """
+        if images.shape[1:] != self.image_shape or not len(images):
+            raise ValueError(f"images: {self.name} takes shape (N, 28, 28, 1) with N >= 1, got {images.shape}")
+        seen = [self._see(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
+        return Seen(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
+
+    def _see(self, images):
+        with no_grad():
+            features = self.network.trunk(Tensor(images))
+            return features.numpy(), self.network.head(features).numpy()
+
+    def __repr__(self):
+        return f"{self.name} {self.digest}"
+
+
+def load(path=DIGITS):
+    """Load a classifier's weights as features.
+
+    Parameters
+    ----------
+    path : path
+        Written by :func:`save`; the weights that come with minigan otherwise.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where there is no such file, or it holds something else.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+        with np.load(io.BytesIO(content), allow_pickle=False) as entries:
+            state = {name: entries[name].astype(np.float32) for name in entries.files}
+    except FileNotFoundError:
+        raise FileNotFoundError(f"features: no file {path}") from None
+    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"features: {path} holds no weights of a classifier ({error})") from None
+    if "head.0.w" not in state or state["head.0.w"].ndim != 2:
+        raise ValueError(f"features: {path} holds no weights of a classifier (no head.0.w of shape (F, K))")
+    network = classifier.digits(state["head.0.w"].shape[1], rng=np.random.default_rng(0))
+    network.load_state_dict(state)
+    return ClassifierFeatures(network, path.stem, hashlib.sha256(content).hexdigest()[:12])
+
+
+def save(path, network):
+    """Write a classifier's weights and running averages in half precision, which loses no digit that matters here."""
+    halves = {name: array.astype(np.float16) for name, array in network.state_dict().items()}
+    wrong = [name for name, array in halves.items() if not np.isfinite(array).all()]
+    if wrong:
+        raise ValueError(f"network: {', '.join(wrong)} cannot be stored in half precision (NaN, or beyond 65,504)")
+    with open(path, "wb") as file:
+        np.savez_compressed(file, **halves)

@@ -1,0 +1,74 @@
+"""Whether each factor that images were drawn from is held by one code alone: for data whose true factors are known.
+
+The mutual information gap of Chen et al., "Isolating Sources of Disentanglement in VAEs" (arXiv:1802.04942, section 4):
+for each factor, how much more the best code knows of it than the second best, over all that there is to know.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import arguments
+
+BINS = 20  # as the paper's authors cut real values, into equal counts
+
+
+class Gap(NamedTuple):
+    """The mean ``gap`` over factors, from 0 to 1, and what each code tells of each factor: (D, V)."""
+
+    gap: float
+    information_nats: np.ndarray
+
+
+def mutual_information_gap(codes, factors, bins=BINS):
+    """Measure how separately codes hold the factors.
+
+    Parameters
+    ----------
+    codes, factors : array_like (N, D), (N, V)
+        D >= 2. A column of more than ``bins`` different values is cut into as many parts of equal counts.
+    bins : int
+        N should be far above its square: an estimate from few rows is too high.
+
+    Returns
+    -------
+    Gap
+
+    Raises
+    ------
+    ValueError
+        For different lengths, a single code, a constant factor, NaN or infinity.
+    """
+    codes = arguments.rows("codes", codes, least=2)
+    factors = arguments.rows("factors", factors, least=2)
+    if len(codes) != len(factors):
+        raise ValueError(f"factors: expected {len(codes)} rows as codes have, got {len(factors)}")
+    if codes.shape[1] < 2:
+        raise ValueError(f"codes: a gap needs at least 2 codes, got shape {codes.shape}")
+    if bins < 2:
+        raise ValueError(f"bins: expected at least 2, got {bins}")
+    cut_codes, cut_factors = ([_cut(x, bins) for x in table.T] for table in (codes, factors))
+    information = np.array([[_information(c, v) for v in cut_factors] for c in cut_codes])
+    entropy = np.array([_information(v, v) for v in cut_factors])
+    if entropy.min() <= 0:
+        raise ValueError(f"factors: column {int(entropy.argmin())} is constant, nothing can be known of it")
+    second, first = np.sort(information, axis=0)[-2:]
+    return Gap(float(((first - second) / entropy).mean()), information)
+
+
+def _cut(values, bins):
+    """Whole numbers from 0 for the different values, or where there are many, for parts of equal counts."""
+    different, number = np.unique(values, return_inverse=True)
+    if len(different) <= bins:
+        return number
+    inner = np.quantile(values, np.arange(1, bins) / bins)
+    return np.searchsorted(inner, values, side="right")
+
+
+def _information(a, b):
+    """Mutual information in nats of two columns of whole numbers."""
+    joint = np.bincount(a * (b.max() + 1) + b, minlength=(a.max() + 1) * (b.max() + 1)).reshape(a.max() + 1, -1)
+    joint = joint / joint.sum()
+    independent = np.multiply.outer(joint.sum(axis=1), joint.sum(axis=0))
+    seen = joint > 0
+    return max(0.0, float((joint[seen] * np.log(joint[seen] / independent[seen])).sum()))

@@ -1,0 +1,78 @@
+"""What can be seen of a written digit without a network: its slant and its stroke's width, to hold codes against."""
+
+import numpy as np
+
+from . import arguments
+
+
+def _ink(images):
+    """Brightness in [0, 1] as float64 (N, H, W)."""
+    images = np.asarray(images, np.float64)
+    if images.ndim != 4 or images.shape[3] != 1 or not images.size:
+        raise ValueError(f"images: expected shape (N, H, W, 1) with N >= 1, got {images.shape}")
+    if not np.isfinite(images).all():
+        raise ValueError("images: expected finite values, got NaN or infinity")
+    return (np.clip(images[..., 0], -1, 1) + 1) / 2
+
+
+def slant(images):
+    """Angle between a digit's main axis and the vertical, in radians, positive to the right: images (N, H, W, 1): (N,).
+
+    By second moments, the shear that would make the ink's covariance of x and y vanish: LeCun et al. 1998's deslanting.
+    A blank image has none: 0.
+    """
+    ink = _ink(images)
+    h, w = ink.shape[1:]
+    y, x = np.arange(h, dtype=np.float64), np.arange(w, dtype=np.float64)
+    mass = np.maximum(ink.sum(axis=(1, 2)), 1e-12)
+    mean_y, mean_x = ink.sum(axis=2) @ y / mass, ink.sum(axis=1) @ x / mass
+    dy, dx = y - mean_y[:, None], x - mean_x[:, None]
+    covariance = np.einsum("nhw,nh,nw->n", ink, dy, dx) / mass
+    variance_y = np.einsum("nhw,nh->n", ink, dy**2) / mass
+    return np.arctan2(-covariance, np.maximum(variance_y, 1e-12))
+
+
+def stroke_width(images):
+    """Mean width of the stroke in pixels, twice its area over the length of its outline: images (N, H, W, 1): (N,).
+
+    Exact for a closed stroke of constant width; an open one of length L and width w comes out as w / (1 + w / L). The
+    outline is the total variation of the brightness, so that grey edges count by their height. A blank image has 0.
+    """
+    ink = np.pad(_ink(images), ((0, 0), (1, 1), (1, 1)))
+    dy = np.diff(ink, axis=1)[:, :, :-1]
+    dx = np.diff(ink, axis=2)[:, :-1]
+    outline = np.hypot(dy, dx).sum(axis=(1, 2))
+    return 2 * ink.sum(axis=(1, 2)) / np.maximum(outline, 1e-12)
+
+
+def correlation(a, b):
+    """Pearson's correlation of two columns (N,), N >= 2; 0 where either is constant."""
+    a = arguments.column("a", a, least=2)
+    b = arguments.column("b", b, least=2, length=len(a))
+    a, b = a - a.mean(), b - b.mean()
+    scale = np.sqrt((a**2).sum() * (b**2).sum())
+    return float((a * b).sum() / scale) if scale > 0 else 0.0
+
+
+def monotonicity(values):
+    """How steadily a measured value goes with the step of a traversal: values (R, S), R rows of S >= 3 steps.
+
+    Mean over rows of Spearman's correlation between value and step, signed by the direction of most rows: 1 where every
+    row rises (or every row falls) at each step, 0 where nothing follows the steps.
+    """
+    values = arguments.rows("values", values)
+    if values.shape[1] < 3:
+        raise ValueError(f"values: expected at least 3 steps a row, got shape {values.shape}")
+    steps = np.arange(values.shape[1])
+    ranks = values.argsort(axis=1, kind="stable").argsort(axis=1)
+    flat = np.ptp(values, axis=1) == 0
+    found = [0.0 if still else correlation(rank, steps) for rank, still in zip(ranks, flat, strict=True)]
+    return abs(float(np.mean(found)))
+
+
+def identity_kept(labels):
+    """Share of traversals along which the label never changes: labels (R, S)."""
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or not labels.size:
+        raise ValueError(f"labels: expected shape (R, S), got {labels.shape}")
+    return float((labels == labels[:, :1]).all(axis=1).mean())

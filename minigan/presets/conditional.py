@@ -1,0 +1,55 @@
+"""GANs that learn from labels: ask for a class, and it is drawn."""
+
+from ..latents import Categorical, Label, Latents, Noise
+from ..models import cgan, dcgan, infogan
+from ..training.systems import ACGAN, ConditionalGAN
+from .config import ACGANConfig, CGANConfig
+from .gans import adams, bound, game
+from .preset import preset
+
+
+def _build_cgan(config, image_shape, rng):
+    channels = image_shape[-1]
+    latents = Latents(Noise(config.z), Label(config.classes))
+    g = dcgan.generator_28(latents.size, channels, config.width, rng=rng)
+    d = cgan.discriminator_28(config.classes, channels, config.width, rng=rng)
+    opt_g, opt_d = adams(config, [g], [bound(config, d, rng)])
+    options = {"d_steps": config.d_steps, "fresh_noise": config.fresh_noise, **game(config)}
+    return ConditionalGAN(g, d, latents, opt_g, opt_d, batch=config.batch, **options)
+
+
+def _build_acgan(config, image_shape, rng):
+    latents = Latents(Noise(config.z), Categorical(config.classes))
+    g, d = infogan.paper_generator(latents.size, rng=rng), infogan.paper_discriminator(rng=rng)
+    q = infogan.q_head(1024, latents.q_size, rng=rng)
+    opt_g, opt_d = adams(config, [g], [bound(config, d, rng), q])
+    return ACGAN(g, d, q, latents, opt_g, opt_d, batch=config.batch, weight=config.weight, **game(config))
+
+
+# Each on the networks of the preset that it is to be compared with: the same but for the labels.
+CONDITIONAL = [
+    preset(
+        "cgan",
+        "conditional GAN: dcgan-mnist told the class of each digit",
+        (28, 28, None),
+        _build_cgan,
+        CGANConfig,
+        channels=1,
+        data="mnist-10k",
+        epochs=20,
+        lr_g=1e-3,
+        samples=100,
+    ),
+    preset(
+        "acgan",
+        "AC-GAN: infogan-paper's networks, with labels for its category",
+        (28, 28, 1),
+        _build_acgan,
+        ACGANConfig,
+        data="mnist-10k",
+        epochs=20,
+        z=62,
+        lr_g=1e-3,
+        samples=100,
+    ),
+]

@@ -1,0 +1,139 @@
+"""The scores of codes that a Q reads: what they agree with, how much Q knows, and what the real-valued ones change.
+
+Codes are numbered as they are declared. A categorical code is held against the labels of test images (Chen et al.,
+arXiv:1606.03657, section 7.2: "5% error rate"); a real code against slant and stroke width of the digits it makes.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from .. import plots
+from ..latents import Categorical, Uniform
+from ..metrics import clusters, disentanglement, information, shape
+from .score import less, more
+
+STEPS = 9  # images of a traversal
+ROWS = 10  # traversals of each class
+STANDARD_DEVIATIONS = 2.0  # that a traversal of a Gaussian code reaches to either side; a uniform one goes to its ends
+
+
+class CodeScores:
+    """Everything that is measured on the codes of a system with ``read(images)``.
+
+    Parameters
+    ----------
+    test : Dataset
+        Images that the training did not see; with labels, or with factors.
+    n : int
+        Images to generate.
+    features : callable or None
+        Reads the class of digits along a traversal.
+    """
+
+    def __init__(self, test, n, features=None):
+        self.test, self.n, self.features = test, n, features
+        self.confusions, self.traversals = {}, {}
+
+    def __call__(self, system, rng):
+        """Scores of the system's codes: dict of str to Score."""
+        beliefs = system.read(self.test.images)
+        z = system.latents.sample(rng, self.n)
+        images = system.sample(z)
+        known = system.read(images)
+        scores = {}
+        for i, (part, columns) in enumerate(system.latents.codes):
+            if isinstance(part, Categorical):
+                scores |= self._categorical(i, beliefs[i], known[i], z[:, columns].argmax(axis=1))
+            else:
+                scores |= self._continuous(i, known[i], z[:, columns][:, 0], part.entropy_nats)
+        if self.test.images.shape[-1] == 1:
+            scores |= self._shapes(system, z, images, rng)
+        if self.test.factors and len(beliefs) > 1:
+            scores["mutual_information_gap"] = more(self._gap(system.latents, beliefs), 1.0, "ideal")
+        return scores
+
+    def _categorical(self, i, beliefs, known, codes):
+        log_q = np.log(np.maximum(known, np.finfo(np.float32).tiny))
+        ceiling = np.log(known.shape[1])
+        found = {f"code_{i}_information_nats": more(information.categorical(log_q, codes), ceiling, "ceiling")}
+        if self.test.labels is not None:
+            classes = int(self.test.labels.max()) + 1
+            counts = clusters.confusion(beliefs.argmax(axis=1), self.test.labels, beliefs.shape[1], classes)
+            agreement = clusters.agreement(counts)
+            self.confusions[i] = (counts, agreement.matching)
+            found |= {
+                f"code_{i}_error": less(agreement.matching_error, 0.0, "ideal"),
+                f"code_{i}_majority_error": less(agreement.majority_error, 0.0, "ideal"),
+                f"code_{i}_nmi": more(agreement.nmi, 1.0, "ideal"),
+                f"code_{i}_ari": more(agreement.ari, 1.0, "ideal"),
+                f"code_{i}_classes_missing": less(agreement.missing, 0.0, "ideal"),
+            }
+        return found
+
+    def _continuous(self, i, known, values, entropy_nats):
+        bound = information.gaussian(known[:, 0], known[:, 1], values, entropy_nats)
+        return {f"code_{i}_information_nats": more(bound)}
+
+    def _shapes(self, system, z, images, rng):
+        """What each real-valued code does to slant and stroke."""
+        found = {}
+        measured = {"slant": shape.slant(images), "width": shape.stroke_width(images)}
+        classes = _classes(system.latents, z)
+        for i, (part, columns) in enumerate(system.latents.codes):
+            if isinstance(part, Categorical):
+                continue
+            value = z[:, columns.start]
+            for name, seen in measured.items():
+                found[f"code_{i}_{name}"] = more(_within(classes, value, seen), 1.0, "ideal")
+            found |= self._along(i, system, rng, part, columns.start)
+        return found
+
+    def _along(self, i, system, rng, part, column):
+        """Walk along one code, all else equal."""
+        latents = system.latents
+        rows = latents.rows_by_class(rng, ROWS) if latents.classes else latents.sample(rng, 10 * ROWS)
+        reach = 1.0 if isinstance(part, Uniform) else STANDARD_DEVIATIONS
+        z = np.repeat(rows, STEPS, axis=0)
+        z[:, column] = np.tile(np.linspace(-reach, reach, STEPS), len(rows))
+        images = system.sample(z)
+        self.traversals[i] = images.reshape(len(rows), STEPS, *images.shape[1:])[::ROWS].reshape(-1, *images.shape[1:])
+        found = {}
+        for name, measure in (("slant", shape.slant), ("width", shape.stroke_width)):
+            steady = shape.monotonicity(measure(images).reshape(-1, STEPS))
+            found[f"code_{i}_{name}_monotone"] = more(steady, 1.0, "ideal")
+        if self.features:
+            seen = self.features(images).logits.argmax(axis=1).reshape(-1, STEPS)
+            found[f"code_{i}_identity_kept"] = more(shape.identity_kept(seen), 1.0, "ideal")
+        return found
+
+    def _gap(self, latents, beliefs):
+        read = [
+            belief.argmax(axis=1) if isinstance(part, Categorical) else belief[:, 0]
+            for (part, _), belief in zip(latents.codes, beliefs, strict=True)
+        ]
+        factors = np.stack(list(self.test.factors.values()), axis=1)
+        return disentanglement.mutual_information_gap(np.stack(read, axis=1), factors).gap
+
+    def draw(self, folder):
+        """Draw the last evaluation's confusion matrices and traversals into a folder; return the paths."""
+        paths = []
+        for i, (counts, matching) in self.confusions.items():
+            paths.append(plots.save_confusion(Path(folder) / f"confusion-{i}.png", counts, matching))
+        for i, images in self.traversals.items():
+            paths.append(plots.save_grid(Path(folder) / f"traversal-{i}.png", images, STEPS))
+        return paths
+
+
+def _classes(latents, z):
+    """The value of the first categorical code of each row; all 0 without one."""
+    for part, columns in latents.codes:
+        if isinstance(part, Categorical):
+            return z[:, columns].argmax(axis=1)
+    return np.zeros(len(z), np.int64)
+
+
+def _within(classes, value, seen):
+    """Correlation of a code with what is seen, within each class, averaged with its sign: one direction for all."""
+    found = [shape.correlation(value[classes == c], seen[classes == c]) for c in np.unique(classes)]
+    return abs(float(np.mean(found)))

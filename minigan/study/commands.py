@@ -1,0 +1,181 @@
+"""The study on the command line: ``minigan classify``, ``inpaint`` and ``traverse`` with a trained run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+
+from .. import data, runs
+from ..listings import table
+from ..metrics import shape
+from . import inversion, reading, sheets, traversals
+
+RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+Pictures = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+Picture = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """Where images come from: files, or a data set's rows."""
+
+    run: RunFolder
+    """Folder of a run."""
+    images: Pictures = ()
+    """Pictures of any size, dark on light or light on dark."""
+    data: str | None = None
+    """A data set instead of pictures (see ``minigan data``); by default the one that the run was trained on."""
+    split: Literal["test", "train"] = "test"
+    """Which part of the data set."""
+    n: int = 10
+    """How many of the data set's images, from the first."""
+    out: Picture = None
+    """The picture to write."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyOptions(ImageOptions):
+    """Say which category unseen digits belong to: what Q of InfoGAN, or AC-GAN's classifier, reads off them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InpaintOptions(ImageOptions):
+    """Fill in the hidden part of images by searching the generator's latent space (arXiv:1607.07539)."""
+
+    mask: Literal[inversion.MASKS] = "center"
+    """What is hidden."""
+    steps: int = 200
+    """Steps of gradient descent on z."""
+    starts: int = 10
+    """Searches for each image, of which the best counts; with classes, one for each at least."""
+    seed: int = 0
+    """Decides the starts and the random mask."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraverseOptions:
+    """Draw the same images again and again with one thing changed: a code, a value of z, or an attribute."""
+
+    run: RunFolder
+    """Folder of a run."""
+    code: int | None = None
+    """Walk along this continuous code: its number among all codes, from 0."""
+    dim: int | None = None
+    """Walk along this value of the latent row, from 0."""
+    attribute: Literal["ink", "slant", "width"] | None = None
+    """Walk from images with little ink, slant or width of stroke to images with much: the difference of two means."""
+    reach: float = 2.0
+    """How far to either side; uniform codes were trained from -1 to 1."""
+    columns: int = 10
+    """Images along the way."""
+    rows: int = 10
+    """Images to start from; with a label or category, one for each."""
+    seed: int = 0
+    """Other images to start from."""
+    out: Picture = None
+    """The picture to write; RUN/traverse-....png otherwise."""
+
+
+def _images(options, trained):
+    """The images asked for, what to call each, their labels or None, and a remark for the user."""
+    if options.images and options.data:
+        raise ValueError(f"data: give pictures or --data, not both; got {options.images[0]} and {options.data}")
+    if options.images:
+        found = reading.read_pictures(options.images, trained.image_shape)
+        turned = [path.name for path, inverted in zip(options.images, found.inverted, strict=True) if inverted]
+        remark = f"dark on light, read with tones turned over: {', '.join(turned)}" if turned else ""
+        return found.images, [path.name for path in options.images], None, remark
+    h, _, channels = trained.image_shape
+    rows = data.load(options.data or trained.config.data, size=h, channels=channels, split=options.split, n=options.n)
+    return rows.images, [str(i) for i in range(len(rows))], rows.labels, f"{rows.name}, {options.split}: {rows.source}"
+
+
+def _load(run, what):
+    """A trained run that makes images."""
+    trained = runs.load(run)
+    if len(trained.image_shape) != 3:
+        raise ValueError(f"run: {what} takes a run that makes images, {run} is one of {trained.config.preset}")
+    return trained
+
+
+def classify(options: ClassifyOptions):
+    """Print a table of what Q reads off each image; draw them with their category if asked."""
+    trained = _load(options.run, "classify")
+    reading.require_q(trained.system, trained.config.preset)
+    images, names, labels, remark = _images(options, trained)
+    read = reading.columns(trained.system.latents, trained.system.read(images))
+    known = {} if labels is None else {"label": [str(label) for label in labels]}
+    columns = {"image": names} | known | read
+    print(table(list(columns), zip(*columns.values(), strict=True)))
+    if remark:
+        print(remark)
+    if options.out:
+        first = next(iter(read.values()))
+        print(_save(options.out, images, min(10, len(images)), captions=first))
+
+
+def inpaint(options: InpaintOptions):
+    """Draw original, masked and filled images side by side."""
+    trained = _load(options.run, "inpaint")
+    images, _, _, remark = _images(options, trained)
+    rng = np.random.default_rng(options.seed)
+    known = inversion.mask(options.mask, images.shape[1:3], rng)
+    found = inversion.inpaint(trained.system, images, known, rng, steps=options.steps, starts=options.starts)
+    hidden = 1 - known[..., 0] == 1
+    error, blind = (np.abs(guess - images)[:, hidden].mean() for guess in (found.filled, images.mean(axis=0)))
+    print(f"mean error of the hidden pixels {error:.3f}; of the mean image in their place {blind:.3f}")
+    if remark:
+        print(remark)
+    grey = np.where(known > 0, images, 0)
+    sheet = np.stack([images, grey, found.filled, found.generated], axis=1).reshape(-1, *images.shape[1:])
+    headings = ["original", "masked", "filled", "g(z)"]
+    print(_save(options.out or options.run / f"inpaint-{options.mask}.png", sheet, 4, headings=headings))
+
+
+def traverse(options: TraverseOptions):
+    """Draw a sheet: a row for each start, a column for each value."""
+    trained = _load(options.run, "traverse")
+    asked = {name: getattr(options, name) for name in ("code", "dim", "attribute")}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if len(asked) != 1:
+        raise ValueError(f"traverse: give one of --code, --dim and --attribute, got {' and '.join(asked) or 'none'}")
+    latents, rng = trained.system.latents, np.random.default_rng(options.seed)
+    starts = latents.rows_by_class(rng, 1) if latents.classes else latents.sample(rng, options.rows)
+    if options.code is not None:
+        line = traversals.along_code(latents, starts, options.code)
+    elif options.dim is not None:
+        line = traversals.along_dimension(latents, starts, options.dim)
+    else:
+        z = latents.sample(rng, 2000)
+        scores = ATTRIBUTES[options.attribute](trained.system.sample(z))
+        line = traversals.along_attribute(latents, z, scores, starts)
+    values = np.linspace(-options.reach, options.reach, options.columns)
+    images = traversals.images_along(trained.system, line, values)
+    (name, value), *_ = asked.items()
+    path = options.out or options.run / f"traverse-{name}-{value}.png"
+    sheet = images.reshape(-1, *trained.image_shape)
+    print(_save(path, sheet, options.columns, headings=[f"{value:+.2f}" for value in values]))
+
+
+ATTRIBUTES = {"ink": lambda images: images.mean(axis=(1, 2, 3)), "slant": shape.slant, "width": shape.stroke_width}
+
+
+def _save(path, images, columns, **words):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return sheets.save(path, images, columns, **words)
+
+
+COMMANDS = {
+    "classify": (classify, ClassifyOptions),
+    "inpaint": (inpaint, InpaintOptions),
+    "traverse": (traverse, TraverseOptions),
+}
+
+
+def run(name, arguments):
+    """Run one of these commands; returns the exit status."""
+    command, options = COMMANDS[name]
+    command(tyro.cli(options, args=arguments, prog=f"minigan {name}"))
+    return 0

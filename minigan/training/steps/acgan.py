@@ -1,0 +1,50 @@
+"""AC-GAN: a GAN whose discriminator also names the class of every image, real or generated."""
+
+from ...autograd import Tensor, frozen, no_grad
+from ..losses import NON_SATURATING
+from .infogan import read_generator_step, reading_discriminator_step
+
+
+def acgan_step(
+    g, d, q, opt_g, opt_d, x_real, labels, z, z_g, latents, *, weight=1.0, loss=NON_SATURATING, penalty=None
+):
+    """One iteration of AC-GAN: d ascends L_S + L_C, g ascends L_C - L_S (Odena et al., arXiv:1610.09585, eq. 2, 3).
+
+    This is InfoGAN with its code told: the bound on the information is ln K - L_C of the generated images, and what is
+    new is only that q also learns from the labels of the real ones. L_S is non-saturating for g, as everywhere here.
+
+    Known trap: L_C rewards images that are *easy to class*, not images of the class's own variety, so g draws what lies
+    far from the other classes, and less of it the heavier L_C weighs (Shu et al. 2017; Gong et al., arXiv:1907.02690).
+    With many classes it collapses outright (the authors trained 100 GANs of 10 classes each), and early, when L_C is
+    still large and its gradient unbounded (Kang et al., arXiv:2111.01118). Low losses of q are no sign of quality.
+
+    Parameters
+    ----------
+    g, d, q : Module
+        As in :func:`infogan_step`; q gives the logits of the classes.
+    opt_g, opt_d : Optimizer
+        Of g; of d and q.
+    x_real : Tensor (N, ...)
+    labels : array of int (N,)
+        Their classes.
+    z, z_g : array (N, latents.size), (M, latents.size)
+        Latent rows for d's and for g's update.
+    latents : Latents
+        With one Categorical code: the class.
+    weight : float
+        Of L_C.
+    loss, penalty
+        The game; see :func:`~minigan.training.steps.discriminator_step`.
+
+    Returns
+    -------
+    dict of scalars
+        loss_d, loss_g (adversarial parts), d_real, d_fake; class_loss_real, the cross-entropy of the real images'
+        labels; information_nats and information_nats_0, ln K less that of the generated ones' codes in g's update.
+    """
+    with no_grad():
+        x_fake = g(Tensor(z))
+    game = {"loss": loss, "penalty": penalty}
+    seen = reading_discriminator_step(d, q, opt_d, x_real, x_fake, z, latents, weight=weight, labels=labels, **game)
+    with frozen(q):
+        return seen | read_generator_step(g, d, q, opt_g, z_g, latents, weight=weight, loss=loss)

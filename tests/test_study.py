@@ -1,0 +1,361 @@
+"""So that what is done with trained networks is right where the answer is known: a linear g, a Q that is told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minigan import Tensor, cli, nn, ops, plots
+from minigan.data import load
+from minigan.latents import Categorical, Gaussian, Label, Latents, Noise, Uniform
+from minigan.study import inversion, reading, sheets, traversals
+from minigan.training.systems import GAN, fixed
+
+RNG = np.random.default_rng
+
+
+class Linear(nn.Module):
+    """g(z) = z w as images of 4 x 4, which can be inverted exactly; with batch norm, to see that it is left alone."""
+
+    def __init__(self, z):
+        self.w = Tensor(RNG(5).normal(0, 0.3, (z, 16)).astype(np.float32), requires_grad=True)
+        self.norm = nn.BatchNorm(1)
+
+    def __call__(self, z):
+        return self.norm(ops.reshape(z @ self.w, -1, 4, 4, 1))
+
+
+class Indifferent(nn.Module):
+    """A discriminator to which all images are equal."""
+
+    def __init__(self):
+        self.w = Tensor(np.zeros((16, 1), np.float32), requires_grad=True)
+
+    def __call__(self, x):
+        return ops.reshape(x, x.shape[0], -1) @ self.w
+
+
+def linear_system(*parts):
+    latents = Latents(*parts)
+    return GAN(Linear(latents.size), Indifferent(), latents, None, None, batch=1)
+
+
+# --- in-painting ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_hidden_is_found_where_the_rest_decides_it():
+    system = linear_system(Noise(3))
+    z = RNG(0).standard_normal((5, 3), np.float32)
+    images, known = system.sample(z), inversion.mask("right", (4, 4), None)
+    hidden = np.where(known > 0, images, 7)  # must not be looked at
+    found = inversion.inpaint(system, hidden, known, RNG(1), steps=400, prior_weight=0)
+    np.testing.assert_allclose(found.filled, images, atol=0.05)
+    np.testing.assert_allclose(found.z, z, atol=0.15)
+    np.testing.assert_array_equal(found.filled[:, :, :2], images[:, :, :2])
+    np.testing.assert_allclose(found.prior, np.log(2), rtol=1e-6)
+    assert (found.context < 0.02).all()
+
+
+def test_networks_are_left_as_they_were():
+    system = linear_system(Noise(3))
+    before = system.g.state_dict() | system.d.state_dict()
+    inversion.inpaint(system, np.zeros((2, 4, 4, 1), np.float32), inversion.mask("top", (4, 4), None), RNG(0), steps=3)
+    after = system.g.state_dict() | system.d.state_dict()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert system.g.norm.training
+    assert all(p.requires_grad for p in system.g.parameters())
+
+
+@pytest.mark.parametrize("part", [Label(4), Categorical(4)])
+def test_every_class_is_tried_and_the_right_one_found(part):
+    system = linear_system(Noise(1), part)
+    z = system.latents.with_class(system.latents.sample(RNG(0), 4), np.arange(4))
+    images = system.sample(z)
+    found = inversion.inpaint(system, images, inversion.mask("left", (4, 4), None), RNG(1), steps=200, starts=1)
+    np.testing.assert_array_equal(found.z[:, 1:], np.eye(4))
+    np.testing.assert_allclose(found.filled, images, atol=0.1)
+
+
+def test_uniform_latents_stay_where_g_was_trained():
+    system = linear_system(Noise(2, "uniform"), Uniform(), Gaussian())
+    bright = np.full((3, 4, 4, 1), 9, np.float32)
+    found = inversion.inpaint(system, bright, inversion.mask("center", (4, 4), None), RNG(0), steps=60, lr=0.5)
+    assert np.abs(found.z[:, :3]).max() <= 1
+    assert np.abs(found.z[:, 3]).max() > 1
+
+
+def test_normal_noise_keeps_its_usual_length():
+    system = linear_system(Noise(9), Gaussian())
+    bright = np.full((3, 4, 4, 1), 90, np.float32)
+    found = inversion.inpaint(system, bright, inversion.mask("center", (4, 4), None), RNG(0), steps=60, lr=0.5)
+    assert np.linalg.norm(found.z[:, :9], axis=1).max() == pytest.approx(3 + 1, rel=1e-5)
+
+
+def test_the_prior_draws_to_what_the_discriminator_likes():
+    system = linear_system(Noise(3))
+    system.d.w.assign_(np.full((16, 1), 1.0))
+    images, known = np.zeros((2, 4, 4, 1), np.float32), inversion.mask("center", (4, 4), None)
+    free, liked = (inversion.inpaint(system, images, known, RNG(0), steps=100, prior_weight=w) for w in (0.0, 1.0))
+    assert (liked.prior < free.prior - 0.1).all()
+    assert (liked.context > free.context).all()
+
+
+def test_weights_are_highest_beside_the_hole_and_zero_in_it():
+    known = inversion.mask("center", (12, 12), None)[None]
+    weights = inversion.context_weights(known, reach=1)[0, ..., 0]
+    assert weights[5, 5] == 0
+    assert weights[2, 5] == pytest.approx(0.1 + 3 / 9)
+    assert weights[2, 2] == pytest.approx(0.1 + 1 / 9)
+    assert weights[0, 0] == pytest.approx(0.1)
+
+
+def test_gradients_reach_z_and_nothing_else():
+    system = linear_system(Noise(3))
+    z = Tensor(RNG(0).standard_normal((2, 3), np.float32), requires_grad=True)
+    with fixed(system.g, system.d):
+        ops.square(system.g(z)).sum().backward()
+    assert np.abs(z.grad).min() > 0
+    assert all(p.grad is None for p in system.g.parameters())
+
+
+@pytest.mark.parametrize("name", inversion.MASKS)
+def test_masks_hide_what_they_say(name):
+    known = inversion.mask(name, (28, 20), RNG(0))[..., 0]
+    assert known.shape == (28, 20)
+    share = {"center": 0.25, "random": 0.8}.get(name, 0.5)
+    assert 1 - known.mean() == pytest.approx(share, abs=0.05)
+    hidden = {"center": (14, 10), "left": (0, 0), "right": (0, 19), "top": (0, 0), "bottom": (27, 0)}
+    assert name == "random" or known[hidden[name]] == 0
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        (np.ones((3, 3, 1)), r"known: expected a mask \(N, H, W, 1\) for images \(2, 4, 4, 1\), got \(3, 3, 1\)"),
+        (np.full((4, 4, 1), 0.5), "known: expected 1 where a pixel is known and 0 elsewhere, got"),
+        (np.zeros((4, 4, 1)), "known: image 0 has no known pixel"),
+    ],
+)
+def test_impossible_masks_are_refused(known, message):
+    with pytest.raises(ValueError, match=message):
+        inversion.inpaint(linear_system(Noise(3)), np.zeros((2, 4, 4, 1), np.float32), known, RNG(0))
+
+
+def test_unknown_masks_are_refused():
+    with pytest.raises(
+        ValueError, match="mask: expected one of center, left, right, top, bottom, random, got 'middle'"
+    ):
+        inversion.mask("middle", (4, 4), None)
+
+
+# --- traversals -------------------------------------------------------------------------------------------------------
+
+
+def test_a_walk_changes_one_thing_and_leaves_the_rest():
+    system = linear_system(Noise(2), Categorical(3), Uniform())
+    z = system.latents.sample(RNG(0), 4)
+    line = traversals.along_code(system.latents, z, 1)
+    images = traversals.images_along(system, line, [-1, 0, 0.5])
+    assert images.shape == (4, 3, 4, 4, 1)
+    for column, value in enumerate((-1, 0, 0.5)):
+        expected = z.copy()
+        expected[:, 5] = value
+        np.testing.assert_allclose(images[:, column], system.sample(expected), rtol=1e-5, atol=1e-6)
+
+
+def test_an_attribute_is_the_difference_of_two_means():
+    z = RNG(0).standard_normal((3000, 4), np.float32)
+    z = np.concatenate([z, np.eye(2, dtype=np.float32)[(z[:, 2] > 0).astype(int)]], axis=1)  # a class that goes along
+    line = traversals.along_attribute(Latents(Noise(4), Label(2)), z, 3 * z[:, 2] - 1, z[:2])
+    # The mean of the upper third of a normal variable is 1.091; independent ones do not differ, a class must not.
+    np.testing.assert_allclose(line.direction, [0, 0, 2 * 1.0908, 0, 0, 0], atol=0.12)
+    np.testing.assert_array_equal(line.direction[4:], 0)
+    np.testing.assert_array_equal(line.origin, z[:2])
+
+
+@pytest.mark.parametrize(
+    ("code", "there"), [(0, "the continuous codes are 1, 2"), (3, "the continuous codes are 1, 2"), (-1, "are 1, 2")]
+)
+def test_a_code_that_is_not_continuous_is_refused(code, there):
+    latents = Latents(Noise(2), Categorical(3), Uniform(), Gaussian())
+    with pytest.raises(ValueError, match=f"code: expected a continuous code of Latents.*, got {code}; .*{there}"):
+        traversals.along_code(latents, latents.sample(RNG(0), 1), code)
+
+
+def test_other_impossible_walks_are_refused():
+    latents = Latents(Noise(2), Categorical(3))
+    z = latents.sample(RNG(0), 9)
+    with pytest.raises(ValueError, match="it has no continuous code"):
+        traversals.along_code(latents, z, 0)
+    with pytest.raises(ValueError, match="dim: expected 0 to 4, got 5"):
+        traversals.along_dimension(latents, z, 5)
+    with pytest.raises(ValueError, match=r"scores: expected 9 finite values, one for each latent row, got \(8,\)"):
+        traversals.along_attribute(latents, z, np.zeros(8), z)
+    with pytest.raises(ValueError, match="scores: at least a third of them are 0: there is no difference"):
+        traversals.along_attribute(latents, z, np.zeros(9), z)
+
+
+# --- reading pictures -------------------------------------------------------------------------------------------------
+
+
+def test_pictures_dark_on_light_are_turned_over_and_light_on_dark_are_not(tmp_path):
+    digit = load("mnist-10k", n=1).images[0]
+    for name, image in (("light", digit), ("dark", -digit)):
+        plots.save_grid(tmp_path / f"{name}.png", image[None], pad=0)  # enlarged to 616 pixels
+    found = reading.read_pictures([tmp_path / "light.png", tmp_path / "dark.png"], (28, 28, 1))
+    assert found.inverted.tolist() == [False, True]
+    assert np.abs(found.images - digit).mean() < 0.05
+
+
+def test_colour_of_any_size_becomes_grey(tmp_path):
+    Image.new("RGB", (90, 40), "navy").save(tmp_path / "a.jpg")
+    assert reading.read_pictures([tmp_path / "a.jpg"], (28, 28, 1)).images.shape == (1, 28, 28, 1)
+
+
+def test_files_that_are_no_pictures_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone\.png: no such picture"):
+        reading.read_pictures([tmp_path / "gone.png"], (28, 28, 1))
+    (tmp_path / "a.png").write_text("hello")
+    with pytest.raises(ValueError, match=r"a\.png: not a readable picture"):
+        reading.read_pictures([tmp_path / "a.png"], (28, 28, 1))
+
+
+def test_beliefs_become_columns():
+    latents = Latents(Noise(2), Categorical(3), Uniform())
+    beliefs = [np.array([[0.1, 0.7, 0.2], [0.9, 0.05, 0.05]]), np.array([[0.5, 0.1], [-0.25, 0.02]])]
+    assert reading.columns(latents, beliefs) == {
+        "category": ["1", "0"],
+        "probability": ["0.700", "0.900"],
+        "code 1 (uniform)": ["+0.50 +- 0.10", "-0.25 +- 0.02"],
+    }
+
+
+# --- sheets -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_sheet_has_room_for_its_words(tmp_path):
+    images = RNG(0).uniform(-1, 1, (6, 28, 28, 1))
+    sizes = []
+    for words in ({}, {"headings": ["a", "b", "c"]}, {"captions": list("abcdef")}):
+        with Image.open(sheets.save(tmp_path / "sheet.png", images, 3, **words)) as picture:
+            sizes.append(picture.size)
+    plain, headed, captioned = sizes
+    assert plain == (3 * 88 + 4, 2 * 88 + 4)
+    assert headed == (plain[0], plain[1] + sheets.TEXT_PIXELS)
+    assert captioned == (plain[0], plain[1] + 2 * sheets.TEXT_PIXELS)
+
+
+def test_pixels_on_a_sheet_are_the_images_in_colour_or_grey(tmp_path):
+    for channels in (1, 3):
+        images = RNG(0).uniform(-1, 1, (2, 28, 28, channels))
+        with Image.open(sheets.save(tmp_path / "s.png", images, 2, headings=["a", "b"])) as picture:
+            pixels = np.asarray(picture)
+        top, left = sheets.TEXT_PIXELS + 4, 4 + 88
+        expected = plots.grid(images[1:], pad=0)
+        np.testing.assert_array_equal(
+            pixels[top : top + 84 : 3, left : left + 84 : 3], np.broadcast_to(expected, (28, 28, 3))
+        )
+
+
+def test_words_of_another_number_are_refused(tmp_path):
+    images = np.zeros((4, 8, 8, 1))
+    with pytest.raises(ValueError, match="headings: expected 2, got 3"):
+        sheets.save(tmp_path / "s.png", images, 2, headings=["a", "b", "c"])
+    with pytest.raises(ValueError, match="captions: expected 4, got 1"):
+        sheets.save(tmp_path / "s.png", images, 2, captions=["a"])
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with runs of two iterations: "told", a cgan, and "points"."""
+    folder = tmp_path_factory.mktemp("runs")
+    small = ["--steps=2", "--batch=8", "--width=4", "--samples=20", "--quiet"]
+    assert cli.main(["train", "cgan", f"--out={folder / 'told'}", *small]) == 0
+    assert cli.main(["train", "gan-2d", f"--out={folder / 'points'}", *small]) == 0
+    return folder
+
+
+@pytest.fixture
+def informed(trained, tmp_path, monkeypatch):
+    """A run of InfoGAN that needs no training: its 160 MB need not be written."""
+    from minigan import presets, runs
+    from minigan.training.trainer import random_streams
+
+    config = presets.get("infogan-paper").config
+    system = presets.get("infogan-paper").build(config, (28, 28, 1), random_streams(0)["init"])
+    monkeypatch.setattr(runs, "load", lambda run: runs.Trained(system, config, (28, 28, 1), 5))
+    return tmp_path / "informed"
+
+
+def refused(capsys, *arguments):
+    capsys.readouterr()
+    assert cli.main(list(map(str, arguments))) == 2
+    return capsys.readouterr().err
+
+
+def test_classify_prints_a_table_and_draws_the_digits(informed, capsys):
+    out = informed / "read.png"
+    assert cli.main(["classify", str(informed), "--n", "4", "--out", str(out)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("  ")[:3] == ["image", "label", "category"]
+    assert "code 2 (uniform)" in lines[0]
+    assert [line.split()[1] for line in lines[1:5]] == [str(k) for k in load("mnist-10k", split="test", n=4).labels]
+    assert lines[5].startswith("mnist-10k, test: ")
+    assert Path(lines[6]) == out
+    assert out.exists()
+
+
+def test_classify_takes_files_and_tells_what_it_turned_over(informed, capsys, tmp_path):
+    digit = load("mnist-10k", n=1).images
+    plots.save_grid(tmp_path / "mine.png", -digit, pad=0)
+    assert cli.main(["classify", str(informed), str(tmp_path / "mine.png")]) == 0
+    text = capsys.readouterr().out
+    assert text.splitlines()[1].startswith("mine.png ")
+    assert "label" not in text
+    assert text.endswith("dark on light, read with tones turned over: mine.png\n")
+    assert "give pictures or --data, not both" in refused(
+        capsys, "classify", informed, tmp_path / "mine.png", "--data=x"
+    )
+
+
+def test_classify_needs_a_q(trained, capsys):
+    message = refused(capsys, "classify", trained / "told")
+    assert message == (
+        "minigan: error: run: a run of cgan has no Q that reads codes; infogan, infogan-paper and acgan have one\n"
+    )
+    assert "run: classify takes a run that makes images" in refused(capsys, "classify", trained / "points")
+
+
+def test_inpaint_draws_four_columns(trained, capsys, tmp_path):
+    out = tmp_path / "new" / "filled.png"
+    arguments = ["inpaint", str(trained / "told"), "--n=2", "--steps=2", "--mask=bottom", f"--out={out}"]
+    assert cli.main(arguments) == 0
+    text = capsys.readouterr().out
+    assert "mean error of the hidden pixels" in text
+    assert text.endswith(f"{out}\n")
+    with Image.open(out) as picture:
+        assert picture.size == (4 * 88 + 4, sheets.TEXT_PIXELS + 2 * 88 + 4)
+    assert "run: inpaint takes a run that makes images" in refused(capsys, "inpaint", trained / "points")
+
+
+def test_traverse_draws_a_row_for_each_class(trained, informed, capsys):
+    out = informed / "walk.png"
+    assert cli.main(["traverse", str(informed), "--code=1", "--columns=5", f"--out={out}"]) == 0
+    with Image.open(out) as picture:
+        assert picture.size == (5 * 88 + 4, sheets.TEXT_PIXELS + 10 * 88 + 4)
+    assert "got 0; the continuous codes are 1, 2" in refused(capsys, "traverse", informed, "--code=0")
+    message = refused(capsys, "traverse", informed)
+    assert message == "minigan: error: traverse: give one of --code, --dim and --attribute, got none\n"
+    assert "got code and dim" in refused(capsys, "traverse", informed, "--code=1", "--dim=1")
+
+
+@pytest.mark.parametrize("asked", ["--dim=3", "--attribute=ink", "--attribute=slant"])
+def test_traverse_walks_along_anything(trained, asked, capsys):
+    assert cli.main(["traverse", str(trained / "told"), asked, "--columns=3"]) == 0
+    path = Path(capsys.readouterr().out.strip())
+    assert path.parent == trained / "told"
+    assert path.exists()
