@@ -7,7 +7,9 @@ from setuptools import find_packages, setup
 here = Path(__file__).parent
 source = (here / "minigan" / "__init__.py").read_text(encoding="utf-8")
 version = source.split('__version__ = "')[1].split('"')[0]
-test = ["pytest>=8", "hypothesis>=6.100", "setuptools>=77"]  # setuptools: a test builds the wheel
+linux = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+emulate = [f"nvidia-cuda-nvrtc>=13; {linux}", f"nvidia-cuda-runtime>=13; {linux}"]  # and g++, from the system
+test = ["pytest>=8", "hypothesis>=6.100", "setuptools>=77", *emulate]  # setuptools: a test builds the wheel
 
 setup(
     name="minigan",
@@ -24,7 +26,11 @@ setup(
         *(f"minigan.kernels.{name}" for name in find_packages("kernels")),
     ],
     package_dir={"minigan.kernels": "kernels"},
-    package_data={"minigan.data": ["embedded/*"], "minigan.kernels": ["**/*.cu", "**/*.cuh"]},
+    package_data={
+        "minigan.data": ["embedded/*"],
+        "minigan.features": ["weights/*"],
+        "minigan.kernels": ["**/*.cu", "**/*.cuh", "**/*.hpp"],
+    },
     install_requires=[
         "numpy>=2.1",
         "numba>=0.61",
@@ -38,6 +44,7 @@ setup(
     extras_require={
         "cuda12": ["cupy-cuda12x>=14"],
         "cuda13": ["cupy-cuda13x>=14"],
+        "emulate": emulate,
         "mpi": ["mpi4py>=4"],
         "test": test,
         "dev": [*test, "ruff>=0.9"],

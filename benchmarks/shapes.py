@@ -69,7 +69,7 @@ def layers(batch=BATCH):
 
 
 def arguments(call, seed=0):
-    """Make the arrays of a call: normal values, float32, but for what must be positive, a probability or a pixel.
+    """Make the arrays of a call: normal float32 values, but for what must be positive, a probability, pixel or state.
 
     Returns
     -------
@@ -81,6 +81,8 @@ def arguments(call, seed=0):
     def fill(name, placeholder):
         if not isinstance(placeholder, np.ndarray):
             return placeholder
+        if placeholder.dtype.kind == "u":
+            return rng.integers(1 << 62, size=placeholder.shape, dtype=placeholder.dtype)
         if placeholder.dtype.kind == "i":
             hw = call.kwargs.get("input_hw") or call.args[0].shape[1:3]
             return _chosen_pixels(rng, placeholder, hw)
@@ -247,6 +249,10 @@ def _never_called(calls):
         kernels.batch_norm_inference(*calls["batch_norm_grad"].args[1:], **calls["batch_norm_grad"].kwargs)
     if "tanh" in calls:
         (x,) = calls["tanh"].args
+        state = _placeholder((2,), np.uint64)
+        kernels.random_normal_(state, x.shape)
+        kernels.random_uniform_(state, x.shape)
+        kernels.random_categorical_(state, len(x), 10)
         kernels.sigmoid(x)
         kernels.sigmoid_grad(x, x)
         kernels.squared_error(x, x)

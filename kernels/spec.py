@@ -5,8 +5,8 @@ the shape rule: it raises every error a caller can make, and returns the shapes 
 may then trust their arguments. ``flop`` is the arithmetic of the obvious method: clever variants can be compared by it.
 
 Arrays are float32 or float64, channels last: images (N, H, W, C), convolution weights (kh, kw, C, K), dense weights
-(in, out). Inputs are never written, except by the optimisers, whose names end in an underscore. Results are new,
-C-contiguous arrays.
+(in, out). Inputs are never written, except by kernels whose names end in an underscore: the optimisers, and draws of
+random numbers, which advance their state. Results are new, C-contiguous arrays.
 """
 
 from functools import lru_cache, wraps
@@ -30,25 +30,27 @@ class Entry:
         results, None for a kernel that works in place).
     flop : callable
         Same signature; floating-point operations of the direct method.
+    dtype : dtype or None
+        Of the results, where it is not that of the first argument.
     """
 
-    def __init__(self, rule, family, flop, paper):
+    def __init__(self, rule, family, flop, paper, dtype):
         self.name, self.family, self.paper = rule.__name__, family, paper
-        self.rule, self.flop = rule, flop
+        self.rule, self.flop, self.dtype = rule, flop, dtype
 
     def bytes(self, *args, **kwargs):
         """Least memory traffic of one call in bytes: every array argument read once, every result written once."""
         arrays = [a for a in (*args, *kwargs.values()) if hasattr(a, "nbytes")]
         shapes = self.rule(*args, **kwargs)
         shapes = () if shapes is None else shapes if shapes and isinstance(shapes[0], tuple) else (shapes,)
-        return sum(a.nbytes for a in arrays) + arrays[0].dtype.itemsize * sum(prod(s) for s in shapes)
+        return sum(a.nbytes for a in arrays) + (self.dtype or arrays[0].dtype).itemsize * sum(prod(s) for s in shapes)
 
 
-def kernel(family, flop, paper=""):
+def kernel(family, flop, paper="", dtype=None):
     """Enter a shape rule into the contract."""
 
     def enter(rule):
-        ENTRIES[rule.__name__] = Entry(rule, family, wraps(rule)(flop), paper)
+        ENTRIES[rule.__name__] = Entry(rule, family, wraps(rule)(flop), paper, dtype)
         return rule
 
     return enter
@@ -348,6 +350,27 @@ def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):
     return (x.shape, x.shape[-1:], x.shape[-1:])
 
 
+@kernel(
+    "batchnorm",
+    paper=f"{_BATCH_NORM}, algorithm 2, step 10",
+    flop=lambda running_mean, running_var, mean, var, *, momentum, count: 7 * mean.size,
+)
+def moving_averages_(running_mean, running_var, mean, var, *, momentum, count):
+    """Take a batch's moments into running ones, all (C,): running += momentum (new - running), in place.
+
+    The new variance is the unbiased one, var count / (count - 1), of ``count`` values a channel.
+    """
+    arrays = {"running_mean": running_mean, "running_var": running_var, "mean": mean, "var": var}
+    _floats("moving_averages_", **arrays)
+    _same_shape("moving_averages_", **arrays)
+    _expect(count >= 1, f"moving_averages_: count must be at least 1, got {count}")
+
+
+def unbiased(count):
+    """What turns a biased variance of so many values into an unbiased one; of a single value it has none to turn."""
+    return count / max(count - 1, 1)
+
+
 # --- pointwise --------------------------------------------------------------------------------------------------------
 
 
@@ -444,7 +467,10 @@ def max_pool2d(x, window, stride=None):
 
 @kernel("pool", flop=lambda dy, index, *, input_hw: dy.size)
 def max_pool2d_grad(dy, index, *, input_hw):
-    """Scatter dy (N, P, Q, C) to the pixels chosen by index: dx (N, H, W, C). IndexError for a pixel outside."""
+    """Scatter dy (N, P, Q, C) to the pixels chosen by index: dx (N, H, W, C).
+
+    IndexError for a pixel outside; a device cannot raise: there dx has a NaN in that image and channel.
+    """
     _floats("max_pool2d_grad", dy=dy)
     _ndim("max_pool2d_grad", "dy", dy, 4, "(N, P, Q, C)")
     _same_shape("max_pool2d_grad", index=index, dy=dy)
@@ -454,7 +480,10 @@ def max_pool2d_grad(dy, index, *, input_hw):
 
 @kernel("pool", flop=lambda x, index: index.size)
 def max_pool2d_gather(x, index):
-    """Take the pixels chosen by index from x (N, H, W, C): y (N, P, Q, C). The adjoint of max_pool2d_grad."""
+    """Take the pixels chosen by index from x (N, H, W, C): y (N, P, Q, C). The adjoint of max_pool2d_grad.
+
+    IndexError for a pixel outside; on a device, NaN.
+    """
     _floats("max_pool2d_gather", x=x)
     _ndim("max_pool2d_gather", "x", x, 4, "(N, H, W, C)")
     _ndim("max_pool2d_gather", "index", index, 4, "(N, P, Q, C)")
@@ -560,7 +589,25 @@ def squared_error(x, targets):
 
 
 # --- optim ------------------------------------------------------------------------------------------------------------
-# In place: the parameter and the optimiser's state are written, the gradient is not.
+# In place: the parameter and the optimiser's state are written, the gradient is not. What changes from step to step, lr
+# and step, is a number, or an array of one element that lives beside the parameter: float32 for lr, int32 for step. A
+# captured graph has its numbers frozen, but reads an array anew each time.
+
+
+def _changing(kernel, param, name, value, dtype):
+    if isinstance(value, int | float | np.number):
+        return
+    if type(value) is not type(param) or value.dtype != dtype or value.size != 1:
+        shape = f" of shape {value.shape}" if hasattr(value, "shape") else ""
+        kind = type(param).__name__
+        raise TypeError(
+            f"{kernel}: {name} must be a number or a {kind} of one {dtype.__name__}, got {_describe(value)}{shape}"
+        )
+
+
+def number(value):
+    """The number that a scalar argument of a kernel for NumPy arrays means: itself, or its one element."""
+    return value.item() if isinstance(value, np.ndarray) else value
 
 
 @kernel("optim", flop=lambda param, grad, velocity, *, lr, momentum: 4 * param.size)
@@ -568,6 +615,7 @@ def sgd_(param, grad, velocity, *, lr, momentum):
     """velocity = momentum velocity + grad; param -= lr velocity."""
     _floats("sgd_", param=param, grad=grad, velocity=velocity)
     _same_shape("sgd_", param=param, grad=grad, velocity=velocity)
+    _changing("sgd_", param, "lr", lr, np.float32)
 
 
 @kernel(
@@ -579,7 +627,10 @@ def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
     """m, v: moving moments of grad; param -= lr mhat / (sqrt(vhat) + eps), mhat = m / (1 - beta1^step), step from 1."""
     _floats("adam_", param=param, grad=grad, m=m, v=v)
     _same_shape("adam_", param=param, grad=grad, m=m, v=v)
-    _expect(step >= 1, f"adam_: step counts from 1, got {step}")
+    _changing("adam_", param, "lr", lr, np.float32)
+    _changing("adam_", param, "step", step, np.int32)
+    if type(param) is np.ndarray or isinstance(step, int):  # to look into a device's array is to wait for it
+        _expect(number(step) >= 1, f"adam_: step counts from 1, got {step}")
 
 
 @kernel(
@@ -591,3 +642,71 @@ def rmsprop_(param, grad, square_mean, *, lr, decay, eps):
     """square_mean = decay square_mean + (1 - decay) grad^2; param -= lr grad / (sqrt(square_mean) + eps)."""
     _floats("rmsprop_", param=param, grad=grad, square_mean=square_mean)
     _same_shape("rmsprop_", param=param, grad=grad, square_mean=square_mean)
+    _changing("rmsprop_", param, "lr", lr, np.float32)
+
+
+# --- random -----------------------------------------------------------------------------------------------------------
+# Philox4x32-10: four 32-bit words are a function of a key and a counter, so that any thread can compute any of them,
+# and every table draws the same. ``state`` (2,) uint64 holds key and counter; a draw takes its words in order, from the
+# block of four that the counter names, and adds the number of blocks taken to the counter: ceil(words / 4). The state
+# lives where the result is wanted, and a captured graph advances it each time.
+
+_PHILOX = "Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011"
+_FLOAT32 = np.dtype(np.float32)
+
+
+def _state(kernel, state):
+    if getattr(state, "dtype", None) != np.uint64 or state.shape != (2,):
+        shape = f" of shape {state.shape}" if hasattr(state, "shape") else ""
+        raise TypeError(f"{kernel}: state must be a uint64 array (key, counter), got {_describe(state)}{shape}")
+
+
+def _new_shape(kernel, shape):
+    _expect(
+        isinstance(shape, tuple) and all(isinstance(n, int | np.integer) and n >= 0 for n in shape),
+        f"{kernel}: shape must be a tuple of ints >= 0, got {shape!r}",
+    )
+    return shape
+
+
+def philox_blocks(words):
+    """Blocks of four words that a draw of so many words takes, by which it advances the counter."""
+    return -(-words // 4)
+
+
+@kernel("random", paper=_PHILOX, flop=lambda state, shape, low=0.0, high=1.0: 12 * prod(shape), dtype=_FLOAT32)
+def random_uniform_(state, shape, low=0.0, high=1.0):
+    """Draw values from U(low, high), float32, one word w each: low + (high - low) u, u = (floor(w / 2^9) + 1/2) / 2^23.
+
+    u lies within (0, 1), symmetric about 1/2, and is exact; all tables give the same bits.
+    """
+    _state("random_uniform_", state)
+    _expect(low < high, f"random_uniform_: low must be below high, got {low} and {high}")
+    return _new_shape("random_uniform_", shape)
+
+
+@kernel(
+    "random",
+    paper=f"{_PHILOX}; Box & Muller, A note on the generation of random normal deviates, 1958",
+    flop=lambda state, shape: 20 * prod(shape),
+    dtype=_FLOAT32,
+)
+def random_normal_(state, shape):
+    """Draw values from N(0, 1), float32, two of each two words v, w: r cos a and r sin a.
+
+    r = sqrt(-2 ln u), a = 2 pi floor(w / 2^8) / 2^24, with u = v / 2^32 + 2^-33 in (0, 1], in float32's arithmetic.
+    """
+    _state("random_normal_", state)
+    return _new_shape("random_normal_", shape)
+
+
+@kernel("random", paper=_PHILOX, flop=lambda state, n, classes: 10 * n, dtype=_FLOAT32)
+def random_categorical_(state, n, classes):
+    """Draw n one-hot rows (n, classes), float32, one word w each: class floor(w classes / 2^32).
+
+    All classes are equally likely to within classes / 2^32.
+    """
+    _state("random_categorical_", state)
+    _expect(classes >= 1, f"random_categorical_: classes must be >= 1, got {classes}")
+    _new_shape("random_categorical_", (n,))
+    return (n, classes)

@@ -64,6 +64,25 @@ def data() -> str:
     return "\n".join([*lines, "", own])
 
 
+def kernels() -> str:
+    """List the kernels of the contract with their variants; minigan kernels check runs one of your own."""
+    from . import kernels as contract
+
+    def numbered(name, backend):
+        try:
+            found = contract.variants(name, backend)
+        except ModuleNotFoundError:  # the family is not written for this backend
+            return "-"
+        return ", ".join(variant.removeprefix(f"{name}_") for variant in found) or "one"
+
+    rows = [
+        (name, entry.family, *(numbered(name, backend) for backend in contract.BACKENDS))
+        for name, entry in contract.spec.ENTRIES.items()
+    ]
+    more = "minigan kernels check FILE.cu INSTANCE ... runs a CUDA kernel of yours without a GPU; --help tells how"
+    return table(["kernel", "file", *contract.BACKENDS], rows) + "\n\n" + more
+
+
 def table(headings, rows):
     """Rows of cells as lines of text, each column as wide as its widest cell."""
     rows = [headings, *([str(cell) for cell in row] for row in rows)]
@@ -77,6 +96,7 @@ def info() -> str:
     """Show versions, threads and folders, for a bug report."""
     import numpy as np
 
+    from . import device
     from .data.download import search_folders
     from .kernels.cpu.threads import NUM_THREADS
 
@@ -89,7 +109,8 @@ def info() -> str:
         "cpu": f"{_cpu_name()}, {os.cpu_count()} logical cores",
         "threads": f"{NUM_THREADS}; MINIGAN_NUM_THREADS, else OMP_NUM_THREADS, sets another number",
         "data": f"looked for in {', '.join(map(str, search_folders()))}; MINIGAN_DATA adds a folder",
-        "gpu": "not used: this version has kernels for the CPU only",
+        "gpu": device.unavailable("gpu") or device.get("gpu").describe(),
+        "emulator": device.unavailable("emulated") or f"--device emulated: {device.get('emulated').describe()}",
     }
     return "\n".join(f"{name:<8} {fact}" for name, fact in facts.items())
 

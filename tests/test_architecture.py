@@ -15,6 +15,7 @@ from minigan import kernels
 PACKAGE, KERNELS = Path(minigan.__file__).parent, Path(kernels.__file__).parent
 LAYERS = (
     ("kernels", "data", "metrics", "plots"),  # arrays in, arrays or files out
+    ("device",),
     ("autograd",),
     ("ops",),
     ("gradient_check", "nn", "optim", "latents"),
@@ -25,7 +26,7 @@ LAYERS = (
     ("run_folder", "scores"),
     ("runs",),
     ("evaluate",),
-    ("listings",),
+    ("listings", "kernel_check"),
     ("study",),
     ("cli",),
 )
@@ -33,6 +34,7 @@ COMMAND_LINE = (
     "minigan.__main__",
     "minigan.cli",
     "minigan.listings",
+    "minigan.kernel_check",
     "minigan.study.commands",
 )  # loaded by the script alone, and tyro with it
 DOORS = ("minigan", "minigan.__main__")  # in no layer: they open the others

@@ -77,6 +77,7 @@ class Masked(np.ndarray):
 
 IMAGE, INDEX, W = f(2, 4, 4, 3), np.zeros((2, 2, 2, 3), np.int32), f(2, 2, 3, 1)
 HW, EPS = {"input_hw": (4, 4)}, {"eps": 1e-5}
+STATE = np.zeros(2, np.uint64)
 ADAM = {"step": 1, "lr": 1, "beta1": 0, "beta2": 0, "eps": 0}
 ERRORS = [
     ("conv2d", (IMAGE.astype(int), W), {}, "x must be a float32 or float64 array, got numpy.ndarray of int64"),
@@ -130,6 +131,17 @@ ERRORS = [
     ("softmax", (f(3),), {}, r"logits must have 2 axes \(N, K\), got shape \(3,\)"),
     ("adam_", (f(2), f(3), f(2), f(2)), ADAM, r"grad has shape \(3,\), expected \(2,\), the shape of param"),
     ("adam_", (f(2),) * 4, {**ADAM, "step": 0}, "step counts from 1, got 0"),
+    ("adam_", (f(2),) * 4, {**ADAM, "step": np.zeros(1, np.int32)}, r"step counts from 1, got \[0\]"),
+    ("adam_", (f(2),) * 4, {**ADAM, "step": f(1)}, "step must be a number or .* of one int32, got .* of float32"),
+    ("sgd_", (f(2),) * 3, {"lr": f(2), "momentum": 0}, r"lr must be a .* of one float32, got .* of shape \(2,\)"),
+    ("rmsprop_", (f(2),) * 3, {"lr": "1", "decay": 0, "eps": 0}, "lr must be a number or .* got builtins.str"),
+    ("random_normal_", (STATE.astype(int), (3,)), {}, r"state must be a uint64 array \(key, counter\), got .*int64"),
+    ("random_normal_", (STATE[:1], (3,)), {}, r"state must be .* of shape \(1,\)"),
+    ("random_normal_", (7, (3,)), {}, "state must be .* got builtins.int"),
+    ("random_normal_", (STATE, [3]), {}, r"shape must be a tuple of ints >= 0, got \[3\]"),
+    ("random_uniform_", (STATE, (3, -1)), {}, r"shape must be a tuple of ints >= 0, got \(3, -1\)"),
+    ("random_uniform_", (STATE, (3,), 1.0, 1.0), {}, "low must be below high, got 1.0 and 1.0"),
+    ("random_categorical_", (STATE, 3, 0), {}, "classes must be >= 1, got 0"),
 ]
 
 

@@ -18,8 +18,13 @@ spec = kernels.spec
 NUMPY_TABLES = ("reference", "cpu")  # a device has its own tests
 DTYPES = (np.float32, np.float64)
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
-WRITTEN = {"sgd_": (0, 2), "adam_": (0, 2, 3), "rmsprop_": (0, 2)}  # positions of the arguments an optimiser writes
+RANDOM = [name for name, entry in spec.ENTRIES.items() if entry.family == "random"]
+# Positions of the arguments that a kernel writes.
+WRITTEN = {"sgd_": (0, 2), "adam_": (0, 2, 3), "rmsprop_": (0, 2), "moving_averages_": (0, 1)} | dict.fromkeys(
+    RANDOM, (0,)
+)
 CONVOLUTIONS = ("conv2d", "conv2d_grad_input", "conv2d_grad_weight")
+ONLY_CHOOSES_A_SIDE = {"leaky_relu_grad": 1, "bias_leaky_relu_grad": 1, "batch_norm_grad": 3}  # y and beta
 
 
 class Sizes(NamedTuple):
@@ -47,6 +52,10 @@ def call(name, sizes, dtype, seed=0):
         return np.where(rng.random(shape) < 0.2, np.round(2 * values) / 2, values).astype(dtype)
 
     image = (s.n, s.h, s.w, s.c)
+    if entry.family == "random":
+        state = np.array([seed << 40 | 7, (1 << 32) - 2], np.uint64)  # the counter's lower half will overflow
+        what = {"random_uniform_": (image, -1, 3), "random_normal_": (image,), "random_categorical_": (s.n * s.h, s.k)}
+        return (state, *what[name]), {}
     if entry.family == "conv":
         geo = spec.geometry(name, (s.h, s.w), s.kernel, s.stride, s.padding)
         x, w, dy = a(*image), a(*s.kernel, s.c, s.k), a(s.n, geo.out_h, geo.out_w, s.k)
@@ -75,11 +84,12 @@ def call(name, sizes, dtype, seed=0):
             "global_avg_pool2d_grad": ((a(s.n, s.c),), hw),
         }[name]
     parameters = inspect.signature(entry.rule).parameters
-    shapes = dict.fromkeys(("gamma", "beta", "mean", "var"), (s.c,)) if entry.family == "batchnorm" else {"b": (s.c,)}
+    vectors = ("gamma", "beta", "mean", "var", "running_mean", "running_var")
+    shapes = dict.fromkeys(vectors, (s.c,)) if entry.family == "batchnorm" else {"b": (s.c,)}
     if name.startswith("softmax"):
         image = (s.n * s.h, s.k)
     numbers = {"eps": 1e-5, "slope": s.slope, "lr": 0.1, "momentum": 0.9, "step": 3, "beta1": 0.5, "beta2": 0.99}
-    numbers["decay"] = 0.9
+    numbers |= {"decay": 0.9, "count": 7}
     scalars = {p: numbers[p] for p in parameters if p in numbers}
     arrays = [a(*shapes.get(p, image)) for p in parameters if p not in numbers]
     for position, p in enumerate(p for p in parameters if p not in numbers):
@@ -108,12 +118,10 @@ def drawn_sizes(draw):
 
 
 def results(name, args, kwargs):
-    """Call a kernel; its results, or what it wrote, as a tuple."""
+    """Call a kernel; its results and what it wrote, as a tuple."""
     out = getattr(kernels, name)(*args, **kwargs)
-    if name in WRITTEN:
-        assert out is None
-        return tuple(args[position] for position in WRITTEN[name])
-    return out if isinstance(out, tuple) else (out,)
+    out = () if out is None else out if isinstance(out, tuple) else (out,)
+    return out + tuple(args[position] for position in WRITTEN.get(name, ()))
 
 
 def copied(args, layout=np.copy):
@@ -136,11 +144,12 @@ def poison(arrays):
 
 def bound(name, args, expected, dtype):
     """Largest error allowed: relative to the largest value, or to what cancels in it."""
-    largest = max(1.0, *(float(np.abs(e).max()) for e in expected))
+    largest = max(1.0, *(float(np.abs(e).max()) for e in expected if e.dtype.kind == "f"))
     if name == "batch_norm_grad":
         dy, _, gamma, _, _, var = args
         largest = max(largest, float(np.abs(dy).max() * np.abs(gamma / np.sqrt(var)).max()))
-    return TOLERANCE[dtype] * largest * (2 if name in CONVOLUTIONS else 1)
+    result_dtype = spec.ENTRIES[name].dtype
+    return TOLERANCE[result_dtype.type if result_dtype else dtype] * largest * (2 if name in CONVOLUTIONS else 1)
 
 
 def choices(name):
@@ -167,12 +176,16 @@ def check(name, args, kwargs, dtype, may_refuse=True):
             for position, (before, after) in enumerate(zip(args, given_args, strict=True)):
                 if position not in WRITTEN.get(name, ()):
                     np.testing.assert_array_equal(after, before, err_msg=f"{name} wrote its argument {position}")
-            if shapes is not None:
-                assert [o.shape for o in out] == list(shapes if isinstance(shapes[0], tuple) else [shapes])
-                assert all(o.flags.c_contiguous and o.flags.writeable for o in out)
-                assert not any(np.shares_memory(o, a) for o in out for a in given_args if isinstance(a, np.ndarray))
+            new = out[: len(out) - len(WRITTEN.get(name, ()))]
+            if new:
+                assert [o.shape for o in new] == list(shapes if isinstance(shapes[0], tuple) else [shapes])
+                assert all(o.flags.c_contiguous and o.flags.writeable for o in new)
+                assert not any(np.shares_memory(o, a) for o in new for a in given_args if isinstance(a, np.ndarray))
             for o, e in zip(out, expected, strict=True):
                 assert o.dtype == e.dtype
+                if o.dtype.kind != "f":
+                    np.testing.assert_array_equal(o, e, err_msg=f"{name} {choice} {layout.__name__}")
+                    continue
                 error = np.abs(o - e, dtype=np.float64).max() if o.size else 0
                 assert error <= bound(name, args, expected, dtype), f"{name} {choice} {layout.__name__}: {error:.1e}"
 
@@ -205,16 +218,13 @@ def test_large_arrays_split_over_threads_agree_with_reference(name):
     check(name, args, kwargs, np.float32)
 
 
-@pytest.mark.parametrize("name", spec.ENTRIES)
+@pytest.mark.parametrize("name", [name for name in spec.ENTRIES if name not in RANDOM])
 @pytest.mark.parametrize("backend", NUMPY_TABLES)
 def test_nan_never_vanishes(name, backend):
     example = call(name, Sizes(), np.float32)[0]
     floats = [i for i, a in enumerate(example) if isinstance(a, np.ndarray) and a.dtype == np.float32]
-    only_chooses_a_side = {"leaky_relu_grad": 1, "bias_leaky_relu_grad": 1, "batch_norm_grad": 3}.get(
-        name
-    )  # y and beta
-    if only_chooses_a_side is not None:
-        floats.remove(only_chooses_a_side)
+    if name in ONLY_CHOOSES_A_SIDE:
+        floats.remove(ONLY_CHOOSES_A_SIDE[name])
     for position in floats:
         args, kwargs = call(name, Sizes(), np.float32)
         args[position].flat[-1] = np.nan
@@ -418,3 +428,91 @@ def test_first_adam_step_is_lr_whatever_the_gradient(backend):
     with kernels.use(backend):
         kernels.adam_(param, grad, m, v, step=1, lr=0.01, beta1=0.9, beta2=0.999, eps=0.0)
     np.testing.assert_allclose(param, -0.01 * np.sign(grad), rtol=1e-12)
+
+
+@pytest.mark.parametrize("backend", NUMPY_TABLES)
+@pytest.mark.parametrize(("name", "numbers"), [("sgd_", {"lr"}), ("adam_", {"lr", "step"}), ("rmsprop_", {"lr"})])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_optimisers_take_what_changes_from_step_to_step_from_memory(backend, name, numbers, dtype):
+    args, kwargs = call(name, Sizes(), dtype)
+    kwargs["lr"] = 0.125  # exact in float32
+    memory = {n: np.array([kwargs[n]], np.int32 if n == "step" else np.float32) for n in numbers}
+    with kernels.use(backend):
+        expected = results(name, copied(args), kwargs)
+        for out, e in zip(results(name, copied(args), kwargs | memory), expected, strict=True):
+            np.testing.assert_array_equal(out, e)
+
+
+# --- random -----------------------------------------------------------------------------------------------------------
+
+KNOWN_ANSWERS = [  # Random123's kat_vectors for philox4x32-10: counter, key, result
+    ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+    ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+    ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
+]
+
+
+def hexadecimal(words):
+    return np.array([int(word, 16) for word in words.split()], np.uint64)
+
+
+@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN_ANSWERS)
+def test_philox_gives_the_published_answers(counter, key, expected):
+    philox4x32 = kernels._family("reference", "random").philox4x32
+    np.testing.assert_array_equal(philox4x32(hexadecimal(counter), hexadecimal(key)), hexadecimal(expected))
+
+
+def draw(name, key, counter, *args):
+    """Draw from a fresh state; the values, and the counter after."""
+    state = np.array([key, counter], np.uint64)
+    values = getattr(kernels, name)(state, *args)
+    assert state[0] == key
+    return values, int(state[1])
+
+
+@pytest.mark.parametrize("backend", NUMPY_TABLES)
+def test_uniform_values_are_the_words_of_the_stream(backend):
+    with kernels.use(backend):
+        u, counter = draw("random_uniform_", 0, 0, (5,), 0.0, 1.0)
+        later, _ = draw("random_uniform_", 0, 1, (1,), 0.0, 1.0)
+    words = hexadecimal(KNOWN_ANSWERS[0][2])
+    np.testing.assert_array_equal(u[:4], ((words >> np.uint64(9)) + 0.5) / 2**23)
+    assert counter == 2
+    assert later[0] == u[4]
+
+
+@pytest.mark.parametrize("name", RANDOM)
+@pytest.mark.parametrize("n", [0, 1, 4, 5, 6, 1001])
+def test_draws_follow_one_another_and_say_how_far_they_came(name, n):
+    shape = (n, 3) if name == "random_categorical_" else ((n,),)
+    for backend in NUMPY_TABLES:
+        with kernels.use(backend):
+            assert draw(name, 3, 10, *shape)[1] == 10 + -(-n // 4)
+
+
+def test_tables_draw_the_same_bits():
+    shape = (64, 1001)
+    for name, args in {"random_uniform_": (shape, -0.7, 1.3), "random_categorical_": (5001, 10)}.items():
+        found = []
+        for backend in NUMPY_TABLES:
+            with kernels.use(backend):
+                found.append(draw(name, 2**64 - 1, 2**32 - 5, *args)[0])
+        np.testing.assert_array_equal(*found)
+
+
+def test_draws_have_their_distributions():
+    n = 1 << 18
+    u, _ = draw("random_uniform_", 5, 0, (n,), -1.0, 1.0)
+    z, _ = draw("random_normal_", 6, 0, (n,))
+    rows, _ = draw("random_categorical_", 7, 0, n, 10)
+    assert -1 < u.min() < -0.9999
+    assert 0.9999 < u.max() < 1
+    five_sigma = 5 / np.sqrt(n)
+    moments = {1: 0, 2: 1, 3: 0, 4: 3}
+    spread = {1: 1, 2: np.sqrt(2), 3: np.sqrt(15), 4: np.sqrt(96)}
+    for power, moment in moments.items():
+        assert abs((z.astype(np.float64) ** power).mean() - moment) < five_sigma * spread[power]
+    assert abs(np.mean(z[0::2] * z[1::2])) < five_sigma
+    assert abs((u.astype(np.float64) ** 2).mean() - 1 / 3) < five_sigma * np.sqrt(4 / 45)
+    assert np.abs(rows.mean(axis=0) - 0.1).max() < five_sigma * 0.3
+    np.testing.assert_array_equal(rows.sum(axis=1), 1)

@@ -9,24 +9,26 @@ import math
 import numpy as np
 from numba import njit
 
+from ..spec import number
 from .threads import parallel, range_length
 
 
 def sgd_(param, grad, velocity, *, lr, momentum):
     """velocity = momentum velocity + grad; param -= lr velocity."""
-    _in_place(_sgd, (param, velocity), grad, lr, momentum)
+    _in_place(_sgd, (param, velocity), grad, number(lr), momentum)
 
 
 def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
     """param -= lr mhat / (sqrt(vhat) + eps), with both bias corrections folded into scalars."""
-    corrected_lr = lr / (1 - beta1**step)
+    step = number(step)
+    corrected_lr = number(lr) / (1 - beta1**step)
     root_correction = 1 / math.sqrt(1 - beta2**step)
     _in_place(_adam, (param, m, v), grad, corrected_lr, root_correction, beta1, 1 - beta1, beta2, 1 - beta2, eps)
 
 
 def rmsprop_(param, grad, square_mean, *, lr, decay, eps):
     """square_mean = decay square_mean + (1 - decay) grad^2; param -= lr grad / (sqrt(square_mean) + eps)."""
-    _in_place(_rmsprop, (param, square_mean), grad, lr, decay, 1 - decay, eps)
+    _in_place(_rmsprop, (param, square_mean), grad, number(lr), decay, 1 - decay, eps)
 
 
 def _in_place(update, written, grad, *scalars):

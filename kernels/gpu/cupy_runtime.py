@@ -1,14 +1,17 @@
 """A real GPU, through CuPy: arrays, memory, streams and graphs are CuPy's; the kernels are compiled and loaded here."""
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+
+import numpy as np
 
 from . import compile as nvrtc
 from .launch import STATIC_SHARED_BYTES
 from .runtime import SOURCES, DeviceError, Runtime
 
 INSTALL = 'pip install "minigan[cuda13]" (or [cuda12] for an older driver)'
+NULL = np.uintp(0)
 _PROBE = "__global__ void probe(int* y) { y[0] = 42; }"
 
 
@@ -72,7 +75,7 @@ class Function:
                 self._function.ptr, driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared_bytes
             )
             self._shared_bytes = shared_bytes
-        self._function(grid, block, tuple(args), shared_mem=shared_bytes)
+        self._function(grid, block, tuple(NULL if a is None else a for a in args), shared_mem=shared_bytes)
 
 
 class Graph:
@@ -85,6 +88,13 @@ class Graph:
     def launch(self):
         """Do it. Returns before it is done."""
         self._graph.launch(self._stream)
+
+    def write(self, array, host):
+        """Overwrite an array of the device with a NumPy array, after the launches before and before those to come.
+
+        Asynchronous: CUDA has copied pageable memory to a buffer of its own when the call returns.
+        """
+        array.set(host, stream=self._stream)
 
 
 class CupyRuntime(Runtime):
@@ -110,6 +120,12 @@ class CupyRuntime(Runtime):
         with _told_sizes():
             return cupy.empty(shape, dtype)
 
+    def free_bytes(self):
+        import cupy
+
+        pool = cupy.get_default_memory_pool()
+        return cupy.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
+
     def function(self, source, instance):
         import cupy
 
@@ -129,8 +145,11 @@ class CupyRuntime(Runtime):
             stream.begin_capture()
             try:
                 result = step()
-            finally:
-                graph = stream.end_capture()
+            except BaseException:  # what went wrong is the error to tell, not that the capture broke off
+                with suppress(cupy.cuda.runtime.CUDARuntimeError):
+                    stream.end_capture()
+                raise
+            graph = stream.end_capture()
         graph.upload(stream)
         return Graph(graph, stream, result, memory)
 

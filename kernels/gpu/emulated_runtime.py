@@ -1,10 +1,13 @@
 """A GPU that is not there: arrays in host memory, kernels on the emulator, and graphs that are lists of deeds.
 
 The arrays behave as CuPy's do, as far as a training step can tell: NumPy's functions work on them, mixing them with
-NumPy's arrays is an error, and reading one while a graph is captured is an error too.
+NumPy's arrays is an error, and reading one while a graph is captured is an error too. :func:`observe` sees launches.
 """
 
+import sys
+from contextlib import contextmanager
 from functools import cache, partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +35,7 @@ class EmulatedArray(np.ndarray):
 
     def set(self, array):
         """Overwrite with a NumPy array of the same shape and dtype."""
+        _refuse_while_capturing("set()", "writes from the host to")
         if array.shape != self.shape or array.dtype != self.dtype:
             raise ValueError(f"set: expected {self.dtype} of shape {self.shape}, got {array.dtype} {array.shape}")
         self.view(np.ndarray)[...] = array
@@ -39,7 +43,7 @@ class EmulatedArray(np.ndarray):
     # NumPy's functions and operators come here, to be done, or to be remembered while a graph is captured.
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
-        _refuse_host_arrays(ufunc.__name__, inputs)
+        _refuse_host_arrays(ufunc.__name__, (*inputs, *(out or ())))
         if method == "at":  # in place, without a result
             return _do(partial(ufunc.at, _plain(inputs[0])), *inputs[1:])
         function = partial(getattr(ufunc, method), **options)
@@ -85,9 +89,9 @@ class EmulatedArray(np.ndarray):
 _capturing = None  # the list of deeds of the graph that is being captured, or None
 
 
-def _refuse_while_capturing(what):
+def _refuse_while_capturing(what, does="reads from"):
     if _capturing is not None:
-        raise RuntimeError(f"{what} reads from the device: not possible while a graph is captured")
+        raise RuntimeError(f"{what} {does} the device: not possible while a graph is captured")
 
 
 def _refuse_host_arrays(name, inputs):
@@ -118,6 +122,8 @@ def _new(function, *args):
     """
     plain = tuple(map(_plain, args))
     result = function(*plain)
+    if isinstance(result, tuple | list):  # of numpy.split, say
+        return type(result)(_new(lambda *a, i=i: function(*a)[i], *args) for i in range(len(result)))
     if not isinstance(result, np.ndarray | np.generic):
         return result
     device = np.asarray(result).view(EmulatedArray)
@@ -141,14 +147,56 @@ def _do_into(out, function, *inputs):
     return out
 
 
+class Launch(NamedTuple):
+    """A launch that was observed; ``lint`` holds what its memory accesses cost, where that was asked for."""
+
+    source: str
+    instance: str
+    grid: tuple
+    block: tuple
+    shared_bytes: int
+    lint: list | None
+
+
+class _Observer:
+    """How kernels are launched now, and who is told; one for the process."""
+
+    order, lint, launches = 0, False, None
+
+
+@contextmanager
+def observe(*, order=0, lint=False):
+    """Yield a list to which every launch within the block is added.
+
+    Parameters
+    ----------
+    order : int
+        In what order blocks, warps and threads run; see :class:`.emulator.Function`. Results must not depend on it.
+    lint : bool
+        Whether to count what memory accesses cost.
+    """
+    before = _Observer.order, _Observer.lint, _Observer.launches
+    _Observer.order, _Observer.lint, _Observer.launches = order, lint, []
+    try:
+        yield _Observer.launches
+    finally:
+        _Observer.order, _Observer.lint, _Observer.launches = before
+
+
 class Function:
     """A kernel on the emulator, called with grid, block and arguments of the right types."""
 
-    def __init__(self, function, parameters):
-        self._function, self.parameters = function, parameters
+    def __init__(self, source, instance, function):
+        self._source, self._instance, self._function = source, instance, function
+        self.parameters = function.parameters
 
     def __call__(self, grid, block, args, shared_bytes=0):
-        _do(lambda *plain: self._function(grid, block, plain, shared_bytes), *args)
+        _do(partial(self._launch, grid, block, shared_bytes), *args)
+
+    def _launch(self, grid, block, shared_bytes, *args):
+        rows = self._function(grid, block, args, shared_bytes, order=_Observer.order, lint=_Observer.lint)
+        if _Observer.launches is not None:
+            _Observer.launches.append(Launch(self._source, self._instance, grid, block, shared_bytes, rows))
 
 
 class Graph:
@@ -162,6 +210,10 @@ class Graph:
         for deed in self._deeds:
             deed()
 
+    def write(self, array, host):
+        """Overwrite an array of the device with a NumPy array, after the launches before and before those to come."""
+        array.set(host)
+
 
 class EmulatedRuntime(Runtime):
     """See :class:`.runtime.Runtime`."""
@@ -170,21 +222,26 @@ class EmulatedRuntime(Runtime):
     array_type = EmulatedArray
 
     def upload(self, array):
-        _refuse_while_capturing("upload")
+        _refuse_while_capturing("upload", "writes from the host to")
         return np.array(array, order="C").view(EmulatedArray)
 
     def empty(self, shape, dtype):
-        memory = np.empty(shape, dtype)
-        memory.fill(np.nan if memory.dtype.kind == "f" else -1)  # so that nobody relies on what it holds
-        return memory.view(EmulatedArray)
+        return emulator.empty(shape, dtype).view(EmulatedArray)  # for a kernel to read what nothing wrote is an error
+
+    def free_bytes(self):
+        return sys.maxsize  # host memory: an allocation says when there is no more
+
+    def describe(self):
+        """What it is, in a line."""
+        return "the emulated GPU (CUDA kernels run on the CPU, checked, some thousand times slower than on a GPU)"
 
     @cache  # noqa: B019 - there is one runtime, and it lives as long as the process
     def function(self, source, instance):
         path = SOURCES / f"{source}.cu"
         code = path.read_text(encoding="utf-8")
         compiled = nvrtc.compile(code, path.name, (instance,), arch=PTX_ARCH, include=(SOURCES,))
-        lowered = compiled.names[instance]
-        return Function(emulator.Module(compiled.code, path.name).function(lowered), nvrtc.signature(lowered))
+        function = emulator.Module(compiled.code, path.name).function(compiled.names[instance])
+        return Function(source, instance, function)
 
     def capture(self, step):
         global _capturing
@@ -193,7 +250,8 @@ class EmulatedRuntime(Runtime):
         before, _capturing = _capturing, []
         deeds = _capturing
         try:
-            result = step()
+            with np.errstate(all="ignore"):  # what is computed while capturing means nothing
+                result = step()
         finally:
             _capturing = before
         return Graph(deeds, result)

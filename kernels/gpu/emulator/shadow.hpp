@@ -1,0 +1,137 @@
+// Who touched what, when: the memory beside the memory that finds races and reads of what nobody wrote.
+//
+// Two accesses are ordered if one thread makes both, if the block passed a barrier between them, if both threads are of one
+// warp and met between them, or if the earlier block has published its writes (fence, then an atomic) where the later
+// block has looked; that counts for all that the earlier block wrote. Blocks run one after another here, but two that are
+// not ordered might run at once.
+#pragma once
+#include <map>
+
+#include "fibers.hpp"
+
+namespace emulator {
+
+struct Stamp {
+  u32 block;  // 0: nobody
+  u32 epoch, warp_epoch, site;
+  u16 thread;
+};
+
+enum Crowd : u8 { NOBODY, ONE_THREAD, ONE_WARP, ONE_BLOCK, SEVERAL_BLOCKS };
+
+// Accesses that may happen at once with each other: reads, or atomic updates.
+struct Group {
+  Stamp last;
+  Crowd who;
+};
+
+struct Cell {
+  Stamp write;
+  Group reads, updates;  // since the write
+  bool pending;          // an asynchronous copy will write here
+};
+
+// Cells of one stretch of memory, in zero pages that the system hands out when they are touched.
+struct Shadow {
+  Cell* cells = nullptr;
+  size_t bytes = 0;
+  void allocate(u64 count) {
+    bytes = count * sizeof(Cell);
+    cells = static_cast<Cell*>(
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    if (cells == MAP_FAILED) fail(0, "out of memory: the race check needs %zu bytes", bytes);
+  }
+  void clear() { memset(cells, 0, bytes); }
+  void release() {
+    if (cells) munmap(cells, bytes);
+    cells = nullptr;
+  }
+};
+
+// Which blocks' writes each atomic variable passes on, and which the running block has been passed.
+inline std::map<const u8*, std::vector<bool>> published;
+inline std::vector<bool> acquired;
+
+inline bool is_acquired(u32 block) { return block < acquired.size() && acquired[block]; }
+
+inline void synchronise(const u8* variable) {
+  std::vector<bool>& passed = published[variable];
+  acquired.resize(std::max<size_t>(passed.size(), machine.block_number + 1));
+  passed.resize(acquired.size());
+  for (size_t i = 0; i < passed.size(); ++i) {
+    if (passed[i]) acquired[i] = true;
+    if (machine.current->fenced && (acquired[i] || i == machine.block_number)) passed[i] = true;
+  }
+}
+
+inline bool is_ordered(const Stamp& earlier) {
+  const Fiber& now = *machine.current;
+  if (earlier.block == 0) return true;
+  if (earlier.block != machine.block_number) return is_acquired(earlier.block);
+  if (earlier.thread == now.number || earlier.epoch != machine.epoch) return true;
+  return earlier.thread / 32 == now.warp && earlier.warp_epoch < now.warp_epoch;
+}
+
+inline bool is_ordered(const Group& group) {
+  const Stamp& last = group.last;
+  if (group.who <= ONE_THREAD) return group.who == NOBODY || is_ordered(last);
+  if (group.who == SEVERAL_BLOCKS) {
+    for (u32 block = 1; block < machine.block_number; ++block)
+      if (!is_acquired(block)) return false;
+    return last.block != machine.block_number || last.epoch != machine.epoch;
+  }
+  if (last.block != machine.block_number) return is_acquired(last.block);
+  if (last.epoch != machine.epoch) return true;
+  const Fiber& now = *machine.current;
+  return group.who == ONE_WARP && last.thread / 32 == now.warp && last.warp_epoch < now.warp_epoch;
+}
+
+inline Stamp stamp(u32 site) {
+  const Fiber& now = *machine.current;
+  return {machine.block_number, machine.epoch, now.warp_epoch, site, u16(now.number)};
+}
+
+inline void join(Group& group, u32 site) {
+  const Stamp before = group.last, now = stamp(site);
+  if (is_ordered(group)) {
+    group.who = ONE_THREAD;
+  } else if (group.who == SEVERAL_BLOCKS || before.block != now.block) {
+    group.who = SEVERAL_BLOCKS;
+  } else if (group.who == ONE_BLOCK || before.thread / 32 != now.thread / 32) {
+    group.who = ONE_BLOCK;
+  } else if (before.thread != now.thread) {
+    group.who = ONE_WARP;
+  }
+  group.last = now;
+  if (group.who == ONE_WARP) group.last.warp_epoch = std::max(before.warp_epoch, now.warp_epoch);
+}
+
+inline const char* name_of(Access access) {
+  static const char* const NAMES[] = {"read", "write", "atomic"};
+  return NAMES[access];
+}
+
+[[noreturn]] inline void fail_race(const Place& place, Access access, const Stamp& other, const char* did, u32 site) {
+  const Index& n = machine.block.ntid;
+  const u32 t = other.thread;
+  const bool same_block = other.block == machine.block_number;
+  fail_at(place, site, "race: %s of {place}, which %s (%u, %u, %u) %s at {site:%u}; %s", name_of(access),
+          same_block ? "thread" : "another block's thread", t % n.x, t / n.x % n.y, t / (n.x * n.y), did, other.site,
+          same_block ? "no barrier between" : "blocks run in any order");
+}
+
+// Check an access to `count` cells against those before it, and leave its stamp.
+inline void check_race(Cell* cells, u32 count, Access access, const Place& place, u32 site) {
+  for (Cell* cell = cells; cell < cells + count; ++cell) {
+    if (cell->pending) fail_at(place, site, "%s of {place} while a cp.async to it is in flight", name_of(access));
+    if (!is_ordered(cell->write)) fail_race(place, access, cell->write, "wrote", site);
+    if (access != ATOMIC && !is_ordered(cell->updates))
+      fail_race(place, access, cell->updates.last, "updated", site);
+    if (access != READ && !is_ordered(cell->reads)) fail_race(place, access, cell->reads.last, "read", site);
+    if (access == READ) join(cell->reads, site);
+    else if (access == ATOMIC) join(cell->updates, site);
+    else *cell = {stamp(site), {}, {}, false};
+  }
+}
+
+}  // namespace emulator
