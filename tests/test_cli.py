@@ -222,11 +222,7 @@ def test_sample_lays_codes_out(capsys):
     ("arguments", "message"),
     [
         (["trian"], "unknown command 'trian'; did you mean train?"),
-        (
-            ["qqq"],
-            "unknown command 'qqq'; there are train, sample, eval, classify, inpaint, traverse, presets, "
-            "data, kernels, info",
-        ),
+        (["qqq"], "unknown command 'qqq'; there are " + ", ".join(cli.COMMANDS)),
         (["train", "dcgan-minst"], "unknown preset 'dcgan-minst'; did you mean dcgan-mnist or dcgan-keras or dcgan?"),
         (["presets", "infogam"], "unknown preset 'infogam'; did you mean infogan or infogan-paper or gan?"),
         (["train", "--seed", "1"], "train: give a PRESET first, such as minigan train dcgan-mnist, or --resume RUN"),
