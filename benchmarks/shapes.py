@@ -59,10 +59,11 @@ def calls_of(kernel, batch=BATCH):
 
 @cache
 def layers(batch=BATCH):
-    """Map each layer of each preset, by name, to its calls by kernel; of several calls of a kernel, the first."""
+    """Map each layer of each preset that is a game, by name, to its calls by kernel; of several of one, the first."""
     return {
         f"{name}-{network}{number}": calls
         for name, preset in presets.PRESETS.items()
+        if isinstance(preset.config, presets.GANConfig)
         for network, number, calls in _walk(name, preset, batch)
     }
 

@@ -39,14 +39,19 @@ def _networks(preset):
 
     config = preset.config
     system = preset.build(config, preset.default_shape, random_streams(config.seed)["init"])
-    names = {"g": "generator g", "d": "discriminator d", "q": "code network q", "g_average": "average of g"}
+    names = {
+        "g": "generator g",
+        "d": "discriminator d",
+        "q": "code network q",
+        "g_average": "average of g",
+    }  # others in full
     parts = [
         f"{config.preset}: {preset.summary}",
         f"data {config.data}, batch {config.batch}, {_length(config)}",
         f"z is {system.latents}, {system.latents.size} values",
     ]
     for name, module in system.modules.items():
-        parts.append(f"\n{names[name]}, {module.parameter_count():,} parameters\n{module!r}")
+        parts.append(f"\n{names.get(name, name)}, {module.parameter_count():,} parameters\n{module!r}")
     return "\n".join(parts)
 
 

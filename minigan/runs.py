@@ -5,8 +5,11 @@ runs/dcgan-mnist-1/
     log.jsonl         losses and speed
     samples/          what the generator made of the same noise, by iteration
     samples.webp      the same, moving
+    reconstructions/  of an autoencoder: images of the data, and below each what it makes of it
     losses.png        the log's curves
     checkpoint.npz    the whole state
+    scores.jsonl      with --eval-every: how good the generator was, by iteration
+    best.npz          and the whole state when it was best
 """
 
 import os
@@ -16,15 +19,21 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-from . import data, kernels, presets, run_folder
+import numpy as np
+
+from . import data, kernels, presets, run_folder, scores
 from .data import toy2d
-from .latents import Categorical
-from .training import checkpoint, hooks
+from .training import checkpoint, hooks, pictures
+from .training.evaluation import Evaluate
 from .training.trainer import Trainer, random_streams
 
-MAY_DIFFER = ("data", "steps", "epochs", "log_every", "sample_every", "checkpoint_every", "find_nonfinite")
+MAY_DIFFER = (
+    *("data", "steps", "epochs", "log_every", "sample_every", "checkpoint_every", "find_nonfinite"),
+    *("eval_every", "eval_samples", "best_by"),
+)
 """What a resumed run may change: nothing of it enters a step. Data are compared by content, for they may have moved."""
 
+RECONSTRUCTIONS = 40  # images of the data that are shown beside what an autoencoder makes of them
 PICTURES_BYTES = 64 << 20  # free space asked for, besides two checkpoints: the old and the new one
 
 
@@ -94,7 +103,8 @@ class Run:
         config, system = self.config, self.trainer.system
         shape = self.data.images.shape[1:]
         kind = "points" if len(shape) == 1 else "images of " + " x ".join(map(str, shape))
-        networks = ", ".join(f"{name} {module.parameter_count():,}" for name, module in system.modules.items())
+        counts = {name: module.parameter_count() for name, module in system.modules.items()}
+        networks = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
         epochs = self.iterations * config.batch / len(self.data)
         length = f"{self.iterations:,} of {config.batch} ({epochs:,.{0 if epochs >= 100 else 2}f} epochs)"
         if self.trainer.iteration:
@@ -113,7 +123,7 @@ class Run:
         if self.trainer.interrupted:
             where = f"stopped at iteration {self.trainer.iteration:,} of {self.iterations:,} and saved"
             return f"{speed}\n{where}; go on with: minigan train --resume {self.folder}"
-        last = hooks.pictures(self.folder / "samples")[-1]
+        last = pictures.found(self.folder / "samples")[-1]
         shown = {
             last: "the last samples",
             self.folder / "samples.webp": "how they came about",
@@ -201,13 +211,18 @@ def _build(folder, config, more_hooks, *, resume):
         dataset.images,
         streams,
         batch=getattr(system, "d_batch", config.batch),
-        labels=presets.check_labels(config, dataset) if system.needs_labels else None,
+        labels=presets.check_labels(config, dataset) if getattr(system, "needs_labels", False) else None,
         find_nonfinite=config.find_nonfinite,
     )
     per_epoch = len(dataset) // config.batch
-    iterations = config.steps or ceil(config.epochs * per_epoch)
+    iterations = length(config, len(dataset))
     asked = asdict(config) | {"image_shape": list(shape)}
-    trainer.hooks += [*_hooks(folder, config, asked, system, streams["samples"], per_epoch), *more_hooks]
+    trainer.hooks += [
+        *_hooks(folder, config, asked, system, dataset.images, streams["samples"], per_epoch),
+        *more_hooks,
+    ]
+    if config.eval_every:
+        trainer.hooks.append(_evaluate(folder, config, asked, system, dataset))
     if resume:
         checkpoint.resume(folder / "checkpoint.npz", trainer, asked, may_differ=MAY_DIFFER)
         if trainer.iteration >= iterations:
@@ -218,7 +233,12 @@ def _build(folder, config, more_hooks, *, resume):
     return Run(folder, config, dataset, trainer, iterations)
 
 
-def _hooks(folder, config, asked, system, rng, per_epoch):
+def length(config, items):
+    """Iterations that a config asks for, on a data set of so many items."""
+    return config.steps or ceil(config.epochs * (items // config.batch))
+
+
+def _hooks(folder, config, asked, system, images, rng, per_epoch):
     """The usual hooks. Whatever can fail for want of space comes after the checkpoint."""
     path = folder / "checkpoint.npz"
     log = folder / "log.jsonl"
@@ -226,25 +246,27 @@ def _hooks(folder, config, asked, system, rng, per_epoch):
     # The fixed latents are drawn before a checkpoint's random streams are loaded: the same ones in a resumed run.
     columns = max(1, config.samples // latents.classes) if latents.classes else None
     z = latents.rows_by_class(rng, columns) if columns else latents.sample(rng, config.samples)
-    chart = {"codes": _code_names(latents.codes), "level": system.loss.optimum[0], "logits": system.loss.logits}
+    drawn = [pictures.Samples(folder / "samples", z, every=config.sample_every, columns=columns)]
+    if hasattr(system, "reconstruct"):
+        chosen = images[rng.choice(len(images), min(len(images), RECONSTRUCTIONS), replace=False)]
+        drawn.append(pictures.Reconstructions(folder / "reconstructions", chosen, every=config.sample_every))
     return [
-        hooks.StopOnNonFinite(path),
+        hooks.StopOnNonFinite(path, asked),
         hooks.JsonlLog(log, every=config.log_every, batch=config.batch, per_epoch=per_epoch),
         hooks.Checkpoint(path, asked, every=config.checkpoint_every),
-        hooks.Samples(folder / "samples", z, every=config.sample_every, columns=columns),
-        hooks.Losses(folder / "losses.png", log, every=config.sample_every, **chart),
-        hooks.Animation(folder / "samples.webp", folder / "samples"),
+        *drawn,
+        hooks.Losses(folder / "losses.png", log, every=config.sample_every),
+        pictures.Animation(folder / "samples.webp", folder / "samples"),
     ]
 
 
-def _code_names(codes):
-    """For the chart: each code's name, and H(c) for a categorical one; what is known of a real value has no bound."""
-    return [
-        (f"code {i}: one of {code.classes}", code.entropy_nats)
-        if isinstance(code, Categorical)
-        else (f"code {i}: {type(code).__name__.lower()}", None)
-        for i, (code, _) in enumerate(codes)
-    ]
+def _evaluate(folder, config, asked, system, dataset):
+    """The hook that measures the generator on the way."""
+    unseen = load_data(config, "test") if dataset.images.ndim == 4 else None
+    # Floors come from a stream of their own: watching draws no number of the training's.
+    yardsticks = scores.fitting(system, dataset, unseen, np.random.default_rng(config.seed), n=config.eval_samples)
+    paths = folder / "scores.jsonl", folder / "best.npz"
+    return Evaluate(system, yardsticks, *paths, asked, every=config.eval_every, by=config.best_by or yardsticks[0].key)
 
 
 def _kernels_are_compiled():
@@ -269,14 +291,14 @@ class Trained(NamedTuple):
     iteration: int
 
 
-def load(run, name="checkpoint.npz"):
+def load(run, file="checkpoint.npz"):
     """Load a run's networks to draw samples from them; no data are needed.
 
     Parameters
     ----------
     run : path
         A run's folder.
-    name : str
+    file : str
         Which of its checkpoints.
 
     Returns
@@ -290,7 +312,7 @@ def load(run, name="checkpoint.npz"):
     CheckpointError
         For a damaged checkpoint, or one of another version's networks.
     """
-    path = Path(run) / name
+    path = Path(run) / file
     arrays, meta = checkpoint.load(path)
     values = dict(meta["config"])
     shape = tuple(values.pop("image_shape"))

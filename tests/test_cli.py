@@ -215,6 +215,25 @@ def test_sample_lays_codes_out(capsys):
     assert "code: expected 0 to 2, got 3\n" in refused(capsys, "sample", "run", "--code=3")
 
 
+@pytest.mark.parametrize(
+    ("preset", "options", "made"),
+    [
+        ("vae", ["--hidden=8", "--k=2", "--importance", "--network=conv", "--batch=8"], "encoder"),
+        ("mmd-2d", ["--bandwidths", "0.1", "1", "--width=8", "--batch=16"], "g"),
+    ],
+)
+def test_systems_without_a_game_train_sample_and_are_shown(capsys, preset, options, made):
+    assert status("train", preset, "--steps=2", "--samples=9", "--out=run", *options) == 0
+    assert f"{made} " in capsys.readouterr().out
+    assert status("sample", "run", "--n=3", "--out=three.npy") == 0
+    assert len(np.load("three.npy")) == 3
+    if preset == "vae":
+        message = refused(capsys, "inpaint", "run")
+        assert message.endswith("with the help of its discriminator; a run of vae has not both\n")
+    assert status("presets", preset) == 0
+    assert f"\n{'generator g' if made == 'g' else made}, " in capsys.readouterr().out
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -222,10 +241,7 @@ def test_sample_lays_codes_out(capsys):
     ("arguments", "message"),
     [
         (["trian"], "unknown command 'trian'; did you mean train?"),
-        (
-            ["qqq"],
-            "unknown command 'qqq'; there are train, sample, eval, classify, inpaint, traverse, presets, data, kernels, info",
-        ),
+        (["qqq"], "unknown command 'qqq'; there are " + ", ".join(cli.COMMANDS)),
         (["train", "dcgan-minst"], "unknown preset 'dcgan-minst'; did you mean dcgan-mnist or dcgan-keras or dcgan?"),
         (["presets", "infogam"], "unknown preset 'infogam'; did you mean infogan or infogan-paper or gan?"),
         (["train", "--seed", "1"], "train: give a PRESET first, such as minigan train dcgan-mnist, or --resume RUN"),
@@ -273,7 +289,7 @@ def test_a_training_that_fails_has_another_status_than_one_refused(capsys, point
     assert status("train", "gan-2d", *arguments) == 1
     message = capsys.readouterr().err
     assert "\nminigan: error: loss_" in message  # below the progress
-    assert "no checkpoint had been saved. Try smaller learning rates" in message
+    assert "no checkpoint had been saved. Try a smaller --lr-g and --lr-d, or" in message
     with pytest.raises(cli.TrainingFailed):
         cli.main(["train", "gan-2d", *arguments[:-5], "--out=again", "--debug"])
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from minigan import presets, runs
-from minigan.training import hooks
+from minigan.training import hooks, pictures
 from minigan.training.trainer import Trainer, random_streams
 
 SMALL = {
@@ -33,12 +33,12 @@ def all_hooks(folder, trainer, every=2):
     z = trainer.system.latents.sample(trainer.streams["samples"], 6)
     path = folder / "checkpoint.npz"
     return [
-        hooks.StopOnNonFinite(path),
+        hooks.StopOnNonFinite(path, {}),
         hooks.JsonlLog(folder / "log.jsonl", every=every, batch=8, per_epoch=10),
         hooks.Checkpoint(path, {}, every=every),
-        hooks.Samples(folder / "samples", z, every=every),
+        pictures.Samples(folder / "samples", z, every=every),
         hooks.Losses(folder / "losses.png", folder / "log.jsonl", every=every),
-        hooks.Animation(folder / "samples.webp", folder / "samples"),
+        pictures.Animation(folder / "samples.webp", folder / "samples"),
         hooks.Progress(8, disable=True),
     ]
 
@@ -112,7 +112,7 @@ class Break:
 def test_a_loss_that_is_nan_ends_the_training_and_keeps_the_checkpoint(tmp_path):
     trainer = trainer_of()
     trainer.hooks = [*all_hooks(tmp_path, trainer), Break(5)]
-    expected = r"loss_\w is nan after iteration 6; the checkpoint before is kept: .*checkpoint\.npz\. Try smaller"
+    expected = r"loss_\w is nan after iteration 6; the checkpoint before is kept: .*checkpoint\.npz\. Try a smaller"
     with pytest.raises(FloatingPointError, match=expected):
         trainer.run(20)
     assert trainer.failed
@@ -121,20 +121,22 @@ def test_a_loss_that_is_nan_ends_the_training_and_keeps_the_checkpoint(tmp_path)
     runs.checkpoint.resume(tmp_path / "checkpoint.npz", fresh, {})
     assert fresh.iteration == 4
     assert all(np.isfinite(p.data).all() for p in fresh.system.g.parameters())
-    assert [picture.stem for picture in hooks.pictures(tmp_path / "samples")] == ["0000000", "0000002", "0000004"]
+    assert [picture.stem for picture in pictures.found(tmp_path / "samples")] == ["0000000", "0000002", "0000004"]
 
 
 def test_the_error_tells_when_no_checkpoint_had_been_saved(tmp_path):
     trainer = trainer_of()
-    trainer.hooks = [hooks.StopOnNonFinite(tmp_path / "checkpoint.npz"), Break(1)]
-    with pytest.raises(FloatingPointError, match=r"after iteration 2; no checkpoint had been saved.*--find-nonfinite"):
+    trainer.hooks = [hooks.StopOnNonFinite(tmp_path / "checkpoint.npz", {"lr_g": 1, "lr_d": 1}), Break(1)]
+    with pytest.raises(
+        FloatingPointError, match=r"after iteration 2; no checkpoint .*smaller --lr-g and --lr-d, or --find-nonfinite"
+    ):
         trainer.run(20)
 
 
 def test_an_infinite_loss_is_found_too(tmp_path):
     scalars = {"loss_d": np.float32(1), "loss_g": np.float32(np.inf)}
     with pytest.raises(FloatingPointError, match="loss_g is inf"):
-        hooks.StopOnNonFinite(tmp_path / "none").after_step(trainer_of(), scalars)
+        hooks.StopOnNonFinite(tmp_path / "none", {}).after_step(trainer_of(), scalars)
 
 
 def test_weights_that_are_not_finite_never_replace_a_checkpoint(tmp_path):
@@ -172,20 +174,20 @@ def test_a_failed_training_saves_nothing(tmp_path):
 def test_a_resumed_run_throws_later_pictures_away(tmp_path):
     z = np.zeros((4, 2), np.float32)
     for iterations in (6, 3):
-        trainer = trainer_of(more_hooks=[hooks.Samples(tmp_path, z, every=2)])
+        trainer = trainer_of(more_hooks=[pictures.Samples(tmp_path, z, every=2)])
         trainer.run(iterations)
-    stems = [picture.stem for picture in hooks.pictures(tmp_path)]
+    stems = [picture.stem for picture in pictures.found(tmp_path)]
     assert stems == ["0000000", "0000002", "0000003"]
 
 
 def test_samples_show_the_generator_in_inference_mode(tmp_path):
     trainer = trainer_of("dcgan-mnist")
     z = trainer.system.latents.sample(trainer.streams["samples"], 6)
-    trainer.hooks = [hooks.Samples(tmp_path, z, every=10, columns=3)]
+    trainer.hooks = [pictures.Samples(tmp_path, z, every=10, columns=3)]
     trainer.run(1)
     assert trainer.system.g.training
     with Image.open(tmp_path / "0000001.png") as picture:
-        sheet = runs.hooks.plots.grid(trainer.system.sample(z), 3)
+        sheet = pictures.plots.grid(trainer.system.sample(z), 3)
         factor = picture.width // sheet.shape[1]
         np.testing.assert_array_equal(np.asarray(picture)[::factor, ::factor], sheet[..., 0])
 
@@ -194,9 +196,9 @@ def test_the_animation_takes_evenly_chosen_pictures(tmp_path, monkeypatch):
     for i in range(11):
         (tmp_path / f"{i:07d}.png").touch()
     chosen = []
-    monkeypatch.setattr(hooks, "ANIMATION_FRAMES", 6)
+    monkeypatch.setattr(pictures, "ANIMATION_FRAMES", 6)
     monkeypatch.setattr(hooks.plots, "save_animation", lambda path, frames: chosen.extend(frames))
-    hooks.Animation(tmp_path / "samples.webp", tmp_path).stop(None)
+    pictures.Animation(tmp_path / "samples.webp", tmp_path).stop(None)
     assert [int(frame.stem) for frame in chosen] == [0, 2, 4, 6, 8, 10]
 
 
@@ -222,6 +224,7 @@ def test_the_bar_shows_speed_and_losses(monkeypatch):
     text = terminal.getvalue()
     assert "5/5" in text
     assert "loss d " in text
+    assert ", g " in text
     assert "D(G(z)) 0." in text
 
 

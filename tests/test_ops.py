@@ -119,7 +119,7 @@ def any_exponent(draw, op):
     return lambda x: op(x, exponent), (values(draw, *some_shape(draw), low=0.5),)
 
 
-@case("sum", "mean")
+@case("sum", "mean", "logsumexp")
 def over_axes(draw, op):
     shape = some_shape(draw)
     axes = st.integers(-len(shape), len(shape) - 1)
@@ -384,6 +384,7 @@ FORMULAS = {
     "absolute": np.abs,
     "exp": np.exp,
     "log": np.log,
+    "logsumexp": lambda x: np.log(np.sum(np.exp(x))),
     "neg": np.negative,
     "relu": lambda x: np.maximum(x, 0),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),

@@ -5,6 +5,10 @@ import pytest
 from PIL import Image
 
 from minigan import plots
+from minigan.plots import Curve, Panel
+from minigan.training.systems import GAN
+
+PANELS = GAN(None, None, None, None, None, batch=1).panels
 
 
 def line(iteration, **more):
@@ -41,6 +45,23 @@ def test_grid_refuses_other_shapes(shape):
         plots.grid(np.zeros(shape))
 
 
+def test_rows_of_a_group_lie_closer_than_groups():
+    images = np.ones((5, 1, 1, 1), np.float32)
+    column = plots.grid(images, columns=1, pad=1, group=2)[:, 1, 0]
+    gap, white = plots.GAP_GREY, 255
+    np.testing.assert_array_equal(
+        column, [gap, white, gap, white, *[gap] * 3, white, gap, white, *[gap] * 3, white, gap]
+    )
+
+
+def test_images_and_others_like_them_come_in_pairs_of_rows(tmp_path):
+    images = np.array([-1, 0, 1], np.float32).reshape(3, 1, 1, 1)
+    with Image.open(plots.save_beside(tmp_path / "pairs.png", images, -images, columns=2)) as picture:
+        seen = np.asarray(picture.resize((8, 18), Image.Resampling.NEAREST))  # as it was before it was enlarged
+    none = plots.GAP_GREY
+    np.testing.assert_array_equal(seen[[2, 5, 12, 15]][:, [2, 5]], [[0, 128], [255, 128], [255, none], [0, none]])
+
+
 def test_grid_refuses_no_columns():
     with pytest.raises(ValueError, match="columns: expected at least 1, got 0"):
         plots.grid(np.zeros((1, 4, 4, 1)), columns=0)
@@ -75,26 +96,39 @@ def test_points_are_drawn_over_the_data_in_one_frame(tmp_path):
 
 def test_loss_chart_has_a_panel_more_for_codes(tmp_path):
     rows = [line(i, information_nats_0=0.1 * i, information_nats_1=0.0) for i in range(1, 20)]
-    with Image.open(plots.save_losses(tmp_path / "two.png", rows)) as picture:
+    with Image.open(plots.save_losses(tmp_path / "two.png", rows, PANELS)) as picture:
         two = picture.height
-    codes = [("code 0", 2.3), ("code 1", None)]
-    with Image.open(plots.save_losses(tmp_path / "three.png", rows, codes)) as picture:
+    codes = [Curve("information_nats_0", "code 0", 2.3, "its ceiling"), Curve("information_nats_1", "code 1")]
+    panels = [*PANELS, Panel("information (nats)", codes)]
+    with Image.open(plots.save_losses(tmp_path / "three.png", rows, panels)) as picture:
         assert picture.height > 1.3 * two
 
 
+def test_a_settled_panel_frames_what_comes_after_the_first_tenth(tmp_path, monkeypatch):
+    figures = []
+    make = plots.charts._figure
+    monkeypatch.setattr(plots.charts, "_figure", lambda *size: figures.append(make(*size)) or figures[-1])
+    rows = [{"iteration": i, "loss": 500 if i < 4 else 100 + i % 2} for i in range(1, 41)]
+    for settled in (False, True):
+        plots.save_losses(tmp_path / "losses.png", rows, [Panel("nats", [Curve("loss", "loss")], settled=settled)])
+    tops = [figure.axes[0].get_ylim()[1] for figure in figures]
+    assert tops[0] > 500
+    assert 101 < tops[1] < 102
+
+
 def test_loss_chart_of_one_line(tmp_path):
-    assert plots.save_losses(tmp_path / "one.png", [line(1)]).stat().st_size > 0
+    assert plots.save_losses(tmp_path / "one.png", [line(1)], PANELS).stat().st_size > 0
 
 
 def test_loss_chart_refuses_an_empty_log(tmp_path):
     with pytest.raises(ValueError, match="rows: expected at least one line of the log, got none"):
-        plots.save_losses(tmp_path / "none.png", [])
+        plots.save_losses(tmp_path / "none.png", [], PANELS)
 
 
 def test_smoothing_keeps_a_constant_and_averages_neighbours():
-    np.testing.assert_allclose(plots._smoothed(np.full(9, 3.0), 2), 3)
-    np.testing.assert_allclose(plots._smoothed(np.array([0.0, 3.0, 6.0, 0.0]), 1), [1.5, 3, 3, 3])
-    np.testing.assert_array_equal(plots._smoothed(np.array([1.0, 5.0]), 0), [1, 5])
+    np.testing.assert_allclose(plots.charts._smoothed(np.full(9, 3.0), 2), 3)
+    np.testing.assert_allclose(plots.charts._smoothed(np.array([0.0, 3.0, 6.0, 0.0]), 1), [1.5, 3, 3, 3])
+    np.testing.assert_array_equal(plots.charts._smoothed(np.array([1.0, 5.0]), 0), [1, 5])
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".gif"])

@@ -23,6 +23,12 @@ SMALL = {
     "gan": {"batch": 4, "samples": 4, "steps": 2},
     "dcgan-mnist": {"width": 4, "batch": 8, "samples": 4, "steps": 2},
     "infogan-paper": {"batch": 4, "samples": 20, "steps": 2},
+    "autoencoder": {"batch": 8, "hidden": 8, "samples": 4, "steps": 2},
+    "vae": {"batch": 8, "hidden": 8, "samples": 4, "steps": 2},
+    "discriminator-only": {"batch": 4, "width": 2, "ascent_steps": 2, "replayed": 10, "samples": 4, "steps": 2},
+    "discriminator-only-2d": {"batch": 16, "width": 8, "ascent_steps": 2, "replayed": 40, "samples": 20, "steps": 2},
+    "mmd": {"batch": 8, "width": 8, "codes": 3, "samples": 4, "steps": 2},
+    "mmd-2d": {"batch": 16, "width": 8, "samples": 20, "steps": 2},
 }
 
 
@@ -220,6 +226,13 @@ def test_own_pictures_in_colour_train_a_dcgan(tmp_path):
         ("dcgan-mnist", {}),
         ("dcgan-mnist", {"loss": "hinge", "spectral_norm": True, "average": 0.9}),
         ("infogan-paper", {}),
+        ("autoencoder", {"network": "conv"}),
+        ("vae", {"binarise": True}),
+        ("vae", {"likelihood": "gaussian", "importance": True, "k": 3}),
+        ("discriminator-only", {}),
+        ("discriminator-only-2d", {"d_steps": 2}),
+        ("mmd", {}),
+        ("mmd-2d", {}),
     ],
 )
 def test_n_steps_and_m_more_are_n_plus_m_bit_for_bit(tmp_path, preset, changes):
@@ -389,6 +402,38 @@ def test_loading_takes_the_weights_and_the_running_averages(tmp_path):
     assert (trained.iteration, trained.image_shape) == (2, (28, 28, 1))
     assert asdict(trained.config) == asdict(prepared.config)
     np.testing.assert_array_equal(trained.system.sample(z), prepared.trainer.system.sample(z))
+
+
+@pytest.mark.parametrize("preset", ["autoencoder", "vae", "discriminator-only-2d", "mmd"])
+def test_loading_takes_all_that_samples_depend_on(tmp_path, preset):
+    prepared = runs.prepare(config(preset), tmp_path / "run")
+    prepared.train(quiet=True)
+    system, trained = prepared.trainer.system, runs.load(tmp_path / "run")
+    for name, module in system.modules.items():
+        for part, array in module.state_dict().items():
+            np.testing.assert_array_equal(trained.system.modules[name].state_dict()[part], array, err_msg=part)
+    z = system.latents.sample(np.random.default_rng(0), 3)
+    np.testing.assert_array_equal(trained.system.sample(z), system.sample(z))
+
+
+def test_an_autoencoders_run_shows_reconstructions_beside_the_images(tmp_path):
+    folder = train(config("vae", steps=3, sample_every=2), tmp_path / "run")
+    assert sorted(path.name for path in (folder / "reconstructions").iterdir()) == [
+        f"{iteration:07d}.png" for iteration in (0, 2, 3)
+    ]
+    rows = log_of(folder)
+    assert {"loss_nats", "elbo_nats", "reconstruction_nats", "kl_nats"} <= set(rows[0])
+    assert (folder / "losses.png").stat().st_size > 0
+
+
+def test_a_failing_run_names_its_own_learning_rates(tmp_path):
+    class Break:
+        def after_step(self, trainer, scalars):
+            trainer.system.encoder.parameters()[0].data[...] = np.nan
+
+    prepared = runs.prepare(config("vae", steps=5), tmp_path / "run", hooks=[Break()])
+    with pytest.raises(FloatingPointError, match="Try a smaller --lr, or --find-nonfinite"):
+        prepared.train(quiet=True)
 
 
 def test_loading_another_models_weights_is_refused(run):

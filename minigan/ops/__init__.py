@@ -8,7 +8,7 @@ from ..autograd import Tensor
 from .batchnorm import batch_norm, batch_norm_inference
 from .conv import conv2d, conv2d_grad_input, conv2d_grad_weight, conv_transpose2d
 from .linear import linear, matmul
-from .loss import gaussian_nll, sigmoid_cross_entropy, softmax, softmax_cross_entropy, squared_error
+from .loss import gaussian_nll, logsumexp, sigmoid_cross_entropy, softmax, softmax_cross_entropy, squared_error
 from .pointwise import (
     absolute,
     add,
@@ -53,6 +53,7 @@ __all__ = [
     "leaky_relu",
     "linear",
     "log",
+    "logsumexp",
     "matmul",
     "max_pool2d",
     "maximum",

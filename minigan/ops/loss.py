@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import OUTPUT, Tensor, record, recording
-from .pointwise import sigmoid, square
+from .pointwise import exp, sigmoid, square
 from .shape import reshape, sum
 
 
@@ -54,6 +54,15 @@ def softmax(logits):
         kernels.softmax(logits.data),
         (logits, lambda dy, y: y * (dy - sum(dy * y, 1, keepdims=True)), OUTPUT),
     )
+
+
+def logsumexp(x, axis=None, keepdims=False):
+    """ln of the sum of e^x over an axis, several, or all; finite for values of +-1e4. Its gradient is a softmax."""
+    largest = x.data.max(axis=axis, keepdims=True)
+    total = np.log(np.exp(x.data - largest).sum(axis=axis, keepdims=True)) + largest
+    kept = total.shape
+    y = total if keepdims else total.squeeze(axis)
+    return record("logsumexp", y, (x, lambda dy, x, y: reshape(dy, kept) * exp(x - reshape(y, kept)), x, OUTPUT))
 
 
 def softmax_cross_entropy(logits, targets):

@@ -3,11 +3,13 @@
 import dataclasses
 import difflib
 
+from .autoencoders import AUTOENCODERS
 from .conditional import CONDITIONAL
 from .config import ACGANConfig, CGANConfig, Config, GANConfig, InfoGANConfig, MLPConfig, WidthConfig
 from .gans import GANS
 from .infogans import INFOGANS
 from .preset import Preset
+from .single import SINGLES
 
 __all__ = [
     "PRESETS",
@@ -24,7 +26,7 @@ __all__ = [
     "get",
 ]
 
-PRESETS = {preset.name: preset for preset in [*GANS, *CONDITIONAL, *INFOGANS]}
+PRESETS = {preset.name: preset for preset in [*GANS, *CONDITIONAL, *INFOGANS, *AUTOENCODERS, *SINGLES]}
 
 
 def get(name):

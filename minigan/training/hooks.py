@@ -1,4 +1,4 @@
-"""What a training leaves behind and shows on the way: log, pictures, checkpoints, a progress bar.
+"""What a training leaves behind and shows on the way: log, loss curves, checkpoints, a progress bar.
 
 The trainer calls ``start``, ``after_step`` and ``stop`` of each hook, in order; only here do the step's scalars become
 Python numbers. A hook draws from no random stream of the training: the weights are the same with and without it.
@@ -18,7 +18,6 @@ from . import checkpoint
 
 LOSSES_PAUSE_S = 10  # between two drawings of the loss curves, which take about 0.4 s
 REFRESH_S, LINE_S = 0.3, 10.0  # between two states of the progress bar, on a terminal and in a file
-ANIMATION_FRAMES = 100
 
 
 class StopOnNonFinite:
@@ -28,22 +27,25 @@ class StopOnNonFinite:
     ----------
     path : path
         Of the checkpoint, to tell the user whether there is one.
+    config : dict
+        What the run was asked to do, to name its learning rates.
     """
 
-    def __init__(self, path):
-        self.path = Path(path)
+    def __init__(self, path, config):
+        self.path, self.config = Path(path), config
 
     def after_step(self, trainer, scalars):
         """Raise FloatingPointError with the name of a scalar that is not finite, and what to try."""
         for name, value in scalars.items():
             if not math.isfinite(value):
-                raise _nonfinite(f"{name} is {float(value)}", trainer, self.path)
+                raise _nonfinite(f"{name} is {float(value)}", trainer, self.path, self.config)
 
 
-def _nonfinite(what, trainer, path):
+def _nonfinite(what, trainer, path, config):
+    rates = " and ".join(f"--{name.replace('_', '-')}" for name in config if name.startswith("lr"))
     kept = f"the checkpoint before is kept: {path}" if path.exists() else "no checkpoint had been saved"
     return FloatingPointError(
-        f"{what} after iteration {trainer.iteration}; {kept}. Try smaller learning rates (--lr-d, --lr-g), "
+        f"{what} after iteration {trainer.iteration}; {kept}. Try a smaller {rates or 'learning rate'}, "
         "or --find-nonfinite to see which operation made it"
     )
 
@@ -151,59 +153,9 @@ class Checkpoint:
         for name, module in trainer.system.modules.items():
             for part, array in module.state_dict().items():
                 if not np.isfinite(array).all():
-                    raise _nonfinite(f"{name}.{part} is not finite", trainer, self.path)
+                    raise _nonfinite(f"{name}.{part} is not finite", trainer, self.path, self.config)
         checkpoint.save(self.path, trainer, self.config)
         self.saved = trainer.iteration
-
-
-class Samples:
-    """Pictures of what g makes of the same latent rows, at the start, every ``every`` iterations, and at the end.
-
-    Parameters
-    ----------
-    folder : path
-        Gets 0000250.png and so on.
-    z : array (n, latents.size)
-        Drawn once, before training.
-    every : int
-    columns : int, optional
-        Images of a row.
-    """
-
-    def __init__(self, folder, z, *, every, columns=None):
-        self.folder, self.z, self.every, self.columns = Path(folder), z, every, columns
-
-    def start(self, trainer):
-        """Draw the first picture; on a resumed run, throw later ones away."""
-        self.folder.mkdir(exist_ok=True)
-        for picture in pictures(self.folder):
-            if int(picture.stem) > trainer.iteration:
-                picture.unlink()
-        self._draw(trainer)
-
-    def after_step(self, trainer, scalars):
-        """Draw if it is time."""
-        if trainer.iteration % self.every == 0:
-            self._draw(trainer)
-
-    def stop(self, trainer):
-        """Draw the last picture, unless the weights may be half updated."""
-        if not trainer.failed and self._drawn != trainer.iteration:
-            self._draw(trainer)
-
-    def _draw(self, trainer):
-        path = self.folder / f"{trainer.iteration:07d}.png"
-        images = trainer.system.sample(self.z)
-        if images.ndim == 2:
-            plots.save_points(path, images, trainer.images, f"iteration {trainer.iteration:,}")
-        else:
-            plots.save_grid(path, images, self.columns)
-        self._drawn = trainer.iteration
-
-
-def pictures(folder):
-    """The sample pictures of a run, in order."""
-    return sorted(path for path in Path(folder).glob("*.png") if path.stem.isdigit())
 
 
 class Losses:
@@ -214,12 +166,10 @@ class Losses:
     path, log : path
         Of the chart, and of the log it shows.
     every : int
-    codes, level, logits
-        Of the chart; see :func:`minigan.plots.save_losses`.
     """
 
-    def __init__(self, path, log, *, every, **chart):
-        self.path, self.log, self.every, self.chart = path, log, every, chart
+    def __init__(self, path, log, *, every):
+        self.path, self.log, self.every = path, log, every
         self._last = time.perf_counter()
 
     def after_step(self, trainer, scalars):
@@ -231,21 +181,7 @@ class Losses:
     def stop(self, trainer):
         """Draw all that was logged."""
         if rows := read_log(self.log):
-            plots.save_losses(self.path, rows, **self.chart)
-
-
-class Animation:
-    """Make one moving picture of the samples at the end: the training in a few seconds. Belongs after the samples."""
-
-    def __init__(self, path, folder):
-        self.path, self.folder = path, folder
-
-    def stop(self, trainer):
-        """Write it, of all pictures or of evenly chosen ones, first and last among them."""
-        frames = pictures(self.folder)
-        if len(frames) > 1:
-            chosen = np.linspace(0, len(frames) - 1, min(len(frames), ANIMATION_FRAMES)).round().astype(int)
-            plots.save_animation(self.path, [frames[i] for i in chosen])
+            plots.save_losses(self.path, rows, trainer.system.panels)
 
 
 class Progress:
@@ -286,10 +222,8 @@ class Progress:
             self._next_s = time.monotonic() + self._pause_s
 
     def _move(self, trainer, scalars):
-        loss_d, loss_g, d_real, d_fake = (float(scalars[k]) for k in ("loss_d", "loss_g", "d_real", "d_fake"))
-        text = f"loss d {loss_d:.2f} g {loss_g:.2f}, D(x) {d_real:.2f}, D(G(z)) {d_fake:.2f}"
-        if "information_nats" in scalars:
-            text += f", I {float(scalars['information_nats']):.2f} nats"
+        shown = trainer.system.headline.items()
+        text = ", ".join(f"{words} {float(scalars[name]):.3g}" for words, name in shown)
         if rate := self._bar.format_dict["rate"]:
             text = f"{rate * self.batch:,.0f} images/s, {text}"
         self._bar.set_postfix_str(text, refresh=False)

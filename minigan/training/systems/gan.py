@@ -6,6 +6,7 @@ import numpy as np
 
 from ... import ops
 from ...autograd import Tensor, no_grad
+from ...plots import Curve, Panel
 from ..average import Average
 from ..losses import NON_SATURATING
 from ..steps import discriminator_step, gan_step
@@ -47,6 +48,7 @@ class GAN:
         Whether ``batches`` must yield pairs (images, labels).
     """
 
+    headline = {"loss d": "loss_d", "g": "loss_g", "D(x)": "d_real", "D(G(z))": "d_fake"}
     needs_labels = False
 
     def __init__(
@@ -103,6 +105,22 @@ class GAN:
     def _game(self, rng):
         """What the steps are told of the game: the loss, and the penalty with its source of chance."""
         return {"loss": self.loss, "penalty": self.penalty and partial(self.penalty, rng=rng)}
+
+    @property
+    def panels(self):
+        """The chart of the log: both losses, with d's where it cannot tell, and what d thinks."""
+        level, logits = self.loss.optimum[0], self.loss.logits
+        opinions = [Curve("d_real", "D(x), real", 0.5 if logits else None), Curve("d_fake", "D(G(z)), generated")]
+        return [
+            Panel(
+                "loss (nats)" if logits else "loss",
+                [
+                    Curve("loss_d", "discriminator", level, f"{level:.3g}: a discriminator that cannot tell"),
+                    Curve("loss_g", "generator"),
+                ],
+            ),
+            Panel("probability of real", opinions, ylim=(-0.03, 1.03)) if logits else Panel("mean score", opinions),
+        ]
 
     @property
     def best_g(self):

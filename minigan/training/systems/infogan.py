@@ -3,9 +3,13 @@
 import numpy as np
 
 from ...autograd import Tensor
+from ...latents import Categorical
+from ...plots import Curve, Panel
 from ..steps import infogan_step
 from .gan import GAN
 from .inference import inference
+
+COLOURS = ("#3a923a", "#8a5bb0", "#b0853b", "#4b9aa8")  # of codes, apart from those of the two players
 
 
 class InfoGAN(GAN):
@@ -27,6 +31,8 @@ class InfoGAN(GAN):
         loss, penalty, average: as for a GAN.
     """
 
+    headline = GAN.headline | {"I (nats)": "information_nats"}
+
     def __init__(
         self, g, d, q, latents, opt_g, opt_d, opt_q=None, *, batch, d_batch=None, weight=1.0, information="both", **game
     ):
@@ -36,6 +42,12 @@ class InfoGAN(GAN):
             self.optimizers["q"] = opt_q
         self.d_batch = d_batch or batch
         self.weight, self.information = weight, information
+
+    @property
+    def panels(self):
+        """The chart of the log: a GAN's, and what Q knows of each code."""
+        curves = [_curve(i, code) for i, (code, _) in enumerate(self.latents.codes)]
+        return [*super().panels, Panel("information (nats)", curves, colours=COLOURS)]
 
     def update(self, batches, rng):
         """Update d, g and q; return the step's scalars."""
@@ -59,3 +71,12 @@ class InfoGAN(GAN):
             blocks = (Tensor(images[i : i + 256]) for i in range(0, len(images), 256))
             parts = [self.latents.read(self.q(x if own_trunk else self.d.trunk(x))) for x in blocks]
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+def _curve(i, code):
+    """What Q knows of a code; of a categorical one H(c) at most, of a real value there is no bound."""
+    key = f"information_nats_{i}"
+    if isinstance(code, Categorical):
+        h = code.entropy_nats
+        return Curve(key, f"code {i}: one of {code.classes}", h, f"its ceiling, {h:.2f}")
+    return Curve(key, f"code {i}: {type(code).__name__.lower()}")

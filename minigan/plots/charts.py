@@ -1,74 +1,12 @@
-"""So that a run can be seen: arrays in, pictures in files out. Nothing here knows of networks or training.
+"""Points, curves, tables, by matplotlib's object interface: no global figure, no display, no back end to choose."""
 
-Pictures go through Pillow, charts through matplotlib's object interface: no global figure, no display, no back end to
-choose.
-"""
-
-from math import ceil, log, sqrt
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-COMFORTABLE_PIXELS = 600  # grids are enlarged, by a whole number, until their longer side has at least so many
-GAP_GREY = 40  # between the images of a grid: seen beside black and beside white
 INK, FAINT, BLUE, ORANGE, GREEN = "#222222", "#b9b9b9", "#2a6fbb", "#d9722c", "#3a923a"
-TWO_LN_2 = 2 * log(2)
 STYLE = {"font_size": 10, "dpi": 110}
-
-
-def grid(images, columns=None, pad=2):
-    """Lay images out in rows on one sheet.
-
-    Parameters
-    ----------
-    images : array (N, H, W, C)
-        Floats in [-1, 1], C = 1 or 3; what lies outside is clipped.
-    columns : int, optional
-        Images of a row; by default as many as make the grid square.
-    pad : int
-        Pixels between images and around them.
-
-    Returns
-    -------
-    uint8 array (H', W', C)
-
-    Raises
-    ------
-    ValueError
-        For another shape, no image at all, or fewer than one column.
-    """
-    images = np.asarray(images)
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
-        raise ValueError(f"images: expected shape (N, H, W, C) with N >= 1 and C = 1 or 3, got {images.shape}")
-    n, h, w, c = images.shape
-    columns = ceil(sqrt(n)) if columns is None else columns
-    if columns < 1:
-        raise ValueError(f"columns: expected at least 1, got {columns}")
-    rows = ceil(n / columns)
-    sheet = np.full((rows * (h + pad) + pad, columns * (w + pad) + pad, c), GAP_GREY, np.uint8)
-    for i, image in enumerate(_bytes(images)):
-        top, left = pad + i // columns * (h + pad), pad + i % columns * (w + pad)
-        sheet[top : top + h, left : left + w] = image
-    return sheet
-
-
-def _bytes(images):
-    return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
-
-
-def save_grid(path, images, columns=None, pad=2):
-    """Write images (N, H, W, C) in [-1, 1] as one picture, small ones enlarged to be seen; return the path.
-
-    The suffix decides the format: .png, .webp, or another that Pillow writes.
-    """
-    from PIL import Image
-
-    sheet = grid(images, columns, pad)
-    factor = max(1, ceil(COMFORTABLE_PIXELS / max(sheet.shape[:2])))
-    picture = Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
-    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    picture.save(path)
-    return Path(path)
 
 
 def _figure(width, height):
@@ -89,17 +27,20 @@ def _plain_axes(ax):
     ax.tick_params(colors=INK, color=FAINT, labelsize=STYLE["font_size"] - 1)
 
 
-def save_points(path, points, data, title=""):
+def save_points(path, points, data, title="", landscape=None):
     """Write generated points (N, 2) in colour over the data (M, 2) in grey; return the path.
 
     The frame follows the data, with a margin, so that pictures of one run can be laid over each other; generated points
-    outside are counted in the corner.
+    outside are counted in the corner. ``landscape``, a function of points (M, 2) to values (M,), is drawn as contours
+    below them: the higher, the lighter.
     """
     low, high = data.min(axis=0), data.max(axis=0)
     middle, half = (low + high) / 2, 0.65 * float((high - low).max()) or 1.0
     data = data[:: max(1, len(data) // 5000)]
     figure = _figure(5.2, 5.4)
     ax = figure.add_subplot(aspect="equal")
+    if landscape:
+        _contours(ax, landscape, middle, half)
     ax.plot(*data.T, ".", color=FAINT, markersize=3, markeredgewidth=0, alpha=0.6)
     ax.plot(*points.T, ".", color=BLUE, markersize=4, markeredgewidth=0, alpha=0.45)
     ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
@@ -117,23 +58,67 @@ def save_points(path, points, data, title=""):
     return Path(path)
 
 
+def _contours(ax, landscape, middle, half, side=120):
+    """Fill the frame with a landscape's heights, in steps."""
+    ticks = np.linspace(-half, half, side)
+    x, y = np.meshgrid(middle[0] + ticks, middle[1] + ticks)
+    heights = landscape(np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)).reshape(side, side)
+    filled = ax.contourf(x, y, heights, levels=16, cmap="Purples_r", alpha=0.75)
+    ax.contour(x, y, heights, levels=filled.levels, colors=INK, linewidths=0.3, alpha=0.35)
+
+
 # --- loss curves ------------------------------------------------------------------------------------------------------
 
 
-def save_losses(path, rows, codes=(), *, level=TWO_LN_2, logits=True):
-    """Write the curves of a training: losses, what d believes, and what Q knows of the codes; return the path.
+@dataclass(frozen=True)
+class Curve:
+    """One value of the log, as a chart shows it.
+
+    Attributes
+    ----------
+    key : str
+        Its name in the log.
+    label : str
+    level, level_label : float, str, optional
+        A value to compare it with: a dashed line of its colour.
+    """
+
+    key: str
+    label: str
+    level: float | None = None
+    level_label: str | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that share an axis.
+
+    Attributes
+    ----------
+    ylabel : str
+    curves : list of Curve
+    ylim : (float, float), optional
+    settled : bool
+        Frame what comes after the first tenth, where a loss that begins very high has fallen.
+    colours : sequence of str
+    """
+
+    ylabel: str
+    curves: list
+    ylim: tuple | None = None
+    settled: bool = False
+    colours: tuple = (BLUE, ORANGE, GREEN)
+
+
+def save_losses(path, rows, panels):
+    """Write the curves of a training, one panel below the other; return the path.
 
     Parameters
     ----------
     path : path
     rows : list of dict
-        Lines of the log: iteration, loss_d, loss_g, d_real, d_fake; for InfoGAN also information_nats_0, ...
-    codes : list of (str, float or None)
-        Of each code, its name and the most that can be known of it in nats: H(c), None where there is no bound.
-    level : float
-        The loss of a discriminator that cannot tell; of the cross-entropy, 2 ln 2.
-    logits : bool
-        Whether d_real and d_fake are probabilities; otherwise scores.
+        Lines of the log: iteration, and the values that the curves name.
+    panels : list of Panel
 
     Raises
     ------
@@ -142,33 +127,24 @@ def save_losses(path, rows, codes=(), *, level=TWO_LN_2, logits=True):
     """
     if not rows:
         raise ValueError("rows: expected at least one line of the log, got none")
-    panels = 3 if codes else 2
-    figure = _figure(8, 2.1 * panels + 0.6)
-    axes = figure.subplots(panels, sharex=True)
+    figure = _figure(8, 2.1 * len(panels) + (0.6 if len(panels) > 1 else 1.4))
+    axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     iterations = [row["iteration"] for row in rows]
-
-    def curve(ax, key, label, colour):
-        _curve(ax, iterations, [row[key] for row in rows], label, colour)
-
-    curve(axes[0], "loss_d", "discriminator", BLUE)
-    curve(axes[0], "loss_g", "generator", ORANGE)
-    _level(axes[0], level, f"{level:.3g}: a discriminator that cannot tell", BLUE)
-    axes[0].set_ylabel("loss (nats)" if logits else "loss")
-    curve(axes[1], "d_real", "D(x), real", BLUE)
-    curve(axes[1], "d_fake", "D(G(z)), generated", ORANGE)
-    if logits:
-        _level(axes[1], 0.5, None, INK)
-        axes[1].set(ylim=(-0.03, 1.03))
-    axes[1].set_ylabel("probability of real" if logits else "mean score")
-    for i, (name, ceiling) in enumerate(codes):
-        colour = (GREEN, "#8a5bb0", "#b0853b", "#4b9aa8")[i % 4]
-        curve(axes[2], f"information_nats_{i}", name, colour)
-        if ceiling is not None:
-            _level(axes[2], ceiling, f"its ceiling, {ceiling:.2f}", colour)
-    if codes:
-        axes[2].set_ylabel("information (nats)")
-        axes[2].margins(y=0.12)
-    for ax in axes:
+    for ax, panel in zip(axes, panels, strict=True):
+        for i, curve in enumerate(panel.curves):
+            colour = panel.colours[i % len(panel.colours)]
+            _curve(ax, iterations, [row[curve.key] for row in rows], curve.label, colour)
+            if curve.level is not None:
+                _level(ax, curve.level, curve.level_label, colour)
+        ax.set_ylabel(panel.ylabel)
+        ax.margins(y=0.08)
+        if panel.ylim:
+            ax.set_ylim(panel.ylim)
+        elif panel.settled:
+            late = [row[curve.key] for row in rows[len(rows) // 10 :] for curve in panel.curves]
+            late += [curve.level for curve in panel.curves if curve.level is not None]
+            margin = 0.08 * (max(late) - min(late)) or 1.0
+            ax.set_ylim(min(late) - margin, max(late) + margin)
         _finish(ax)
     axes[-1].set(xlabel="iteration", xlim=(0, 1.01 * max(10, iterations[-1])))
     axes[-1].xaxis.get_major_locator().set_params(integer=True)
@@ -203,43 +179,6 @@ def _finish(ax):
     ax.xaxis.label.set(color=INK, fontsize=STYLE["font_size"])
     ax.grid(axis="y", color=FAINT, alpha=0.35, linewidth=0.6)
     ax.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.98), ncols=5, frameon=False, fontsize=9, labelcolor=INK)
-
-
-# --- animation --------------------------------------------------------------------------------------------------------
-
-
-def save_animation(path, frames, frame_ms=150, last_ms=2000):
-    """Write pictures as one that moves, the last held longer; return the path.
-
-    Parameters
-    ----------
-    path : path
-        .webp, or .gif.
-    frames : sequence of paths
-        Pictures of one size, in order.
-    frame_ms, last_ms : int
-        How long each is shown.
-
-    Raises
-    ------
-    ValueError
-        For no frame at all, or another suffix.
-    """
-    from PIL import Image
-
-    path = Path(path)
-    if not frames:
-        raise ValueError("frames: expected at least one picture, got none")
-    if path.suffix not in (".webp", ".gif"):
-        raise ValueError(f"path: an animation is a .webp or a .gif, got {path.name}")
-    pictures = []
-    for frame in frames:
-        with Image.open(frame) as picture:
-            pictures.append(picture.convert("RGB"))
-    durations = [frame_ms] * (len(pictures) - 1) + [last_ms]
-    options = {"method": 2, "quality": 85} if path.suffix == ".webp" else {}
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0, **options)
-    return path
 
 
 # --- confusion --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,117 @@
+"""Autoencoders: an encoder that squeezes an image into a code, a decoder that draws the image again from the code.
+
+Two pairs, dense and convolutional. The variational autoencoder (Kingma & Welling, arXiv:1312.6114) has the same
+decoders; its encoder ends in two heads instead of one. Decoders end in logits of pixels: what these mean is the
+likelihood's matter (:mod:`minigan.models.likelihood`).
+"""
+
+from functools import partial
+from math import prod
+
+import numpy as np
+
+from .. import nn
+
+MAPS = 32  # of the first convolution; twice as many after the second
+
+
+def dense_layers(image_shape, hidden=400, *, rng=None):
+    """Images (H, W, C) to features (hidden,): one dense layer (arXiv:1312.6114, appendix C.2, with ReLU for tanh)."""
+    return [nn.Flatten(), nn.Linear(prod(image_shape), hidden, rng=rng), nn.ReLU()]
+
+
+def dense_decoder(z, image_shape, hidden=400, *, rng=None):
+    """Codes (z,) to logits of pixels (H, W, C): the same backwards."""
+    linear = partial(nn.Linear, rng=rng)
+    layers = [linear(z, hidden), nn.ReLU(), linear(hidden, prod(image_shape)), nn.Reshape(*image_shape)]
+    return nn.Sequential(*layers, input_shape=(z,))
+
+
+def conv_layers(image_shape, hidden=400, *, rng=None):
+    """Images (H, W, C), sides a multiple of 4, to features (hidden,): two convolutions with stride 2, one dense."""
+    h, w, channels = image_shape
+    conv = partial(nn.Conv2d, kernel=4, stride=2, padding=1, rng=rng)
+    dense = nn.Linear(h // 4 * (w // 4) * 2 * MAPS, hidden, rng=rng)
+    return [conv(channels, MAPS), nn.ReLU(), conv(MAPS, 2 * MAPS), nn.ReLU(), nn.Flatten(), dense, nn.ReLU()]
+
+
+def conv_decoder(z, image_shape, hidden=400, *, rng=None):
+    """Codes (z,) to logits of pixels (H, W, C): the same backwards."""
+    h, w, channels = image_shape
+    conv_t = partial(nn.ConvTranspose2d, kernel=4, stride=2, padding=1, rng=rng)
+    return nn.Sequential(
+        nn.Linear(z, hidden, rng=rng),
+        nn.ReLU(),
+        nn.Linear(hidden, h // 4 * (w // 4) * 2 * MAPS, rng=rng),
+        nn.ReLU(),
+        nn.Reshape(h // 4, w // 4, 2 * MAPS),
+        conv_t(2 * MAPS, MAPS),
+        nn.ReLU(),
+        conv_t(MAPS, channels),
+        input_shape=(z,),
+    )
+
+
+NETWORKS = {"dense": (dense_layers, dense_decoder), "conv": (conv_layers, conv_decoder)}
+
+
+def encoder(layers, image_shape, hidden, z, *, rng=None):
+    """Images to codes (z,): layers that make features, and one head."""
+    return nn.Sequential(*layers, nn.Linear(hidden, z, rng=rng), input_shape=image_shape)
+
+
+class GaussianEncoder(nn.Module):
+    """Layers with two heads: images (N, ...) to mean and log-variance of a Gaussian over codes, (N, z) each."""
+
+    def __init__(self, layers, image_shape, hidden, z, *, rng=None):
+        self.trunk = nn.Sequential(*layers, input_shape=image_shape)
+        self.mean = nn.Sequential(nn.Linear(hidden, z, rng=rng), input_shape=(hidden,))
+        self.logvar = nn.Sequential(nn.Linear(hidden, z, rng=rng), input_shape=(hidden,))
+
+    def __call__(self, x):
+        features = self.trunk(x)
+        return self.mean(features), self.logvar(features)
+
+    def __repr__(self):
+        return f"trunk\n{self.trunk!r}\nmean\n{self.mean!r}\nlogvar\n{self.logvar!r}"
+
+
+class CodeGaussian(nn.Module):
+    """The Gaussian that an autoencoder's codes follow, as nearly as one can: what makes its decoder a generator.
+
+    Nothing asks a plain autoencoder's codes to follow any law, so this one is fitted to them as they pass by: running
+    moments, as batch normalisation's, in buffers, so that they are in every checkpoint.
+
+    Parameters
+    ----------
+    z : int
+        Length of a code.
+    momentum : float
+        Weight of the new batch: codes move as the encoder learns, so old ones must be forgotten.
+    """
+
+    def __init__(self, z, momentum=0.01):
+        self.mean, self.covariance = np.zeros(z, np.float32), np.eye(z, dtype=np.float32)
+        self.momentum = momentum
+
+    def observe(self, codes):
+        """Take a batch of codes, array (N, z), into the moments.
+
+        The moments are those of the mixture of what was seen before and this batch, so the covariance has no negative
+        eigenvalue: it is never a difference of large numbers.
+        """
+        mean, m = codes.mean(axis=0), self.momentum
+        centred, shift = codes - mean, mean - self.mean
+        covariance = centred.T @ centred / len(codes)
+        self.covariance *= 1 - m
+        self.covariance += m * covariance + m * (1 - m) * shift[:, None] * shift
+        self.mean += m * shift
+
+    def __call__(self, z):
+        """Turn standard normal rows, array (N, z), into codes of this Gaussian."""
+        values, vectors = np.linalg.eigh(self.covariance)
+        root = vectors * np.sqrt(np.maximum(values, 0))  # a root, also where a code's value never changes
+        return self.mean + z @ root.T
+
+    def __repr__(self):
+        return f"CodeGaussian({len(self.mean)})"

@@ -1,0 +1,183 @@
+"""Systems of one network: a discriminator that is its own generator, a generator that has no discriminator."""
+
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import ClassVar
+
+from ..latents import Latents, Noise
+from ..models import autoencoder, discriminator_only, gan, mmd
+from ..models.likelihood import Bernoulli
+from ..optim import Adam
+from ..training.systems import MMD, Autoencoder, CodeMMD, DiscriminatorOnly
+from ..training.systems.discriminator_only import Negatives
+from .config import Config
+from .preset import preset
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorOnlyConfig(Config):
+    """A run of a discriminator alone; ``z`` counts the values that an ascent begins at."""
+
+    lr: float = 1e-3
+    """Learning rate."""
+    width: int = 128
+    """Units, or maps of the first convolution."""
+    ascent_steps: int = 20
+    """Steps from noise to an image, in training and for samples."""
+    rate: float = 0.05
+    """Length of such a step, times the slope of the logit."""
+    d_steps: int = 1
+    """Discriminator updates for each ascent."""
+    penalty: float = 0.1
+    """Weight of the logit's squared slope."""
+    grain: int = 1
+    """Side of the squares of pixels that an image's ascent begins at, one value each."""
+    blur: int = 0
+    """How often each step of an image's ascent is averaged with its neighbours."""
+    replayed: int = 10_000
+    """Images of earlier ascents that are kept, and shown again."""
+
+    at_least_one: ClassVar = ("width", "ascent_steps", "d_steps", "grain", "replayed")
+    positive: ClassVar = ("lr", "rate", "penalty")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.blur < 0:
+            raise ValueError(f"blur: must be at least 0, got {self.blur}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MMDConfig(Config):
+    """A run of a generator against a fixed kernel."""
+
+    lr: float = 1e-3
+    """Learning rate."""
+    width: int = 256
+    """Units of the generator's hidden layers."""
+    bandwidths: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+    """Of the kernels, in units of the root mean squared distance between real points or codes."""
+    codes: int = 16
+    """Length of an autoencoder's codes, for images; points have none."""
+
+    at_least_one: ClassVar = ("width", "codes")
+    positive: ClassVar = ("lr",)
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "bandwidths", tuple(self.bandwidths))  # JSON gives a list
+        if not self.bandwidths or not all(0 < width < float("inf") for width in self.bandwidths):
+            raise ValueError(f"bandwidths: expected one or more, positive and finite, got {self.bandwidths}")
+        if self.batch < 2:
+            raise ValueError(f"batch: the discrepancy compares pairs, it needs at least 2, got {self.batch}")
+
+
+def _adam(config, *modules):
+    return Adam(*modules, lr=config.lr, beta1=config.beta1, beta2=config.beta2)
+
+
+def _build_discriminator_only(discriminator, law, config, image_shape, rng):
+    grain, sides = config.grain, image_shape[:-1]
+    if any(side % grain for side in sides):
+        raise ValueError(f"grain: squares of {grain} pixels do not fill images of {image_shape}")
+    values = prod(image_shape) // grain ** len(sides)
+    if config.z != values:
+        raise ValueError(f"z: an ascent to {image_shape} with grain {grain} begins at {values} values, got {config.z}")
+    d, latents = discriminator(config.width, rng=rng), Latents(Noise(config.z, law))
+    return DiscriminatorOnly(
+        d,
+        Negatives(rng.uniform(-1, 1, (config.replayed, *image_shape)).astype("float32")),
+        latents,
+        _adam(config, d),
+        batch=config.batch,
+        shape=image_shape,
+        ascent_steps=config.ascent_steps,
+        rate=config.rate,
+        d_steps=config.d_steps,
+        penalty=config.penalty,
+        grain=grain,
+        blur=config.blur,
+    )
+
+
+def _build_mmd_2d(config, image_shape, rng):
+    g = mmd.generator(config.z, prod(image_shape), config.width, rng=rng)
+    return MMD(g, Latents(Noise(config.z)), _adam(config, g), batch=config.batch, bandwidths=config.bandwidths)
+
+
+def _build_mmd(config, image_shape, rng):
+    layers, decoder = autoencoder.NETWORKS["dense"]
+    encoder = autoencoder.encoder(layers(image_shape, rng=rng), image_shape, 400, config.codes, rng=rng)
+    decoder = decoder(config.codes, image_shape, rng=rng)
+    codes = autoencoder.CodeGaussian(config.codes), Latents(Noise(config.codes))
+    opt = _adam(config, encoder, decoder)
+    of_images = Autoencoder(encoder, decoder, Bernoulli(), *codes, opt, batch=config.batch)
+    g = mmd.generator(config.z, config.codes, config.width, rng=rng)
+    options = {"batch": config.batch, "bandwidths": config.bandwidths}
+    return CodeMMD(g, of_images, Latents(Noise(config.z)), _adam(config, g), **options)
+
+
+SINGLES = [
+    preset(
+        "discriminator-only",
+        "digits found by climbing a discriminator, which learns to reject them; no generator",
+        (28, 28, 1),
+        partial(_build_discriminator_only, discriminator_only.discriminator_28, "uniform"),
+        DiscriminatorOnlyConfig,
+        data="mnist-10k",
+        epochs=10,
+        steps=2000,
+        batch=32,
+        z=49,
+        lr=5e-4,
+        width=16,
+        rate=10.0,
+        grain=4,
+        blur=2,
+        replayed=2000,
+        sample_every=100,
+    ),
+    preset(
+        "discriminator-only-2d",
+        "the same on points of the plane, with the landscape as it falls onto the data",
+        (2,),
+        partial(_build_discriminator_only, gan.mlp_discriminator, "normal"),
+        DiscriminatorOnlyConfig,
+        data="ring",
+        epochs=100,
+        steps=2000,
+        batch=256,
+        z=2,
+        rate=0.2,
+        samples=2500,
+        sample_every=100,
+    ),
+    preset(
+        "mmd",
+        "a generator of an autoencoder's codes for digits, by maximum mean discrepancy, without a game",
+        (28, 28, None),
+        _build_mmd,
+        MMDConfig,
+        channels=1,
+        data="mnist-10k",
+        epochs=60,
+        batch=500,
+        z=10,
+        beta1=0.9,
+    ),
+    preset(
+        "mmd-2d",
+        "a generator of points of the plane, by maximum mean discrepancy, without a game",
+        (2,),
+        _build_mmd_2d,
+        MMDConfig,
+        data="ring",
+        epochs=100,
+        steps=3000,
+        batch=256,
+        z=2,
+        beta1=0.9,
+        samples=2500,
+        sample_every=250,
+    ),
+]

@@ -1,0 +1,80 @@
+"""A discriminator that generates: the images it likes best, found by ascent, are what it must next learn to reject."""
+
+from functools import partial
+
+import numpy as np
+
+from ... import ops
+from ...autograd import Tensor, frozen, grad
+from ..penalties import r1, r2
+from .gan import discriminator_step
+
+
+def discriminator_only_step(d, opt_d, x_real, x_found, *, penalty=0.1):
+    """d learns to tell real images from those that it had found best itself, and to be smooth.
+
+    At the optimum the logit is ln p_data(x) / p_found(x): where found images are too many it sinks, where they are
+    missing it rises, and the next ascent goes there. (Introspective learning: Lazarow et al., arXiv:1704.07820; d is an
+    energy whose negatives come from short ascents: Nijkamp et al., arXiv:1904.09770.)
+
+    Parameters
+    ----------
+    d : Module
+        Images (N, ...) to logits (N, 1); without batch normalisation, for an image's slope must be its own.
+    opt_d : Optimizer
+    x_real, x_found : array (N, ...)
+    penalty : float
+        Times half the mean squared slope of the logit in real and in found images (R1 and R2). Without it d becomes a
+        cliff around the data, flat elsewhere, which nothing can climb.
+
+    Returns
+    -------
+    dict of scalars
+        As of :func:`~minigan.training.steps.discriminator_step`: loss_d, penalty, d_real, d_fake.
+    """
+    smooth = partial(_at_both_ends, weight=penalty)
+    return discriminator_step(d, opt_d, Tensor(x_real), Tensor(x_found), penalty=smooth)
+
+
+def _at_both_ends(d, x_real, x_found, weight):
+    return r1(d, x_real, x_found, None, weight) + r2(d, x_real, x_found, None, weight)
+
+
+def ascend(d, x, *, steps, rate, blur=0, bounds=None):
+    """Climb d's logit from images x: ``steps`` times x += rate d logit / d x, blurred, within bounds.
+
+    Parameters
+    ----------
+    d : Module
+    x : array (N, ...)
+        Where to start; not changed.
+    steps : int
+    rate : float
+    blur : int
+        How often each step is averaged with its neighbours, for images. A slope is full of single pixels that would
+        fool d and show nothing (as in Yosinski et al., arXiv:1506.06579, who blur the images found).
+    bounds : (float, float), optional
+        Of every value: images end at black and white.
+
+    Returns
+    -------
+    array (N, ...)
+    """
+    with frozen(d):
+        for _ in range(steps):
+            leaf = Tensor(x, requires_grad=True)
+            slope = grad(d(leaf).sum(), leaf)
+            x = x + rate * blurred(slope.data, blur)
+            if bounds:
+                x = x.clip(*bounds)
+    return x
+
+
+def blurred(x, times):
+    """Images (N, H, W, C) averaged with their neighbours by (1 2 1) / 4 in both directions, so many times over."""
+    channels = x.shape[-1]
+    line = np.array([0.25, 0.5, 0.25], np.float32)
+    weights = Tensor(line[:, None, None, None] * line[:, None, None] * np.eye(channels, dtype=np.float32))
+    for _ in range(times):
+        x = ops.conv2d(Tensor(x), weights, 1, 1).data
+    return x
