@@ -1,9 +1,9 @@
 """So that README never shows a number that nobody measured: writes its tables from benchmarks/results/*.json.
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end table -->``. ``ladder conv2d`` has a row for each shape
-measured, ``ladder conv2d dcgan-d2`` one for each variant on that shape, ``train_step`` one for each preset, ``memory``
-one for each engine, ``profile`` one for each preset, ``quality`` one for each goal of each recipe. Run as
-``python -m benchmarks.tables`` after measuring.
+measured, ``ladder conv2d dcgan-d2`` one for each variant on that shape, ``train_step`` and ``train_step gpu`` one for
+each preset, ``memory`` one for each engine, ``profile`` one for each preset, ``quality`` one for each goal of each
+recipe. Run as ``python -m benchmarks.tables`` after measuring.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def render(name, results=RESULTS):
 def _where(machine):
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     python = f"Python {machine['python']}, {libraries}, BLAS {machine['blas']}"
-    return f"*{machine['cpu']}, {machine['cores']} cores; {python}.*"
+    return f"*{machine.get('gpu', machine['cpu'])}, {machine['cores']} cores; {python}.*"
 
 
 def _ladder(measured, shape=None):
@@ -145,7 +145,7 @@ def _spread(ms):
 
 TABLES = {
     "ladder": (_ladder, (1, 2)),
-    "train_step": (_train_step, (0,)),
+    "train_step": (_train_step, (0, 1)),
     "memory": (_memory, (0,)),
     "profile": (_profile, (0,)),
     "quality": (_quality, (0,)),

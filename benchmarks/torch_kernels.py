@@ -12,11 +12,22 @@ from torch.nn import functional as F
 from minigan.kernels import spec
 from minigan.kernels.cpu.threads import NUM_THREADS
 
+from .gpu import set_torch_precision
+
 aten = torch.ops.aten
 
 
-def prepare(kernel, args, kwargs):
+def prepare(kernel, args, kwargs, device="cpu", precision="float32"):
     """Make PyTorch's version of a kernel's call.
+
+    Parameters
+    ----------
+    kernel : str
+    args, kwargs : tuple, dict
+        The kernel's, with NumPy arrays.
+    device : {"cpu", "cuda"}
+    precision : {"float32", "tf32", "bfloat16"}
+        Of products on a GPU. In bfloat16 the tensors themselves are: no time goes into rounding them.
 
     Returns
     -------
@@ -26,7 +37,11 @@ def prepare(kernel, args, kwargs):
         Turns its result into a tuple of arrays, as the kernel returns them (or writes them, if it works in place).
     """
     torch.set_num_threads(NUM_THREADS)
-    args = [_tensor(kernel, i, a) if isinstance(a, np.ndarray) else a for i, a in enumerate(args)]
+    args = [_tensor(kernel, i, a).to(device) if isinstance(a, np.ndarray) else a for i, a in enumerate(args)]
+    if device == "cuda" and spec.ENTRIES[kernel].family in ("conv", "linear"):
+        set_torch_precision(precision)
+        if precision == "bfloat16":
+            args = [a.bfloat16() if isinstance(a, torch.Tensor) else a for a in args]
     run = KERNELS[kernel](*args, **kwargs)
 
     def arrays(result):
@@ -60,7 +75,7 @@ def _array(kernel, tensor):
         tensor = tensor.permute(2, 3, 1, 0) if tensor.ndim == 4 else tensor.T
     elif tensor.ndim == 4 and kernel not in OPTIMISERS:
         tensor = tensor.permute(0, 2, 3, 1)
-    return tensor.numpy()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
 
 
 # --- conv, linear -----------------------------------------------------------------------------------------------------
@@ -75,7 +90,7 @@ def _conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
     strides, pad, even = _padding(input_hw, w.shape[2:], stride, padding)
     left, right, top, bottom = pad
     (h, v) = input_hw
-    x = torch.empty((len(dy), w.shape[1], h + top + bottom, v + left + right))
+    x = dy.new_empty((len(dy), w.shape[1], h + top + bottom, v + left + right))
     x = x.contiguous(memory_format=torch.channels_last)
 
     def run():
@@ -87,7 +102,7 @@ def _conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
 
 def _conv2d_grad_weight(x, dy, stride=1, padding=0, *, kernel_hw):
     strides, pad, even = _padding(x.shape[2:], kernel_hw, stride, padding)
-    w = torch.empty((dy.shape[1], x.shape[1], *kernel_hw)).contiguous(memory_format=torch.channels_last)
+    w = x.new_empty((dy.shape[1], x.shape[1], *kernel_hw)).contiguous(memory_format=torch.channels_last)
 
     def run():
         padded = F.pad(x, pad) if any(pad) else x
@@ -161,7 +176,7 @@ def _max_pool2d(x, window, stride=None):
 
 def _max_pool2d_grad(dy, index, *, input_hw):
     window = [size // count for size, count in zip(input_hw, dy.shape[2:], strict=True)]
-    x = torch.empty((*dy.shape[:2], *input_hw)).contiguous(memory_format=torch.channels_last)
+    x = dy.new_empty((*dy.shape[:2], *input_hw)).contiguous(memory_format=torch.channels_last)
     return lambda: aten.max_pool2d_with_indices_backward(dy, x, window, window, (0, 0), (1, 1), False, index)
 
 
@@ -171,7 +186,7 @@ def _max_pool2d_gather(x, index):
 
 def _avg_pool2d_grad(dy, window, stride=None, *, input_hw):
     geo = spec.pool_geometry("avg_pool2d_grad", input_hw, window, stride)
-    x = torch.empty((*dy.shape[:2], *input_hw)).contiguous(memory_format=torch.channels_last)
+    x = dy.new_empty((*dy.shape[:2], *input_hw)).contiguous(memory_format=torch.channels_last)
     return lambda: aten.avg_pool2d_backward(dy, x, geo[:2], geo[2:4], (0, 0), False, True, None)
 
 
@@ -204,7 +219,7 @@ def _sgd(param, grad, velocity, *, lr, momentum):
 
 
 def _adam(param, grad, m, v, *, step, lr, beta1, beta2, eps):
-    state = {"step": torch.tensor(step - 1.0), "exp_avg": m, "exp_avg_sq": v}
+    state = {"step": param.new_tensor(step - 1.0), "exp_avg": m, "exp_avg_sq": v}
     options = {"lr": lr, "betas": (beta1, beta2), "eps": eps, "fused": True}
     return _optimiser(torch.optim.Adam, (param, grad, m, v), state, **options)
 

@@ -4,12 +4,13 @@ The losses, their order and the batches are those of minigan.training.steps; onl
 """
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch.nn import functional as F
 
-from minigan.latents import STD_FLOOR, Categorical
+from minigan.latents import STD_FLOOR, Categorical, Uniform
 
 from .torch_models import Discriminator, rebuild
 
@@ -26,21 +27,34 @@ class Setting:
         The memory order of images and convolution weights that its CPU kernels like best.
     fused : bool
         The optimiser in one pass over memory.
-    compiled : bool
-        Networks through ``torch.compile``.
+    compiled : str or None
+        Mode of ``torch.compile`` for the networks: "default", or "reduce-overhead" for CUDA graphs.
+    bfloat16 : bool
+        Networks under autocast.
+    device : str
     """
 
     freeze: bool = False
     channels_last: bool = False
     fused: bool = False
-    compiled: bool = False
+    compiled: str | None = None
+    bfloat16: bool = False
+    device: str = "cpu"
 
 
 SETTINGS = {
     "tutorial": Setting(),
     "best": Setting(freeze=True, channels_last=True, fused=True),
-    "compiled": Setting(freeze=True, channels_last=True, fused=True, compiled=True),
+    "compiled": Setting(freeze=True, channels_last=True, fused=True, compiled="default"),
 }
+GPU_BEST = Setting(freeze=True, channels_last=True, fused=True, device="cuda")  # and TF32
+GPU_SETTINGS = {
+    "eager": GPU_BEST,
+    "graphs": replace(GPU_BEST, compiled="reduce-overhead"),
+    "bfloat16": replace(GPU_BEST, bfloat16=True),
+    "bfloat16-graphs": replace(GPU_BEST, bfloat16=True, compiled="reduce-overhead"),
+}
+SETTINGS |= {f"gpu-{name}": setting for name, setting in GPU_SETTINGS.items()}
 
 
 def mean_bce(logits, target):
@@ -79,7 +93,7 @@ def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None, *, freeze=False):
         loss_g = mean_bce(d(x_fake), 1)
     loss_g.backward()
     opt_g.step()
-    return {"loss_d": (loss_real + loss_fake).item(), "loss_g": loss_g.item()}
+    return {"loss_d": (loss_real + loss_fake).detach(), "loss_g": loss_g.detach()}
 
 
 def infogan_step(g, d, q, opt_g, opt_d, x_real, z, z_g, latents, *, weight, information, freeze=False):
@@ -104,7 +118,7 @@ def infogan_step(g, d, q, opt_g, opt_d, x_real, z, z_g, latents, *, weight, info
     (loss_g - weight * objective).backward()
     opt_g.step()
     scalars = {"loss_d": loss_real + loss_fake, "loss_g": loss_g, "information_nats": known}
-    return {name: scalar.item() for name, scalar in scalars.items()}
+    return {name: scalar.detach() for name, scalar in scalars.items()}
 
 
 def _information(latents, q, z):
@@ -141,12 +155,18 @@ class TorchSystem:
     def __init__(self, system, setting):
         self.setting, self.latents = setting, system.latents
         self.networks, self.links = rebuild(system.modules, system.latents.size)
-        if setting.channels_last:
-            for network in self.networks.values():
+        for network in self.networks.values():
+            network.to(setting.device)
+            if setting.channels_last:
                 network.to(memory_format=torch.channels_last)
         self.optimizers = {name: self._optimizer(own) for name, own in system.optimizers.items()}
+        if setting.bfloat16:
+            self._replace(Autocast)
         if setting.compiled:
-            self._compile()
+            # All Sequentials count together: InfoGAN needs more than 8 graphs.
+            torch._dynamo.config.recompile_limit = 64
+            # Not in place: Module.compile() of a Sequential, whose code is PyTorch's own, silently compiles nothing.
+            self._replace(partial(torch.compile, mode=setting.compiled))
         self.batch, self.d_batch = system.batch, getattr(system, "d_batch", system.batch)
         if "q" in self.networks:
             self.options = {"weight": system.weight, "information": system.information}
@@ -159,14 +179,13 @@ class TorchSystem:
         fused = True if self.setting.fused else None  # None is the default: PyTorch's choice
         return torch.optim.Adam(parameters, lr=own.lr, betas=(own.beta1, own.beta2), eps=own.eps, fused=fused)
 
-    def _compile(self):
-        torch._dynamo.config.recompile_limit = 64  # all Sequentials count together: InfoGAN needs more than 8 graphs
-        # Not in place: Module.compile() of a Sequential, whose code is all PyTorch's own, silently compiles nothing.
+    def _replace(self, make):
+        """Replace each network, or the parts of one that has parts, by what ``make`` makes of it."""
         for name, network in self.networks.items():
             if isinstance(network, Discriminator):
-                network.trunk, network.head = torch.compile(network.trunk), torch.compile(network.head)
+                network.trunk, network.head = make(network.trunk), make(network.head)
             else:
-                self.networks[name] = torch.compile(network)
+                self.networks[name] = make(network)
 
     def forget_minigan(self):
         """Let go of minigan's arrays, so that memory holds PyTorch's alone."""
@@ -174,7 +193,7 @@ class TorchSystem:
 
     def images(self, array):
         """A batch of images (N, H, W, C), or of points, as a tensor in the memory order of the setting."""
-        tensor = torch.from_numpy(array)
+        tensor = torch.from_numpy(array).to(self.setting.device)
         if tensor.ndim == 2:
             return tensor
         order = torch.channels_last if self.setting.channels_last else torch.contiguous_format
@@ -182,6 +201,8 @@ class TorchSystem:
 
     def step(self, batches, rng):
         """One iteration, as the system's own; ``batches`` yields what :meth:`images` made."""
+        if self.setting.compiled == "reduce-overhead":
+            torch.compiler.cudagraph_mark_step_begin()  # results of the step before may be overwritten
         g, d, *q = self.networks.values()
         x_real, z = next(batches), self._latent(rng, self.d_batch)
         arguments = [*self.optimizers.values(), x_real, z]
@@ -193,12 +214,37 @@ class TorchSystem:
         return gan_step(g, d, *arguments, z_g, freeze=self.setting.freeze)
 
     def _latent(self, rng, n):
-        return torch.from_numpy(self.latents.sample(rng, n))
+        """Latent rows: drawn by ``rng``, or without one where the networks are."""
+        if rng is not None:
+            return torch.from_numpy(self.latents.sample(rng, n)).to(self.setting.device)
+        return torch.cat([_draw(part, n, self.setting.device) for part in self.latents.parts], dim=1)
 
     def sample(self, z):
         """Images (n, H, W, C), or points, for latent rows z, in inference mode."""
         g = self.networks["g"].eval()
         with torch.no_grad():
-            images = g(torch.from_numpy(z))
+            images = g(torch.from_numpy(z).to(self.setting.device)).cpu()
         g.train()
         return (images if images.ndim == 2 else images.permute(0, 2, 3, 1)).numpy()
+
+
+class Autocast(torch.nn.Module):
+    """A network whose convolutions and matrix products round their inputs to bfloat16; losses stay float32."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        with torch.autocast("cuda", torch.bfloat16):
+            y = self.network(x)
+        return y.float()
+
+
+def _draw(part, n, device):
+    """Rows of one part of a latent vector, by PyTorch's own generator."""
+    if isinstance(part, Categorical):
+        return F.one_hot(torch.randint(part.classes, (n,), device=device), part.classes).float()
+    if isinstance(part, Uniform) or getattr(part, "law", None) == "uniform":
+        return 2 * torch.rand(n, part.size, device=device) - 1
+    return torch.randn(n, part.size, device=device)

@@ -2,7 +2,8 @@
 
 Every engine lives in a process of its own; one computes at a time, and they alternate, so that a change of the
 machine's speed meets them all. A ratio is taken within a round, and its spread over rounds is shown. Run as
-``python -m benchmarks.train_step --against torch`` where PyTorch is installed too.
+``python -m benchmarks.train_step --against torch`` where PyTorch is installed too. With ``--device gpu`` steps
+are timed by events in the GPU's own queue; minigan runs as one graph, and PyTorch in four ways: the best is named.
 """
 
 import argparse
@@ -13,10 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
+from minigan import device
 from minigan.presets import PRESETS
 
+from . import gpu
 from .machine import describe
-from .worker import Worker
+from .worker import GPU_ENGINES, Worker
+
+TORCH_ON_GPU = ("eager", "graphs", "bfloat16", "bfloat16-graphs")
+FIRST_LOSS_TOLERANCES = {"float32": 1e-3, "tf32": 1e-2, "bfloat16": 5e-2}
+"""Of the first step's losses from the same weights and noise, by the precision of either engine's products."""
 
 PAUSE_SECONDS = 0.1
 """Between turns: the threads of BLAS and OpenMP go on spinning for a while after their work, on the next one's core."""
@@ -41,11 +48,13 @@ def warm_up(worker, most=8):
 
 def check_same(preset, first):
     """Raise unless all engines report the same losses of their first step (they start from the same weights)."""
+    own, expected_of = next(iter(first.items()))
     for engine, scalars in first.items():
+        precision = "float32" if "gpu" not in engine else "bfloat16" if "bfloat16" in engine else "tf32"
         for name in ("loss_d", "loss_g"):
-            expected = first["minigan"][name]
-            if not abs(scalars[name] - expected) <= 1e-3 * max(1, abs(expected)):
-                raise RuntimeError(f"{preset}: {name} of the first step: {engine} {scalars[name]}, minigan {expected}")
+            expected = expected_of[name]
+            if not abs(scalars[name] - expected) <= FIRST_LOSS_TOLERANCES[precision] * max(1, abs(expected)):
+                raise RuntimeError(f"{preset}: {name} of the first step: {engine} {scalars[name]}, {own} {expected}")
 
 
 def measure(preset, engines, batch, rounds, turn_seconds):
@@ -55,7 +64,8 @@ def measure(preset, engines, batch, rounds, turn_seconds):
     -------
     dict
         batch, rounds, steps_per_turn; engines: for each ms (quartiles over rounds of a turn's median step),
-        peak_bytes, and, but for minigan, ratio: its time over minigan's of the same round.
+        peak_bytes (of the process, not of a GPU), and, but for the first, ratio: its time over the first's of the same
+        round.
     """
     with ExitStack() as stack:
         workers = {engine: stack.enter_context(Worker(engine, preset, batch)) for engine in engines}
@@ -69,10 +79,10 @@ def measure(preset, engines, batch, rounds, turn_seconds):
                 answer = workers[engine].steps(steps)
                 times[engine].append(1e3 * float(np.median(answer["seconds"])))
         peaks = {engine: worker.steps(1)["peak_bytes"] for engine, worker in workers.items()}
-        size = workers["minigan"].ready["batch"]
+        size = workers[engines[0]].ready["batch"]
     found = {engine: {"ms": quartiles(times[engine]), "peak_bytes": peaks[engine]} for engine in engines}
     for engine in engines[1:]:
-        found[engine]["ratio"] = quartiles(np.divide(times[engine], times["minigan"]))
+        found[engine]["ratio"] = quartiles(np.divide(times[engine], times[engines[0]]))
     return {"batch": size, "rounds": rounds, "steps_per_turn": steps, "engines": found}
 
 
@@ -82,30 +92,45 @@ def show(preset, result):
         ms, ratio = row["ms"], row.get("ratio")
         spread = f"{ms['median']:9.2f} ms [{ms['q1']:.2f}, {ms['q3']:.2f}]"
         against = f"{ratio['median']:6.2f} x [{ratio['q1']:.2f}, {ratio['q3']:.2f}]" if ratio else ""
-        print(f"{preset:14}{engine:16}{spread:36}{against:24}{row['peak_bytes'] / 2**20:7.0f} MiB", flush=True)
+        print(f"{preset:14}{engine:26}{spread:36}{against:24}{row['peak_bytes'] / 2**20:7.0f} MiB", flush=True)
+    torch = {engine: row["ms"]["median"] for engine, row in result["engines"].items() if engine.startswith("torch-gpu")}
+    if torch:
+        print(f"{preset:14}PyTorch's best here: {min(torch, key=torch.get)}", flush=True)
 
 
-def main():
+def choose_engines(place, against, compile):
+    """The engines to measure; SystemExit with a line that says why where they cannot be."""
+    if place == "cpu":
+        torch = ["torch-tutorial", "torch-best", *(["torch-compiled"] if compile else [])]
+        return ["minigan", *(torch if against else [])]
+    reason = device.unavailable(place) or (gpu.torch_unavailable() if against else None)
+    if reason:
+        raise SystemExit(f"benchmarks.train_step --device {place}: {reason}")
+    return [*GPU_ENGINES, *(f"torch-gpu-{name}" for name in TORCH_ON_GPU if against)]
+
+
+def main(arguments=None):
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--against", choices=["torch"], help="another engine; without it minigan alone")
-    parser.add_argument("--compile", action="store_true", help="add PyTorch's networks through torch.compile")
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="(default: %(default)s)")
+    parser.add_argument("--compile", action="store_true", help="on the CPU, add PyTorch's networks by torch.compile")
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=list(PRESETS), metavar="NAME")
     parser.add_argument("--batch", type=int, help="images of one update (default: the preset's own)")
     parser.add_argument("--rounds", type=int, default=11, help="turns of each engine (default: %(default)s)")
     parser.add_argument("--turn-seconds", type=float, default=1.0, help="length of a turn (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "train_step.json")
-    arguments = parser.parse_args()
-    engines = ["minigan"]
-    if arguments.against:
-        engines += ["torch-tutorial", "torch-best", *(["torch-compiled"] if arguments.compile else [])]
-    results = {"machine": describe(), "presets": {}}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    for preset in arguments.presets:
-        result = measure(preset, engines, arguments.batch, arguments.rounds, arguments.turn_seconds)
+    parser.add_argument("--out", type=Path, help="(default: results/train_step.json, or train_step_gpu.json)")
+    options = parser.parse_args(arguments)
+    engines = choose_engines(options.device, options.against, options.compile)
+    on_gpu = options.device == "gpu"
+    results = {"machine": describe() | (gpu.describe() if on_gpu else {}), "presets": {}}
+    out = options.out or Path(__file__).parent / "results" / f"train_step{'_gpu' if on_gpu else ''}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for preset in options.presets:
+        result = measure(preset, engines, options.batch, options.rounds, options.turn_seconds)
         show(preset, result)
         results["presets"][preset] = result
-        arguments.out.write_text(json.dumps(results, indent=1) + "\n")  # each time: an hour's rows survive an error
+        out.write_text(json.dumps(results, indent=1) + "\n")  # each time: an hour's rows survive an error
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """One engine's training step in a process of its own, so that engines share neither threads nor memory.
 
 The process answers each line with a line of JSON: to a number n it takes n steps and says how long each took. Engines
-are ``minigan`` and ``torch-SETTING``, with the settings of ``torch_steps``; all start from the same weights and see the
-same batches and noise.
+are ``minigan`` and ``torch-SETTING``, with the settings of ``torch_steps``, and on a GPU ``minigan-gpu`` and
+``torch-gpu-SETTING``; all start from the same weights and see the same batches, and in the first step the same noise.
 """
 
 import argparse
@@ -12,12 +12,21 @@ import os
 import subprocess
 import sys
 import time
-from itertools import cycle
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import numpy as np
 
+from . import gpu
 from .machine import peak_bytes
+
+GPU_ENGINES = {
+    "minigan-gpu": {"precision": "tf32"},
+    "minigan-gpu-bfloat16": {"precision": "bfloat16"},
+    "minigan-gpu-float32": {"precision": "float32"},
+    "minigan-gpu-eager": {"precision": "tf32", "graph": False},
+}
+"""Settings of minigan on a GPU; the first is the one that others are compared with."""
 
 BATCHES = 4
 """Batches of real images that are kept ready; neither engine's time includes their making."""
@@ -69,8 +78,52 @@ class Worker:
         self._process.stdout.close()
 
 
+class HostClock:
+    """A clock that is read at once: right for engines that return when they are done."""
+
+    def __init__(self):
+        self._marks = []
+
+    def mark(self):
+        """Note the time."""
+        self._marks.append(time.perf_counter())
+
+    def seconds(self):
+        """Times between marks; forget them."""
+        marks, self._marks = self._marks, []
+        return [b - a for a, b in pairwise(marks)]
+
+
+class InOrder:
+    """Endless batches of images, one after the other; what :class:`minigan.training.trainer.Batches` is in a run."""
+
+    labels = None
+
+    def __init__(self, images, batch):
+        self.images, self._batch, self._next = images, batch, 0
+
+    def choose(self):
+        """Places of the next batch's images."""
+        places = np.arange(self._next, self._next + self._batch)
+        self._next = (self._next + self._batch) % len(self.images)
+        return places
+
+    def __next__(self):
+        return self.images[self.choose()]
+
+
 def engine_step(engine, preset_name, batch):
-    """Build an engine; return a function that takes one training step and returns its scalars, and the batch size."""
+    """Build an engine.
+
+    Returns
+    -------
+    step : callable
+        Takes one training step and returns its scalars.
+    batch : int
+        Images of one update.
+    clock : HostClock or Events
+        That measures the engine.
+    """
     from minigan import presets
     from minigan.training.trainer import random_streams
 
@@ -80,17 +133,44 @@ def engine_step(engine, preset_name, batch):
     system = preset.build(config, shape, streams["init"])
     n = getattr(system, "d_batch", system.batch)
     real = [2 * streams["order"].random((n, *shape), np.float32) - 1 for _ in range(BATCHES)]
-    if engine != "minigan":
-        from .torch_steps import SETTINGS, TorchSystem
+    if engine in GPU_ENGINES:
+        step = _minigan_on_gpu(system, InOrder(np.concatenate(real), n), streams["noise"], **GPU_ENGINES[engine])
+        return step, config.batch, gpu.Events()
+    if engine == "minigan":
+        real = cycle(real)
+        return lambda: system.step(real, streams["noise"]), config.batch, HostClock()
+    from .torch_steps import SETTINGS, TorchSystem
 
-        setting = engine.removeprefix("torch-")
-        if setting not in SETTINGS:
-            raise ValueError(f"engine: expected minigan or torch- with {', '.join(SETTINGS)}, got {engine!r}")
-        system = TorchSystem(system, SETTINGS[setting])
-        system.forget_minigan()
-        real = [system.images(array) for array in real]
-    real = cycle(real)
-    return lambda: system.step(real, streams["noise"]), config.batch
+    setting = engine.removeprefix("torch-")
+    if setting not in SETTINGS:
+        known = ", ".join(["minigan", *GPU_ENGINES, *(f"torch-{name}" for name in SETTINGS)])
+        raise ValueError(f"engine: expected one of {known}; got {engine!r}")
+    system = TorchSystem(system, SETTINGS[setting])
+    system.forget_minigan()
+    real = cycle([system.images(array) for array in real])
+    if SETTINGS[setting].device == "cpu":
+        return lambda: system.step(real, streams["noise"]), config.batch, HostClock()
+    return _torch_on_gpu(system, real, streams["noise"]), config.batch, gpu.TorchEvents()
+
+
+def _minigan_on_gpu(system, batches, rng, *, precision, graph=True):
+    from minigan import device, kernels
+    from minigan.training.graph import DeviceStep
+
+    place = device.get("gpu")
+    kernels.use(precision=precision)
+    for part in (*system.modules.values(), *system.optimizers.values()):
+        part.to(place)
+    return DeviceStep(system, batches, place.generator(rng), place, graph=graph)
+
+
+def _torch_on_gpu(system, real, rng):
+    """PyTorch's step; its first draws the noise that minigan's first draws, the others draw their own on the GPU."""
+    from minigan import device
+
+    gpu.set_torch_precision("tf32")
+    noise = [device.Generator(device.seed(rng), device.CPU)]
+    return lambda: system.step(real, noise.pop() if noise else None)
 
 
 def main():
@@ -106,15 +186,14 @@ def main():
     def answer(**values):
         answers.write(json.dumps(values | {"peak_bytes": peak_bytes()}) + "\n")
 
-    step, batch = engine_step(arguments.engine, arguments.preset, arguments.batch)
+    step, batch, clock = engine_step(arguments.engine, arguments.preset, arguments.batch)
     answer(batch=batch)
     for line in sys.stdin:
-        seconds = []
+        clock.mark()
         for _ in range(int(line)):
-            start = time.perf_counter()
             scalars = step()
-            seconds.append(time.perf_counter() - start)
-        answer(seconds=seconds, scalars={name: float(value) for name, value in scalars.items()})
+            clock.mark()
+        answer(seconds=clock.seconds(), scalars={name: float(value) for name, value in scalars.items()})
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ def _check_device_arrays(name, arguments):
         if not array.flags.c_contiguous:
             raise ValueError(
                 f"{name}: {parameter} of shape {array.shape} is not C-contiguous; the GPU's kernels take no strides: "
-                "copy it by numpy.ascontiguousarray"
+                "pass its copy()"
             )
 
 

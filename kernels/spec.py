@@ -350,6 +350,27 @@ def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):
     return (x.shape, x.shape[-1:], x.shape[-1:])
 
 
+@kernel(
+    "batchnorm",
+    paper=f"{_BATCH_NORM}, algorithm 2, step 10",
+    flop=lambda running_mean, running_var, mean, var, *, momentum, count: 7 * mean.size,
+)
+def moving_averages_(running_mean, running_var, mean, var, *, momentum, count):
+    """Take a batch's moments into running ones, all (C,): running += momentum (new - running), in place.
+
+    The new variance is the unbiased one, var count / (count - 1), of ``count`` values a channel.
+    """
+    arrays = {"running_mean": running_mean, "running_var": running_var, "mean": mean, "var": var}
+    _floats("moving_averages_", **arrays)
+    _same_shape("moving_averages_", **arrays)
+    _expect(count >= 1, f"moving_averages_: count must be at least 1, got {count}")
+
+
+def unbiased(count):
+    """What turns a biased variance of so many values into an unbiased one; of a single value it has none to turn."""
+    return count / max(count - 1, 1)
+
+
 # --- pointwise --------------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,8 @@ from itertools import count
 
 import numpy as np
 
+from . import device
+
 OUTPUT = object()
 """In a rule, stands for the operation's own result (which holds the rule, so the rule must not hold it)."""
 
@@ -35,7 +37,8 @@ class Tensor:
     Parameters
     ----------
     data : array_like
-        A NumPy (or CuPy) array is taken as it is, without a copy; anything else goes through ``numpy.asarray``.
+        An array of any device is taken as it is, without a copy; anything else goes through ``numpy.asarray``.
+        Operations compute where their arrays live; see :mod:`minigan.device`.
     requires_grad : bool
         Whether :meth:`backward` shall leave this tensor's gradient in ``grad``.
     name : str, optional
@@ -73,7 +76,7 @@ class Tensor:
 
     def numpy(self):
         """Return the data as a NumPy array; from a GPU, a copy."""
-        return self.data.get() if hasattr(self.data, "get") else self.data
+        return self.data if type(self.data) is np.ndarray else device.download(self.data)
 
     def item(self):
         """Return the only value as a Python number (a GPU is waited for)."""
@@ -120,11 +123,11 @@ class Tensor:
         ValueError
             If the shapes differ.
         """
-        data = data.data if isinstance(data, Tensor) else np.asarray(data)
-        if data.shape != self.shape:
-            raise ValueError(f"assign_: {_called(self)} has shape {self.shape}, got {data.shape}")
+        data = data.data if isinstance(data, Tensor) else data
+        if np.shape(data) != self.shape:
+            raise ValueError(f"assign_: {_called(self)} has shape {self.shape}, got {np.shape(data)}")
         self.mark_written()
-        self.data[...] = data
+        self.data[...] = device.of(self.data).upload(data, self.dtype)
 
     def mark_written(self):
         """Declare that the data is about to be changed in place (optimisers do)."""
@@ -137,7 +140,7 @@ class Tensor:
 
         Parameters
         ----------
-        dy : array_like, optional
+        dy : Tensor or array_like, optional
             Gradient of the final quantity in this tensor; 1 for a scalar.
         keep_graph : bool
             Leave the graph for another walk.
@@ -295,7 +298,7 @@ def _seed(output, dy):
                 f"backward: {_called(output)} has shape {output.shape}; give dy, or reduce it to a scalar"
             )
         return Tensor(np.ones_like(output.data))
-    dy = dy if isinstance(dy, Tensor) else Tensor(np.asarray(dy, dtype=output.dtype))
+    dy = dy if isinstance(dy, Tensor) else Tensor(device.of(output.data).upload(dy, output.dtype))
     if dy.shape != output.shape:
         raise ValueError(f"backward: dy has shape {dy.shape}, expected {output.shape}")
     return dy

@@ -7,6 +7,7 @@ nothing had begun, 1 for a training that failed, 130 after Ctrl-C.
 import difflib
 import os
 import sys
+import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import Annotated, Literal
 import tyro
 
 from . import __version__, presets, run_folder
+from .device import DeviceError
 
-USER_ERRORS = (ValueError, OSError, FloatingPointError, MemoryError)
+USER_ERRORS = (ValueError, OSError, FloatingPointError, MemoryError, DeviceError)
 
 
 class TrainingFailed(Exception):
@@ -59,7 +61,7 @@ The options most used; minigan train PRESET --help tells all, with the preset's 
   --epochs N           the same, in passes over the data
   --batch N            images of an iteration
   --seed N             decides everything random
-  --device cpu         cpu or auto; this version has no GPU kernels
+  --device gpu         cpu, gpu, emulated (a GPU's kernels on the CPU), or auto: the GPU where one works
   --quiet              print nothing
 """
 
@@ -70,7 +72,9 @@ def main(arguments=None):
     debug = "--debug" in arguments or os.environ.get("MINIGAN_DEBUG", "") not in ("", "0")
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        return _run(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"minigan: {message}", file=sys.stderr)
+            return _run(arguments)
     except KeyboardInterrupt:
         print("minigan: interrupted", file=sys.stderr)
         return 130
@@ -123,8 +127,12 @@ class TrainOptions:
     """The run's folder, new or empty; runs/PRESET-1, -2, ... otherwise."""
     resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Go on with this run."""
-    device: Literal["auto", "cpu", "gpu"] = "auto"
-    """Where to compute; this version has no GPU kernels."""
+    device: Literal["auto", "cpu", "gpu", "emulated"] = "auto"
+    """Where to compute; auto is the GPU where one works. Emulated runs its kernels on the CPU: for study, and slow."""
+    graph: bool = True
+    """Whether a GPU's step is recorded as one graph, or taken op by op."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """What a GPU's convolutions and matrix products round their inputs to."""
     quiet: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print nothing."""
     config: tyro.conf.OmitArgPrefixes[presets.Config]
@@ -139,7 +147,8 @@ def train(arguments):
     from . import runs
 
     config, options = _train_options(arguments)
-    run = runs.prepare(config, options.out, resume=options.resume, device=options.device)
+    where = {"device": options.device, "graph": options.graph, "precision": options.precision}
+    run = runs.prepare(config, options.out, resume=options.resume, **where)
     try:
         run.train(quiet=options.quiet)
     except USER_ERRORS as error:

@@ -12,7 +12,7 @@ from math import e, log, pi
 
 import numpy as np
 
-from . import ops
+from . import device, ops
 from .autograd import Tensor
 
 STD_FLOOR = 1e-2
@@ -34,7 +34,7 @@ class Noise:
     def sample(self, rng, n):
         """n rows of noise, (n, size) float32."""
         if self.law == "uniform":
-            return rng.uniform(-1, 1, (n, self.size)).astype(np.float32)
+            return rng.uniform(-1, 1, (n, self.size)).astype(np.float32, copy=False)
         return rng.standard_normal((n, self.size), np.float32)
 
 
@@ -52,6 +52,8 @@ class _OneHot:
 
     def sample(self, rng, n):
         """n one-hot rows, (n, classes) float32."""
+        if isinstance(rng, device.Generator):
+            return rng.categorical(n, self.classes)
         return ops.loss.one_hot(rng.integers(self.classes, size=n), self.classes)
 
 
@@ -119,7 +121,7 @@ class Uniform(_Continuous):
 
     def sample(self, rng, n):
         """n values, (n, 1) float32."""
-        return rng.uniform(-1, 1, (n, 1)).astype(np.float32)
+        return rng.uniform(-1, 1, (n, 1)).astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True)
@@ -213,11 +215,12 @@ class Latents:
         """
         self._require_classes()
         classes = np.broadcast_to(classes, len(z))
-        wrong = classes[(classes < 0) | (classes >= self.classes)]
-        if len(wrong):
-            raise ValueError(f"code: expected 0 to {self.classes - 1}, got {wrong[0]}")
+        if device.of(classes) is device.CPU:  # to look at a device's array is to wait for it
+            wrong = classes[(classes < 0) | (classes >= self.classes)]
+            if len(wrong):
+                raise ValueError(f"code: expected 0 to {self.classes - 1}, got {wrong[0]}")
         z = z.copy()
-        z[:, self._class_columns] = ops.loss.one_hot(classes, self.classes)
+        z[:, self._class_columns] = device.of(z).upload(ops.loss.one_hot(classes, self.classes))
         return z
 
     def class_rows(self, z):

@@ -96,6 +96,7 @@ def info() -> str:
     """Show versions, threads and folders, for a bug report."""
     import numpy as np
 
+    from . import device
     from .data.download import search_folders
     from .kernels.cpu.threads import NUM_THREADS
 
@@ -108,7 +109,8 @@ def info() -> str:
         "cpu": f"{_cpu_name()}, {os.cpu_count()} logical cores",
         "threads": f"{NUM_THREADS}; MINIGAN_NUM_THREADS, else OMP_NUM_THREADS, sets another number",
         "data": f"looked for in {', '.join(map(str, search_folders()))}; MINIGAN_DATA adds a folder",
-        "gpu": "not used: this version has kernels for the CPU only",
+        "gpu": device.unavailable("gpu") or device.get("gpu").describe(),
+        "emulator": device.unavailable("emulated") or f"--device emulated: {device.get('emulated').describe()}",
     }
     return "\n".join(f"{name:<8} {fact}" for name, fact in facts.items())
 

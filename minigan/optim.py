@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import kernels
+from . import device, kernels
 
 
 class Optimizer:
@@ -13,9 +13,17 @@ class Optimizer:
     module : Module
         Its parameters are trained; they take their dotted names into error messages.
     lr : float
-        Learning rate.
+        Learning rate; may be set at any time.
     clip : float, optional
         Keep every value in [-clip, clip], as WGAN does to bound its critic's slope (arXiv:1701.07875, algorithm 1).
+
+    Attributes
+    ----------
+    place : Device
+        Where its state lives; see :meth:`to`.
+    steps : int
+        Updates done. On a device an array of one element there, as the learning rate is inside: a captured graph of a
+        step (see :mod:`minigan.training.graph`) counts on, and sees a new rate.
 
     Raises
     ------
@@ -34,10 +42,31 @@ class Optimizer:
         for what, value in (("lr", lr), ("clip", clip)):
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise ValueError(f"{type(self).__name__}: {what} must be positive and finite, got {value}")
-        self.lr, self.clip, self.steps = lr, clip, 0
+        self.place, self._lr, self.clip, self.steps = device.CPU, lr, clip, 0
         for name, parameter in self.named:
             parameter.name = parameter.name or name
         self.state = {name: [np.zeros_like(p.data) for _, p in self.named] for name in self.state_names}
+
+    @property
+    def lr(self):
+        """The learning rate, a number."""
+        return self._lr if self.place is device.CPU else device.download(self._lr).item()
+
+    @lr.setter
+    def lr(self, lr):
+        if self.place is device.CPU:
+            self._lr = lr
+        else:
+            self._lr[...] = lr
+
+    def to(self, place):
+        """Move the state to the Device on which the parameters live; return the optimiser."""
+        self.state = {name: [place.upload(array) for array in arrays] for name, arrays in self.state.items()}
+        steps, lr = device.download(self.steps).item(), self.lr
+        if place is not device.CPU:
+            steps, lr = place.upload([steps], np.int32), place.upload([lr], np.float32)
+        self.place, self.steps, self._lr = place, steps, lr
+        return self
 
     def zero_grad(self):
         """Forget all gradients."""
@@ -58,13 +87,13 @@ class Optimizer:
         raise TypeError(f"{type(self).__name__} is not an optimiser: it defines no _update")
 
     def state_dict(self):
-        """Step count and copies of all state: name -> array."""
+        """Step count and copies of all state in host memory: name -> NumPy array."""
         state = {
-            f"{kind}.{name}": array.copy()
+            f"{kind}.{name}": device.download(array)
             for kind, arrays in self.state.items()
             for (name, _), array in zip(self.named, arrays, strict=True)
         }
-        return state | {"steps": np.array(self.steps)}
+        return state | {"steps": device.download(self.steps).reshape(())}
 
     def load_state_dict(self, state):
         """Take the state of an optimiser of the same kind for the same module.
@@ -87,9 +116,12 @@ class Optimizer:
             raise ValueError(
                 f"load_state_dict: {type(self).__name__} does not fit: " + ", ".join(wrong or ["no steps"])
             )
-        self.steps = int(state["steps"])
+        if self.place is device.CPU:
+            self.steps = int(state["steps"])
+        else:
+            self.steps[...] = int(state["steps"])
         for name, array in own.items():
-            array[...] = state[name]
+            array[...] = device.of(array).upload(state[name], array.dtype)
 
 
 class SGD(Optimizer):
@@ -102,7 +134,7 @@ class SGD(Optimizer):
         self.momentum = momentum
 
     def _update(self, param, grad, velocity):
-        kernels.sgd_(param, grad, velocity, lr=self.lr, momentum=self.momentum)
+        kernels.sgd_(param, grad, velocity, lr=self._lr, momentum=self.momentum)
 
 
 class Adam(Optimizer):
@@ -126,7 +158,7 @@ class Adam(Optimizer):
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
 
     def _update(self, param, grad, m, v):
-        kernels.adam_(param, grad, m, v, step=self.steps, lr=self.lr, beta1=self.beta1, beta2=self.beta2, eps=self.eps)
+        kernels.adam_(param, grad, m, v, step=self.steps, lr=self._lr, beta1=self.beta1, beta2=self.beta2, eps=self.eps)
 
 
 class RMSProp(Optimizer):
@@ -139,4 +171,4 @@ class RMSProp(Optimizer):
         self.decay, self.eps = decay, eps
 
     def _update(self, param, grad, square_mean):
-        kernels.rmsprop_(param, grad, square_mean, lr=self.lr, decay=self.decay, eps=self.eps)
+        kernels.rmsprop_(param, grad, square_mean, lr=self._lr, decay=self.decay, eps=self.eps)

@@ -23,6 +23,7 @@ import numpy as np
 
 from . import data, kernels, presets, run_folder, scores
 from .data import toy2d
+from .device import CPU, choose
 from .training import checkpoint, hooks, pictures
 from .training.evaluation import Evaluate
 from .training.trainer import Trainer, random_streams
@@ -37,7 +38,7 @@ RECONSTRUCTIONS = 40  # images of the data that are shown beside what an autoenc
 PICTURES_BYTES = 64 << 20  # free space asked for, besides two checkpoints: the old and the new one
 
 
-def train(config=None, out=None, *, resume=None, device="auto", quiet=False, hooks=()):
+def train(config=None, out=None, *, resume=None, device="auto", graph=True, precision="float32", quiet=False, hooks=()):
     """Train a preset, or go on with a run; return the run's folder.
 
     Parameters
@@ -48,7 +49,12 @@ def train(config=None, out=None, *, resume=None, device="auto", quiet=False, hoo
         A new or empty folder; ``runs/<preset>-<n>`` otherwise.
     resume : path, optional
         The folder of a run to go on with.
-    device : {"auto", "cpu", "gpu"}
+    device : {"auto", "cpu", "gpu", "emulated"}
+        "auto" is the GPU where one works. "emulated" runs the GPU's kernels on the CPU: for study, and slow.
+    graph : bool
+        Whether a step is one graph of the device (see :mod:`minigan.training.graph`); the CPU has none.
+    precision : {"float32", "tf32", "bfloat16"}
+        What a GPU's convolutions and matrix products round their inputs to.
     quiet : bool
         Whether to print nothing.
     hooks : sequence
@@ -61,7 +67,8 @@ def train(config=None, out=None, *, resume=None, device="auto", quiet=False, hoo
     FloatingPointError
         When a loss or a weight is no longer finite.
     """
-    return prepare(config, out, resume=resume, device=device, hooks=hooks).train(quiet=quiet)
+    options = {"device": device, "graph": graph, "precision": precision, "hooks": hooks}
+    return prepare(config, out, resume=resume, **options).train(quiet=quiet)
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,8 @@ class Run:
     trainer : Trainer
     iterations : int
         Steps in all, also over several sessions.
+    remark : str
+        Why the device is not a GPU, where nobody asked for the CPU.
     """
 
     folder: Path
@@ -83,6 +92,7 @@ class Run:
     data: data.Dataset
     trainer: Trainer
     iterations: int
+    remark: str = ""
 
     def train(self, *, quiet=False):
         """Train to the end, or to Ctrl-C (see ``trainer.interrupted``); return the folder."""
@@ -90,7 +100,7 @@ class Run:
         self.trainer.hooks.append(bar)
         if not quiet:
             print(self.describe(), flush=True)
-            if not _kernels_are_compiled():
+            if self.trainer.device is CPU and not _kernels_are_compiled():
                 print("compiling the kernels, once on this machine: the first step takes some seconds more", flush=True)
         began, first = time.perf_counter(), self.trainer.iteration
         self.trainer.run(self.iterations)
@@ -99,7 +109,7 @@ class Run:
         return self.folder
 
     def describe(self):
-        """What is about to be trained, on what, for how long, and where it goes; five lines."""
+        """What is about to be trained, on what, where, for how long, and where it goes; six lines."""
         config, system = self.config, self.trainer.system
         shape = self.data.images.shape[1:]
         kind = "points" if len(shape) == 1 else "images of " + " x ".join(map(str, shape))
@@ -113,10 +123,18 @@ class Run:
             "preset": f"{config.preset}: {presets.get(config.preset).summary}",
             "data": f"{self.data.name}: {len(self.data):,} {kind}; {self.data.source}",
             "parameters": networks,
-            "iterations": f"{length}; seed {config.seed}, on the CPU",
+            "iterations": f"{length}; seed {config.seed}",
+            "device": self._describe_device(),
             "run": str(self.folder),
         }
         return "\n".join(f"{name:<11} {text}" for name, text in lines.items())
+
+    def _describe_device(self):
+        trainer = self.trainer
+        if trainer.device is CPU:
+            return f"the CPU{self.remark and f' ({self.remark})'}"
+        how = "each step one graph" if trainer.step.wants_graph else "op by op"
+        return f"{trainer.device.describe()}; {trainer.precision}, {how}"
 
     def _report(self, seconds, steps):
         speed = f"{steps:,} iterations in {_duration(seconds)}, {steps * self.config.batch / seconds:,.0f} images/s"
@@ -134,16 +152,16 @@ class Run:
         return "\n".join([speed, *(f"  {path!s:<{width}}  {text}" for path, text in shown.items() if path.exists())])
 
 
-def prepare(config=None, out=None, *, resume=None, device="auto", hooks=()):
+def prepare(config=None, out=None, *, resume=None, device="auto", graph=True, precision="float32", hooks=()):
     """Check everything that a training needs, and make its folder; takes what :func:`train` takes.
 
     Raises
     ------
-    ValueError, OSError
+    ValueError, OSError, DeviceError
         For a device, config, folder, free space, data or checkpoint with which the training cannot begin. A folder made
         for it is gone again then.
     """
-    _check_device(device)
+    where = _place(device, graph, precision)
     if resume is None and config is None:
         raise ValueError("config: give a preset's config, or a run to resume")
     if resume is not None and out is not None:
@@ -152,11 +170,11 @@ def prepare(config=None, out=None, *, resume=None, device="auto", hooks=()):
     config = replace(config, data=_absolute(config.data))
     presets.get(config.preset)
     if resume is not None:
-        return _build(Path(resume), config, hooks, resume=True)
+        return _build(Path(resume), config, where, hooks, resume=True)
     folder, made = run_folder.new(out, config.preset)
     try:
         run_folder.write_config(folder, config)
-        return _build(folder, config, hooks, resume=False)
+        return _build(folder, config, where, hooks, resume=False)
     except BaseException:
         (folder / "config.json").unlink(missing_ok=True)
         if made:
@@ -164,11 +182,14 @@ def prepare(config=None, out=None, *, resume=None, device="auto", hooks=()):
         raise
 
 
-def _check_device(device):
-    if device not in ("auto", "cpu", "gpu"):
-        raise ValueError(f"device: expected auto, cpu or gpu, got {device!r}")
-    if device == "gpu":
-        raise ValueError("device: this version computes on the CPU, it has no GPU kernels; give --device cpu")
+def _place(name, graph, precision):
+    """The device of that name, how it shall compute (as :class:`Trainer` takes it), and a remark on the choice."""
+    device, remark = choose(name)
+    if precision not in kernels.PRECISIONS:
+        raise ValueError(f"precision: expected {', '.join(kernels.PRECISIONS)}, got {precision!r}")
+    if device is CPU and precision != "float32":
+        raise ValueError(f"precision: the CPU computes in float32, {precision} is a GPU's{remark and f' ({remark})'}")
+    return {"device": device, "graph": graph, "precision": precision}, remark
 
 
 def _absolute(name):
@@ -201,7 +222,8 @@ def load_data(config, split="train"):
     return found
 
 
-def _build(folder, config, more_hooks, *, resume):
+def _build(folder, config, where, more_hooks, *, resume):
+    how, remark = where
     dataset = load_data(config)
     shape = dataset.images.shape[1:]
     streams = random_streams(config.seed)
@@ -213,6 +235,7 @@ def _build(folder, config, more_hooks, *, resume):
         batch=getattr(system, "d_batch", config.batch),
         labels=presets.check_labels(config, dataset) if getattr(system, "needs_labels", False) else None,
         find_nonfinite=config.find_nonfinite,
+        **how,
     )
     per_epoch = len(dataset) // config.batch
     iterations = length(config, len(dataset))
@@ -230,7 +253,7 @@ def _build(folder, config, more_hooks, *, resume):
             raise ValueError(f"{folder} has done {trainer.iteration:,} of {iterations:,} iterations; {more}")
         run_folder.write_config(folder, config)
     run_folder.check_space(folder, 2 * sum(array.nbytes for array in trainer.state_dict()[0].values()) + PICTURES_BYTES)
-    return Run(folder, config, dataset, trainer, iterations)
+    return Run(folder, config, dataset, trainer, iterations, remark)
 
 
 def length(config, items):

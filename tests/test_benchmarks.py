@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from benchmarks import ladder, profile, shapes, tables, timing
-from minigan import kernels, nn, presets
+from benchmarks import emulated, ladder, profile, shapes, tables, timing, train_step, worker
+from minigan import device, kernels, nn, presets
 from minigan.kernels.cpu import pointwise
 from minigan.training.trainer import random_streams
 
@@ -153,7 +153,7 @@ def test_a_variant_may_refuse_a_shape_but_the_choice_may_not(monkeypatch):
     refused = [row for row in result["rungs"] if "refused" in row]
     assert [row["name"] for row in refused] == ["conv2d_v3_winograd"]
     assert "4x4 windows at stride 2" in refused[0]["refused"]
-    assert "not for this shape" in ladder.table("conv2d", "dcgan-d5", result, PEAKS)
+    assert "refused: conv2d: the Winograd" in ladder.table("conv2d", "dcgan-d5", result, PEAKS)
 
     def refuse(x):
         """Refuse."""
@@ -175,6 +175,81 @@ def test_a_variant_that_says_what_it_does_is_believed(monkeypatch):
     variant, choice = result["rungs"]
     assert variant["gflops_true"] == pytest.approx(variant["gflops"] / 4)
     assert choice["gflops_true"] is None
+
+
+def test_on_the_emulator_every_variant_is_checked_and_counted(tmp_path, capsys):
+    arguments = ["batch_norm", "tanh", "--shape", "infogan-q1", "dcgan-mnist-g3", "--backend=emulated", "--batch=2"]
+    assert ladder.main([*arguments, "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "Counted, not timed" in shown
+    assert " ms " not in shown
+    for kernel, layer in (("batch_norm", "infogan-q1"), ("tanh", "dcgan-mnist-g3")):
+        result = json.loads((tmp_path / f"ladder_{kernel}_emulated.json").read_text())["shapes"][layer]
+        assert [row["name"] for row in result["rungs"]] == [*kernels.variants(kernel, "gpu"), kernel]
+        for row in result["rungs"]:
+            assert row["error"] < 1e-5
+            assert "ms" not in row
+            assert row["sector_excess"] >= 1
+            assert row["moved_bytes"] >= result["bytes"]
+            assert 0 < row["occupancy"] <= 1
+            assert row["registers"] >= 8
+
+
+def test_on_the_emulator_tensor_cores_are_held_to_their_precision():
+    errors = {}
+    for precision in ("float32", "tf32", "bfloat16"):
+        options = {"backend": "emulated", "batch": 1, "precision": precision}
+        choice = ladder.climb("linear", "gan-2d-d2", **options)["rungs"][-1]
+        assert "wrong" not in choice
+        errors[precision] = choice["error"]
+    assert errors["float32"] < 1e-5 < errors["tf32"] < 2e-3 < errors["bfloat16"] < 2e-2
+
+
+@pytest.mark.parametrize(
+    ("threads", "registers", "shared_bytes", "share"),
+    [
+        (256, 32, 0, 1.0),
+        (256, 64, 0, 0.5),  # 65536 registers are 1024 threads of 64
+        (256, 255, 0, 0.125),  # 255 are granted as 256
+        (32, 16, 0, 0.5),  # 32 blocks of a warp
+        (128, 32, 100 << 10, 0.125),  # two blocks of 100 KiB
+        (1024, 40, 0, 0.5),  # a second block of 1024 threads would need 81920 registers
+    ],
+)
+def test_occupancy(threads, registers, shared_bytes, share):
+    assert emulated.occupancy(threads, registers, shared_bytes) == share
+
+
+def test_measuring_on_a_gpu_without_one_is_refused_in_a_line(monkeypatch):
+    monkeypatch.setattr(device.runtime, "unavailable", lambda name: f"no {name}: none was bought")
+    for run in (
+        lambda: ladder.main(["tanh", "--backend", "gpu"]),
+        lambda: train_step.main(["--device", "gpu"]),
+        lambda: train_step.main(["--device", "gpu", "--against", "torch"]),
+    ):
+        with pytest.raises(SystemExit, match=r"^benchmarks\.(ladder --backend|train_step --device) gpu: no gpu: none"):
+            run()
+
+
+def test_engines_of_a_gpu(monkeypatch):
+    monkeypatch.setattr(device.runtime, "unavailable", lambda name: None)
+    monkeypatch.setattr(train_step.gpu, "torch_unavailable", lambda: None)
+    engines = train_step.choose_engines("gpu", "torch", False)
+    assert engines[0] == "minigan-gpu"
+    assert "torch-gpu-bfloat16-graphs" in engines
+    assert train_step.choose_engines("cpu", None, False) == ["minigan"]
+
+
+def test_first_losses_are_compared_by_precision():
+    first = {"minigan-gpu": {"loss_d": 1.0, "loss_g": 1.0}, "torch-gpu-eager": {"loss_d": 1.005, "loss_g": 1.0}}
+    train_step.check_same("dcgan", first)
+    with pytest.raises(RuntimeError, match=r"dcgan: loss_d of the first step: torch-best 1.005, minigan 1.0"):
+        train_step.check_same("dcgan", dict(zip(("minigan", "torch-best"), first.values(), strict=True)))
+
+
+def test_batches_in_order_begin_again():
+    batches = worker.InOrder(np.arange(6), 2)
+    assert [next(batches).tolist() for _ in range(4)] == [[0, 1], [2, 3], [4, 5], [0, 1]]
 
 
 def test_a_kernel_that_works_in_place_is_checked_by_what_it_leaves():

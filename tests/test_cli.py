@@ -92,7 +92,9 @@ def test_help_of_a_preset_shows_its_own_numbers(capsys):
         "(default: 5000)",
         "--lr-g FLOAT",
         "--resume RUN",
-        "--device {auto,cpu,gpu}",
+        "--device {auto,cpu,gpu,emulated}",
+        "--graph, --no-graph",
+        "--precision {float32,tf32,bfloat16}",
     ):
         assert expected in text
     assert "--preset" not in text
@@ -129,7 +131,7 @@ def test_data_are_listed(capsys):
 def test_info_tells_what_a_bug_report_needs(capsys):
     assert status("info") == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert set(lines) == {"minigan", "python", "numpy", "numba", "cpu", "threads", "data", "gpu"}
+    assert set(lines) == {"minigan", "python", "numpy", "numba", "cpu", "threads", "data", "gpu", "emulator"}
     assert np.__version__ in lines["numpy"]
 
 
@@ -247,8 +249,8 @@ def test_systems_without_a_game_train_sample_and_are_shown(capsys, preset, optio
         (["train", "--seed", "1"], "train: give a PRESET first, such as minigan train dcgan-mnist, or --resume RUN"),
         (["train", "gan", "--steps", "1", "--epochs=1"], "train: give --steps or --epochs, not both"),
         (
-            ["train", "gan", "--device", "gpu"],
-            "device: this version computes on the CPU, it has no GPU kernels; give --device cpu",
+            ["train", "gan", "--device", "cpu", "--precision", "tf32"],
+            "precision: the CPU computes in float32, tf32 is a GPU's",
         ),
         (["train", "gan", "--batch", "10001"], "batch: 10001 images asked for, mnist-10k has 10000"),
         (["train", "--resume", "gone"], "gone is not a run: config.json cannot be read (No such file or directory)"),

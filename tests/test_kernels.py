@@ -20,7 +20,9 @@ DTYPES = (np.float32, np.float64)
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
 RANDOM = [name for name, entry in spec.ENTRIES.items() if entry.family == "random"]
 # Positions of the arguments that a kernel writes.
-WRITTEN = {"sgd_": (0, 2), "adam_": (0, 2, 3), "rmsprop_": (0, 2)} | dict.fromkeys(RANDOM, (0,))
+WRITTEN = {"sgd_": (0, 2), "adam_": (0, 2, 3), "rmsprop_": (0, 2), "moving_averages_": (0, 1)} | dict.fromkeys(
+    RANDOM, (0,)
+)
 CONVOLUTIONS = ("conv2d", "conv2d_grad_input", "conv2d_grad_weight")
 ONLY_CHOOSES_A_SIDE = {"leaky_relu_grad": 1, "bias_leaky_relu_grad": 1, "batch_norm_grad": 3}  # y and beta
 
@@ -82,11 +84,12 @@ def call(name, sizes, dtype, seed=0):
             "global_avg_pool2d_grad": ((a(s.n, s.c),), hw),
         }[name]
     parameters = inspect.signature(entry.rule).parameters
-    shapes = dict.fromkeys(("gamma", "beta", "mean", "var"), (s.c,)) if entry.family == "batchnorm" else {"b": (s.c,)}
+    vectors = ("gamma", "beta", "mean", "var", "running_mean", "running_var")
+    shapes = dict.fromkeys(vectors, (s.c,)) if entry.family == "batchnorm" else {"b": (s.c,)}
     if name.startswith("softmax"):
         image = (s.n * s.h, s.k)
     numbers = {"eps": 1e-5, "slope": s.slope, "lr": 0.1, "momentum": 0.9, "step": 3, "beta1": 0.5, "beta2": 0.99}
-    numbers["decay"] = 0.9
+    numbers |= {"decay": 0.9, "count": 7}
     scalars = {p: numbers[p] for p in parameters if p in numbers}
     arrays = [a(*shapes.get(p, image)) for p in parameters if p not in numbers]
     for position, p in enumerate(p for p in parameters if p not in numbers):

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from minigan import data, presets, runs
+from minigan import data, device, presets, runs
 from minigan.training import checkpoint, hooks
 from minigan.training.checkpoint import CheckpointError
 from minigan.training.trainer import Batches, Trainer, random_streams
@@ -155,11 +155,19 @@ def test_a_refused_run_leaves_no_folder_but_keeps_the_users(tmp_path):
 # --- data and device --------------------------------------------------------------------------------------------------
 
 
-def test_the_gpu_is_refused_with_the_reason(tmp_path):
-    with pytest.raises(ValueError, match=r"device: this version computes on the CPU, it has no GPU kernels"):
+def test_a_gpu_that_cannot_be_used_is_refused_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(device.runtime, "unavailable", lambda name: f"no {name} today")
+    monkeypatch.setattr(device.runtime, "get", lambda name: (_ for _ in ()).throw(device.DeviceError(f"no {name}")))
+    device.get.cache_clear()
+    with pytest.raises(device.DeviceError, match="no gpu"):
         train(config(), tmp_path / "run", device="gpu")
-    with pytest.raises(ValueError, match=r"device: expected auto, cpu or gpu, got 'tpu'"):
-        train(config(), tmp_path / "run", device="tpu")
+    with pytest.raises(ValueError, match=r"precision: the CPU computes in float32, tf32 is a GPU's \(no gpu today\)"):
+        train(config(), tmp_path / "run", precision="tf32")
+    with pytest.raises(ValueError, match=r"precision: expected float32, tf32, bfloat16, got 'float16'"):
+        train(config(), tmp_path / "run", precision="float16")
+    with pytest.raises(ValueError, match=r"device: expected cpu, gpu or emulated, got 'gpuu'; did you mean gpu?"):
+        train(config(), tmp_path / "run", device="gpuu")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_neither_config_nor_run():
@@ -220,7 +228,7 @@ def test_own_pictures_in_colour_train_a_dcgan(tmp_path):
     ("preset", "changes"),
     [
         ("gan-2d", {}),
-        ("gan-2d", {"d_steps": 2, "batch": 30_000}),  # across the end of an epoch, whose last batch is left out
+        ("gan-2d", {"d_steps": 2, "batch": 25, "data": "60 points"}),  # across epochs, whose rest is left out
         ("gan-2d", {"penalty": "wgan-gp", "packing": 2, "average": 0.9, "d_steps": 2}),
         ("gan-2d", {"penalty": "dragan", "spectral_norm": True}),
         ("dcgan-mnist", {}),
@@ -235,7 +243,8 @@ def test_own_pictures_in_colour_train_a_dcgan(tmp_path):
         ("mmd-2d", {}),
     ],
 )
-def test_n_steps_and_m_more_are_n_plus_m_bit_for_bit(tmp_path, preset, changes):
+def test_n_steps_and_m_more_are_n_plus_m_bit_for_bit(tmp_path, points, preset, changes):
+    changes = changes | ({"data": str(points)} if "data" in changes else {})
     whole = train(config(preset, **changes | {"steps": 5}), tmp_path / "whole")
     halves = train(config(preset, **changes | {"steps": 3}), tmp_path / "halves")
     assert train(config(preset, **changes | {"steps": 5}), resume=halves) == halves

@@ -8,6 +8,7 @@ instead of being kept. Each pass gives every thread one range of rows; sums are 
 import numpy as np
 from numba import njit
 
+from ..spec import unbiased
 from .threads import parallel, range_length
 
 
@@ -78,6 +79,12 @@ def _sums(kernel, streams, vectors, *slope):
         length,
     )
     return partial.sum(axis=0)
+
+
+def moving_averages_(running_mean, running_var, mean, var, *, momentum, count):
+    """NumPy's own loops: a vector a layer is too short for more."""
+    running_mean += momentum * (mean - running_mean)
+    running_var += momentum * (var * unbiased(count) - running_var)
 
 
 @njit(nogil=True, cache=True)

@@ -240,3 +240,13 @@ __global__ void __launch_bounds__(THREADS)
     };
     channelwise(n, stride, body, dy, x, fresh(dx));
 }
+
+// A vector a layer: what it costs is the launch, so both averages are moved in one.
+__global__ void __launch_bounds__(THREADS)
+    moving_averages(float* running_mean, float* running_var, const float* mean, const float* var, float momentum,
+                    float unbiased, int channels) {
+    const int c = blockIdx.x * THREADS + threadIdx.x;
+    if (c >= channels) return;
+    running_mean[c] += momentum * (mean[c] - running_mean[c]);
+    running_var[c] += momentum * (var[c] * unbiased - running_var[c]);
+}

@@ -3,6 +3,7 @@
 The dispatch's choice is the last of each ladder, for all shapes.
 """
 
+from ..spec import unbiased
 from .columns import VALUES_AT_MOST, merge, new_partial
 from .launch import blocks, empty, launch
 from .packs import FULL_DEVICE, THREADS, layout
@@ -19,6 +20,7 @@ INSTANCES = {
         "gradient_by_pack",
         "finish_gradient",
         "write_dx",
+        "moving_averages",
     )
 }
 TILE_COLUMNS, TILE_ROWS = 32, 8  # as in batchnorm.cu
@@ -63,6 +65,13 @@ def batch_norm_inference(x, gamma, beta, mean, var, *, eps, slope=1.0):
         vectors = (gamma, beta, mean, var)
         launch("batchnorm", "normalise", over.grid, THREADS, x, *vectors, eps, slope, y, *over.numbers)
     return y
+
+
+def moving_averages_(running_mean, running_var, mean, var, *, momentum, count):
+    """Both averages in one launch, where array operations would take seven."""
+    c = mean.size
+    averages = (running_mean, running_var, mean, var)
+    launch("batchnorm", "moving_averages", blocks(c, THREADS), THREADS, *averages, momentum, unbiased(count), c)
 
 
 def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):

@@ -89,6 +89,13 @@ class Graph:
         """Do it. Returns before it is done."""
         self._graph.launch(self._stream)
 
+    def write(self, array, host):
+        """Overwrite an array of the device with a NumPy array, after the launches before and before those to come.
+
+        Asynchronous: CUDA has copied pageable memory to a buffer of its own when the call returns.
+        """
+        array.set(host, stream=self._stream)
+
 
 class CupyRuntime(Runtime):
     """See :class:`.runtime.Runtime`."""
@@ -112,6 +119,12 @@ class CupyRuntime(Runtime):
 
         with _told_sizes():
             return cupy.empty(shape, dtype)
+
+    def free_bytes(self):
+        import cupy
+
+        pool = cupy.get_default_memory_pool()
+        return cupy.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
 
     def function(self, source, instance):
         import cupy

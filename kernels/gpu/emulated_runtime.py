@@ -4,6 +4,7 @@ The arrays behave as CuPy's do, as far as a training step can tell: NumPy's func
 NumPy's arrays is an error, and reading one while a graph is captured is an error too. :func:`observe` sees launches.
 """
 
+import sys
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import NamedTuple
@@ -153,6 +154,7 @@ class Launch(NamedTuple):
     instance: str
     grid: tuple
     block: tuple
+    shared_bytes: int
     lint: list | None
 
 
@@ -194,7 +196,7 @@ class Function:
     def _launch(self, grid, block, shared_bytes, *args):
         rows = self._function(grid, block, args, shared_bytes, order=_Observer.order, lint=_Observer.lint)
         if _Observer.launches is not None:
-            _Observer.launches.append(Launch(self._source, self._instance, grid, block, rows))
+            _Observer.launches.append(Launch(self._source, self._instance, grid, block, shared_bytes, rows))
 
 
 class Graph:
@@ -207,6 +209,10 @@ class Graph:
         """Do it."""
         for deed in self._deeds:
             deed()
+
+    def write(self, array, host):
+        """Overwrite an array of the device with a NumPy array, after the launches before and before those to come."""
+        array.set(host)
 
 
 class EmulatedRuntime(Runtime):
@@ -221,6 +227,13 @@ class EmulatedRuntime(Runtime):
 
     def empty(self, shape, dtype):
         return emulator.empty(shape, dtype).view(EmulatedArray)  # for a kernel to read what nothing wrote is an error
+
+    def free_bytes(self):
+        return sys.maxsize  # host memory: an allocation says when there is no more
+
+    def describe(self):
+        """What it is, in a line."""
+        return "the emulated GPU (CUDA kernels run on the CPU, checked, some thousand times slower than on a GPU)"
 
     @cache  # noqa: B019 - there is one runtime, and it lives as long as the process
     def function(self, source, instance):
@@ -237,7 +250,8 @@ class EmulatedRuntime(Runtime):
         before, _capturing = _capturing, []
         deeds = _capturing
         try:
-            result = step()
+            with np.errstate(all="ignore"):  # what is computed while capturing means nothing
+                result = step()
         finally:
             _capturing = before
         return Graph(deeds, result)

@@ -34,6 +34,14 @@ class Runtime:
         """Allocate a C-contiguous array; what it holds is not defined."""
         raise TypeError(f"{type(self).__name__} defines no empty")
 
+    def free_bytes(self):
+        """How much memory is left there."""
+        raise TypeError(f"{type(self).__name__} defines no free_bytes")
+
+    def describe(self):
+        """What computes there, in a line."""
+        raise TypeError(f"{type(self).__name__} defines no describe")
+
     def function(self, source, instance):
         """Compile an instance of a kernel of ``<source>.cu``, or take it from the cache.
 
@@ -57,7 +65,7 @@ class Runtime:
         -------
         Graph
             Its ``launch()`` does all of it, each time; its ``result`` is what ``step`` returned: arrays that each
-            launch writes anew.
+            launch writes anew; its ``write(array, host)`` overwrites an array of the device between launches.
 
         Raises
         ------

@@ -6,6 +6,8 @@ Moments are summed in float64 and rounded once, to the dtype of x. The value bef
 
 import numpy as np
 
+from ..spec import unbiased
+
 
 def batch_norm(x, gamma, beta, *, eps, slope=1.0):
     """Centre and scale each channel by the batch's own moments."""
@@ -19,6 +21,12 @@ def batch_norm_inference(x, gamma, beta, mean, var, *, eps, slope=1.0):
     """Centre and scale each channel by moments that are given."""
     y = (x - mean) * (gamma / np.sqrt(var + eps)) + beta
     return np.where(y > 0, y, y * x.dtype.type(slope))
+
+
+def moving_averages_(running_mean, running_var, mean, var, *, momentum, count):
+    """Move both averages towards the batch's moments by a share of the way."""
+    running_mean += momentum * (mean - running_mean)
+    running_var += momentum * (var * unbiased(count) - running_var)
 
 
 def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):

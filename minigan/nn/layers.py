@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from .. import ops
+from .. import kernels, ops
 from ..autograd import Tensor
 from ..kernels import spec
 from .activations import LeakyReLU
@@ -205,9 +205,8 @@ class BatchNorm(Module):
             moments = (self.running_mean, self.running_var)
             return ops.batch_norm_inference(x, self.gamma, self.beta, *moments, eps=self.eps, slope=slope)
         y, mean, var = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, slope=slope)
-        m = x.size // x.shape[-1]
-        self.running_mean += self.momentum * (mean - self.running_mean)
-        self.running_var += self.momentum * (var * (m / max(m - 1, 1)) - self.running_var)
+        averages = (self.running_mean, self.running_var)
+        kernels.moving_averages_(*averages, mean, var, momentum=self.momentum, count=x.size // x.shape[-1])
         return y
 
     def fuse(self, following):

@@ -6,6 +6,7 @@ lists): there is nothing to register.
 
 import numpy as np
 
+from .. import device
 from ..autograd import Tensor
 
 
@@ -54,7 +55,7 @@ class Module:
 
     def named_buffers(self):
         """Pairs (dotted name, array): state that is not trained, such as running averages."""
-        return list(self._named(np.ndarray))
+        return list(self._named(device.array_types()))
 
     def train(self, mode=True):
         """Switch this module and its children to training (or inference) mode; return the module."""
@@ -68,18 +69,32 @@ class Module:
 
     def astype(self, dtype):
         """Convert all parameters and buffers to float32 or float64; return the module."""
+        return self.replace_arrays_(lambda array: array.astype(dtype))
+
+    def to(self, place):
+        """Move all parameters and buffers to a Device (see :mod:`minigan.device`); return the module."""
+        return self.replace_arrays_(place.upload)
+
+    @property
+    def device(self):
+        """The Device on which its parameters live; the CPU without any."""
+        first = next(self._named(Tensor), None)
+        return device.CPU if first is None else device.of(first[1].data)
+
+    def replace_arrays_(self, change):
+        """Replace the array of each parameter and buffer by what ``change`` makes of it; return the module."""
         for parameter in self.parameters():
-            parameter.data = parameter.data.astype(dtype)
+            parameter.data = change(parameter.data)
         for module in self.modules():
             for name, part in list(vars(module).items()):
-                if isinstance(part, np.ndarray):
-                    setattr(module, name, part.astype(dtype))
+                if isinstance(part, device.array_types()):
+                    setattr(module, name, change(part))
         return self
 
     def state_dict(self):
-        """Copies of all parameters and buffers: dotted name -> array."""
-        state = {name: parameter.data.copy() for name, parameter in self.named_parameters()}
-        return state | {name: buffer.copy() for name, buffer in self.named_buffers()}
+        """Copies of all parameters and buffers in host memory: dotted name -> NumPy array."""
+        state = {name: device.download(parameter.data) for name, parameter in self.named_parameters()}
+        return state | {name: device.download(buffer) for name, buffer in self.named_buffers()}
 
     def load_state_dict(self, state):
         """Take parameters and buffers from a state_dict.
@@ -103,7 +118,7 @@ class Module:
         for name, parameter in parameters.items():
             parameter.assign_(state[name])
         for name, buffer in buffers.items():
-            buffer[...] = state[name]
+            buffer[...] = device.of(buffer).upload(state[name], buffer.dtype)
 
     def parameter_count(self):
         """Number of trained values."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..autograd import Tensor
+from ..autograd import Tensor, no_grad
 from .layers import BatchNorm, Bias, Conv2d, LayerNorm, Linear
 from .module import Module, Sequential
 
@@ -32,11 +32,12 @@ class SpectralNorm(Module):
     def __call__(self, w):
         """w (..., outputs) over its singular value; one more round for u, in training mode."""
         matrix = w.reshape(-1, len(self.u))
-        v = _unit(matrix.data @ self.u)
-        u = _unit(v @ matrix.data)
+        with no_grad():
+            v = _unit((matrix @ Tensor(self.u[:, None])).data)
+            u = _unit((Tensor(v.T) @ matrix).data)
         if self.training:
-            self.u[...] = u
-        sigma = Tensor(v[None, :]) @ matrix @ Tensor(u[:, None])
+            self.u[...] = u[0]
+        sigma = Tensor(v.T) @ matrix @ Tensor(u.T)
         return w / sigma.reshape(())
 
 

@@ -1,5 +1,7 @@
 """Matrix products: as for convolution, one trilinear form has three faces, and each one's gradients are the others."""
 
+import numpy as np
+
 from .. import kernels
 from ..autograd import Tensor, record
 from .shape import sum, transpose
@@ -41,7 +43,8 @@ def matmul(a, b):
         raise ValueError(f"matmul: expected (M, K) and (K, N), got {a.shape} and {b.shape}")
     return record(
         "matmul",
-        a.data @ b.data,
+        # On a device the engine's own product: a graph that is being captured takes no call of cuBLAS.
+        a.data @ b.data if type(a.data) is np.ndarray else kernels.linear(a.data, b.data),
         (a, lambda dy, b: matmul(dy, transpose(b)), b),
         (b, lambda dy, a: matmul(transpose(a), dy), a),
     )

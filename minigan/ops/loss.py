@@ -6,16 +6,24 @@ the clip, a softmax goes into a loss that applies softmax again. Taking logits r
 
 import numpy as np
 
-from .. import kernels
+from .. import device, kernels
 from ..autograd import OUTPUT, Tensor, record, recording
 from .pointwise import exp, sigmoid, square
-from .shape import reshape, sum
+from .shape import reshape, solid, sum
+
+
+def _beside(targets, x):
+    """Targets as an array of x's dtype, on x's device."""
+    array = targets.data if isinstance(targets, Tensor) else targets
+    return solid(device.of(x.data).upload(array, x.dtype))
 
 
 def _like(targets, x):
-    """Targets as an array of x's dtype and shape; a number stands for all."""
-    array = targets.data if isinstance(targets, Tensor) else targets
-    return np.ascontiguousarray(np.broadcast_to(np.asarray(array, dtype=x.dtype), x.shape))
+    """Targets as an array of x's dtype and shape, on x's device; a number stands for all."""
+    if isinstance(targets, int | float):
+        return np.full_like(x.data, targets)
+    view = np.broadcast_to(_beside(targets, x), x.shape)
+    return view if view.flags.c_contiguous else view.copy()
 
 
 def sigmoid_cross_entropy(logits, targets):
@@ -25,7 +33,8 @@ def sigmoid_cross_entropy(logits, targets):
     ----------
     logits : Tensor
     targets : float or array_like
-        The probability that is right, in [0, 1]: a number for all, or one for each logit. Not differentiable.
+        The probability that is right, in [0, 1]: a number for all, or one for each logit. Not differentiable. An
+        array of a device is not checked, for looking at it would wait for the device.
 
     Raises
     ------
@@ -34,7 +43,7 @@ def sigmoid_cross_entropy(logits, targets):
     """
     single = isinstance(targets, int | float)
     t = np.full_like(logits.data, targets) if single else _like(targets, logits)
-    low, high = (targets, targets) if single else (t.min(initial=0), t.max(initial=0))
+    low, high = (targets, targets) if single else _span(targets)
     if not (low >= 0 and high <= 1):
         raise ValueError(f"sigmoid_cross_entropy: targets must be in [0, 1], got {low:g} to {high:g}")
 
@@ -45,6 +54,12 @@ def sigmoid_cross_entropy(logits, targets):
 
     loss = kernels.sigmoid_cross_entropy(logits.data, t)
     return record("sigmoid_cross_entropy", loss, (logits, gradient, logits))
+
+
+def _span(targets):
+    """Least and largest of the targets and 0; of an array of a device, which nobody looks at, 0 and 0."""
+    array = targets.data if isinstance(targets, Tensor) else targets
+    return (np.min(array, initial=0), np.max(array, initial=0)) if device.of(array) is device.CPU else (0, 0)
 
 
 def softmax(logits):
@@ -78,10 +93,8 @@ def softmax_cross_entropy(logits, targets):
     -------
     Tensor (N,)
     """
-    t = np.asarray(targets.data if isinstance(targets, Tensor) else targets)
-    if t.ndim == 1:
-        t = one_hot(t, logits.shape[1], logits.dtype)
-    t = t.astype(logits.dtype, copy=False)
+    array = targets.data if isinstance(targets, Tensor) else targets
+    t = _beside(one_hot(array, logits.shape[1], logits.dtype) if np.ndim(array) == 1 else array, logits)
     total = Tensor(t.sum(axis=1, keepdims=True))  # 1, up to rounding
     return record(
         "softmax_cross_entropy",
@@ -91,16 +104,20 @@ def softmax_cross_entropy(logits, targets):
 
 
 def one_hot(labels, classes, dtype=np.float32):
-    """Rows of zeros with a one: labels (N,) of integers in [0, classes): (N, classes) array.
+    """Rows of zeros with a one: labels (N,) of integers in [0, classes): (N, classes) array, where the labels live.
 
     Raises
     ------
     ValueError
-        For labels that are no integers, or out of range.
+        For labels that are no integers, or out of range. Labels of a device are not looked at, for that would wait for
+        it: one out of range gives a row of zeros.
     """
-    labels = np.asarray(labels)
+    place = device.of(labels)
+    labels = place.upload(labels)
     if labels.dtype.kind not in "iu":
         raise ValueError(f"labels must be integers, got {labels.dtype}")
+    if place is not device.CPU:
+        return (labels.reshape(-1, 1) == np.arange(classes, like=labels)).astype(dtype)
     if labels.size and (labels.min() < 0 or labels.max() >= classes):
         raise ValueError(f"labels must be in [0, {classes}), got {labels.min()} to {labels.max()}")
     rows = np.zeros((len(labels), classes), dtype)

@@ -1,8 +1,17 @@
-"""Operations that move, repeat, add up or select values. Each one's gradient is its adjoint, which is here too."""
+"""Operations that move, repeat, add up or select values. Each one's gradient is its adjoint, which is here too.
+
+The three of them that make views with gaps (transpose, broadcast_to, getitem) copy such a view at once where it lives
+on a device: the GPU's kernels take no strides, so it would be copied anyway, for every kernel that reads it.
+"""
 
 import numpy as np
 
 from ..autograd import record
+
+
+def solid(view):
+    """The view, or on a device a copy of it if it has gaps; see above."""
+    return view if type(view) is np.ndarray or view.flags.c_contiguous else view.copy()
 
 
 def reshape(x, *shape):
@@ -13,18 +22,18 @@ def reshape(x, *shape):
 
 
 def transpose(x, *axes):
-    """Permute the axes; reverse them by default. The result is a view."""
+    """Permute the axes; reverse them by default. On the CPU the result is a view."""
     axes = axes or tuple(reversed(range(x.ndim)))
     back = tuple(np.argsort(axes).tolist())
-    return record("transpose", x.data.transpose(axes), (x, lambda dy: transpose(dy, *back)))
+    return record("transpose", solid(x.data.transpose(axes)), (x, lambda dy: transpose(dy, *back)))
 
 
 def broadcast_to(x, shape):
-    """Repeat values along axes of length one and new leading axes. The result is a read-only view."""
+    """Repeat values along axes of length one and new leading axes. On the CPU the result is a read-only view."""
     if x.shape == shape:
         return x
     before = x.shape
-    return record("broadcast_to", np.broadcast_to(x.data, shape), (x, lambda dy: sum_to(dy, before)))
+    return record("broadcast_to", solid(np.broadcast_to(x.data, shape)), (x, lambda dy: sum_to(dy, before)))
 
 
 def sum_to(x, shape):
@@ -77,11 +86,14 @@ def concatenate(tensors, axis=0):
 def getitem(x, index):
     """x[index], with any index that NumPy knows."""
     before = x.shape
-    return record("getitem", x.data[index], (x, lambda dy: _place(dy, index, before)))
+    return record("getitem", solid(x.data[index]), (x, lambda dy: _place(dy, index, before)))
 
 
 def _place(x, index, shape):
-    """Zeros of ``shape`` with x added at ``index``: the adjoint of getitem."""
+    """Zeros of ``shape`` with x added at ``index``: the adjoint of getitem.
+
+    Where a list of places names one twice, a GPU adds in no fixed order: its sums may differ in the last bit.
+    """
     result = np.zeros_like(x.data, shape=shape)
     parts = index if isinstance(index, tuple) else (index,)
     if all(isinstance(part, slice | int | type(None) | type(Ellipsis)) for part in parts):

@@ -2,6 +2,8 @@
 
 import copy
 
+import numpy as np
+
 
 class Average:
     """An exponential moving average of a module's weights and buffers (Yazici et al., arXiv:1806.04498).
@@ -29,9 +31,15 @@ class Average:
 
     def update(self, steps):
         """Take in the module as it stands after so many steps."""
-        share = 1 - min(self.decay, (1 + steps) / (10 + steps))
+        share = self._share(steps)
         for new, mean in zip(self.of.parameters(), self.module.parameters(), strict=True):
             mean.mark_written()
             mean.data += share * (new.data - mean.data)
         for (_, new), (_, mean) in zip(self.of.named_buffers(), self.module.named_buffers(), strict=True):
             mean += share * (new - mean)
+
+    def _share(self, steps):
+        """Weight of what is new."""
+        if isinstance(steps, int):
+            return 1 - min(self.decay, (1 + steps) / (10 + steps))
+        return (1 - np.minimum(self.decay, (1 + steps) / (10 + steps))).astype(np.float32)  # counted on a device

@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from .. import plots
+from ..device import CPU
 from . import checkpoint
 
 LOSSES_PAUSE_S = 10  # between two drawings of the loss curves, which take about 0.4 s
 REFRESH_S, LINE_S = 0.3, 10.0  # between two states of the progress bar, on a terminal and in a file
+LOOK_EVERY = 25  # steps between two looks at losses that lie on a device: each look waits until the device is done
 
 
 class StopOnNonFinite:
@@ -36,6 +38,8 @@ class StopOnNonFinite:
 
     def after_step(self, trainer, scalars):
         """Raise FloatingPointError with the name of a scalar that is not finite, and what to try."""
+        if trainer.device is not CPU and trainer.iteration % LOOK_EVERY:
+            return
         for name, value in scalars.items():
             if not math.isfinite(value):
                 raise _nonfinite(f"{name} is {float(value)}", trainer, self.path, self.config)

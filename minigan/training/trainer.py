@@ -6,7 +6,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from .. import kernels
 from ..autograd import detect_nonfinite
+from ..device import CPU
+from .graph import DeviceStep
 
 STREAMS = ("init", "order", "noise", "samples", "metrics")
 
@@ -56,11 +59,16 @@ class Batches:
         return self
 
     def __next__(self):
+        chosen = self.choose()
+        return self.images[chosen] if self.labels is None else (self.images[chosen], self.labels[chosen])
+
+    def choose(self):
+        """Places of the next batch's images in the data set, (batch,)."""
         if self._next + self.batch > len(self.images):
             self._start_epoch()
         chosen = self._order[self._next : self._next + self.batch]
         self._next += self.batch
-        return self.images[chosen] if self.labels is None else (self.images[chosen], self.labels[chosen])
+        return chosen
 
     def state_dict(self):
         """Where it stands: the generator before this epoch's shuffle, and the place in the epoch."""
@@ -91,6 +99,12 @@ class Trainer:
         Objects with any of ``start(trainer)``, ``after_step(trainer, scalars)``, ``stop(trainer)``, called in order.
     find_nonfinite : bool
         Check every result of every operation, and name the first that is not finite; slower.
+    device : Device
+        Where to train (see :mod:`minigan.device`); the system is moved there.
+    graph : bool
+        Whether a step shall run as one graph of the device (see :mod:`minigan.training.graph`).
+    precision : {"float32", "tf32", "bfloat16"}
+        Of a GPU's products; see :class:`minigan.kernels.use`.
 
     Attributes
     ----------
@@ -100,10 +114,31 @@ class Trainer:
         Whether the last run ended with Ctrl-C, or with an exception: then the weights may be half updated.
     """
 
-    def __init__(self, system, images, streams, *, batch, labels=None, hooks=(), find_nonfinite=False):
+    def __init__(
+        self,
+        system,
+        images,
+        streams,
+        *,
+        batch,
+        labels=None,
+        hooks=(),
+        find_nonfinite=False,
+        device=CPU,
+        graph=False,
+        precision="float32",
+    ):
         self.system, self.images, self.streams, self.hooks = system, images, streams, list(hooks)
         self.batches = Batches(images, batch, streams["order"], labels)
-        self.find_nonfinite = find_nonfinite
+        self.find_nonfinite, self.device, self.precision = find_nonfinite, device, precision
+        for part in (*system.modules.values(), *system.optimizers.values()):
+            part.to(device)
+        self.noise = device.generator(streams["noise"])
+        if device is CPU:
+            self.step = lambda: self.system.step(self.batches, self.noise)
+        else:
+            options = {"graph": graph, "find_nonfinite": find_nonfinite}
+            self.step = DeviceStep(system, self.batches, self.noise, device, **options)
         self.iteration, self.last_iteration, self.interrupted, self.failed = 0, 0, False, False
 
     def run(self, iterations):
@@ -114,9 +149,9 @@ class Trainer:
         self.last_iteration, self.interrupted, self.failed = iterations, False, False
         self._call("start")
         try:
-            with self._interruptible(), detect_nonfinite(self.find_nonfinite):
+            with self._interruptible(), detect_nonfinite(self.find_nonfinite), kernels.use(precision=self.precision):
                 while self.iteration < iterations and not self.interrupted:
-                    scalars = self.system.step(self.batches, self.streams["noise"])
+                    scalars = self.step()
                     self.iteration += 1
                     self._call("after_step", scalars)
         except BaseException:
@@ -154,9 +189,10 @@ class Trainer:
         Returns
         -------
         arrays : dict of str to array
-            Weights, buffers and optimiser state: "module.g.0.w", "optimizer.g.m.0.w", ...
+            Weights, buffers and optimiser state: "module.g.0.w", "optimizer.g.m.0.w", ...; all in host memory.
         counters : dict
-            Iteration, place in the data, and the state of every random stream; plain enough for JSON.
+            Iteration, place in the data, and the state of every random stream; plain enough for JSON. Steps on a device
+            draw their noise there: its state is "device_noise", and the stream "noise" stays where it was.
         """
         arrays = {}
         for kind, parts in (("module", self.system.modules), ("optimizer", self.system.optimizers)):
@@ -167,6 +203,8 @@ class Trainer:
             "batches": self.batches.state_dict(),
             "streams": {name: rng.bit_generator.state for name, rng in self.streams.items()},
         }
+        if self.device is not CPU:
+            counters["device_noise"] = self.noise.state
         return arrays, counters
 
     def load_state_dict(self, arrays, counters):
@@ -184,6 +222,9 @@ class Trainer:
             self.streams[name].bit_generator.state = state
         self.batches.load_state_dict(counters["batches"])
         self.iteration = counters["iteration"]
+        if self.device is not CPU:
+            # After steps on the CPU the device's noise starts at a place that no step can have reached before.
+            self.noise.state = counters.get("device_noise", (self.noise.state[0], self.iteration << 40))
 
 
 def _below(prefix, arrays):

@@ -128,7 +128,8 @@ class GAN:
         return self.average.module if self.average else self.g
 
     def sample(self, z):
-        """Images (or points) for latent rows z (n, latents.size), in inference mode, 256 at a time."""
+        """Images (or points) for latent rows z (n, latents.size), in inference mode, 256 at a time: NumPy arrays."""
+        z = self.best_g.device.upload(z)
         with inference(self.best_g):
             return np.concatenate([self.best_g(Tensor(z[i : i + 256])).numpy() for i in range(0, len(z), 256)])
 

@@ -66,7 +66,7 @@ class InfoGAN(GAN):
 
     def read(self, images):
         """What Q believes the codes of images (N, H, W, C) to be, in inference mode; see Latents.read."""
-        own_trunk = self.information == "separate"
+        own_trunk, images = self.information == "separate", self.q.device.upload(images)
         with inference(self.d), inference(self.q):
             blocks = (Tensor(images[i : i + 256]) for i in range(0, len(images), 256))
             parts = [self.latents.read(self.q(x if own_trunk else self.d.trunk(x))) for x in blocks]
