@@ -124,6 +124,7 @@ def _implementation(backend, name):
 
 def _dispatcher(entry):
     name, rule = entry.name, entry.rule
+    parameters = tuple(inspect.signature(rule).parameters)
 
     @wraps(rule)
     def dispatch(*args, **kwargs):
@@ -132,35 +133,30 @@ def _dispatcher(entry):
             backend = _Choice.numpy_table
         else:
             backend = "gpu"
-            _check_device_arrays(name, rule, args, kwargs)
+            _check_device_arrays(name, dict(zip(parameters, args, strict=False)) | kwargs)
         return (_tables[backend].get(name) or _implementation(backend, name))(*args, **kwargs)
 
     return dispatch
 
 
-def _check_device_arrays(name, rule, args, kwargs):
+def _check_device_arrays(name, arguments):
     """Refuse what the CUDA kernels do not take: another library's arrays, float64, arrays with gaps."""
     from .gpu import runtime
 
-    if runtime.of_type(type(args[0])) is None:
-        kind = f"{type(args[0]).__module__}.{type(args[0]).__name__}"
+    first = type(next(iter(arguments.values())))
+    if runtime.of_type(first) is None:
+        kind = f"{first.__module__}.{first.__name__}"
         raise TypeError(f"{name}: the first argument is a {kind}; there are kernels for numpy.ndarray and cupy.ndarray")
-    if not any(map(_is_refused, (*args, *kwargs.values()))):
-        return
-    for parameter, array in inspect.signature(rule).bind(*args, **kwargs).arguments.items():
-        if _is_refused(array) and array.dtype == np.float64:
+    for parameter, array in arguments.items():
+        if not hasattr(array, "dtype") or isinstance(array, np.generic):  # a NumPy scalar is a number like others
+            continue
+        if array.dtype == np.float64:
             raise TypeError(f"{name}: {parameter} is float64; the GPU's kernels take float32: convert it by astype")
-        if _is_refused(array):
+        if not array.flags.c_contiguous:
             raise ValueError(
                 f"{name}: {parameter} of shape {array.shape} is not C-contiguous; the GPU's kernels take no strides: "
                 "pass its copy()"
             )
-
-
-def _is_refused(argument):
-    if not hasattr(argument, "dtype") or isinstance(argument, np.generic):  # a NumPy scalar is a number like others
-        return False
-    return argument.dtype == np.float64 or not argument.flags.c_contiguous
 
 
 globals().update({name: _dispatcher(entry) for name, entry in spec.ENTRIES.items()})

@@ -467,7 +467,10 @@ def max_pool2d(x, window, stride=None):
 
 @kernel("pool", flop=lambda dy, index, *, input_hw: dy.size)
 def max_pool2d_grad(dy, index, *, input_hw):
-    """Scatter dy (N, P, Q, C) to the pixels chosen by index: dx (N, H, W, C). IndexError for a pixel outside."""
+    """Scatter dy (N, P, Q, C) to the pixels chosen by index: dx (N, H, W, C).
+
+    IndexError for a pixel outside; a device cannot raise: there dx has a NaN in that image and channel.
+    """
     _floats("max_pool2d_grad", dy=dy)
     _ndim("max_pool2d_grad", "dy", dy, 4, "(N, P, Q, C)")
     _same_shape("max_pool2d_grad", index=index, dy=dy)
@@ -477,7 +480,10 @@ def max_pool2d_grad(dy, index, *, input_hw):
 
 @kernel("pool", flop=lambda x, index: index.size)
 def max_pool2d_gather(x, index):
-    """Take the pixels chosen by index from x (N, H, W, C): y (N, P, Q, C). The adjoint of max_pool2d_grad."""
+    """Take the pixels chosen by index from x (N, H, W, C): y (N, P, Q, C). The adjoint of max_pool2d_grad.
+
+    IndexError for a pixel outside; on a device, NaN.
+    """
     _floats("max_pool2d_gather", x=x)
     _ndim("max_pool2d_gather", "x", x, 4, "(N, H, W, C)")
     _ndim("max_pool2d_gather", "index", index, 4, "(N, P, Q, C)")

@@ -211,6 +211,13 @@ def test_packed_halves_are_rounded_once():
     np.testing.assert_array_equal(by, [bfloat16(wide * wide + wide), bfloat16(wide - 2)])
 
 
+def test_a_fused_product_of_halves_is_rounded_once_however_small_what_is_added():
+    a, b = np.array([1.5, 1.5], f32), np.array([1.0078125] * 2, f32)  # the product lies between two bfloat16
+    c = np.array([2.0**-60, -(2.0**-60)], f32)
+    (y,) = each(arithmetic("fused"), bfloat16(a), bfloat16(b), bfloat16(c), outputs=[empty(2, np.uint16)])
+    assert from_bfloat16(y).tolist() == [1.515625, 1.5078125]
+
+
 # --- integers ---------------------------------------------------------------------------------------------------------
 
 INTEGERS = {"int": i32, "unsigned": u32, "long long": np.int64, "unsigned long long": np.uint64, "short": np.int16}

@@ -115,6 +115,12 @@ def test_functions_that_call_themselves():
     assert y.tolist() == [0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610]
 
 
+def test_functions_that_call_themselves_without_end():
+    line = line_of("language.cu", "marked: endless")
+    with pytest.raises(EmulatorError, match=rf"too_deep at language.cu:{line}: calls go too deep: 65 routines"):
+        language("too_deep")(1, 1, (np.zeros(1, i32),))
+
+
 def test_jump_tables():
     x, y = np.arange(9, dtype=i32), np.full(9, 1000, i32)
     language("table")(1, 9, (x, y))
@@ -183,6 +189,14 @@ def test_a_trap_names_its_line():
         EmulatorError, match=rf"insist at language.cu:{line_of('language.cu', 'marked: trap')}: .*traps"
     ):
         language("insist")(1, 8, (np.arange(8, dtype=i32),))
+
+
+def test_a_failed_assertion_says_which():
+    where = rf"sure at language.cu:{line_of('language.cu', 'marked: assert')}"
+    with pytest.raises(
+        EmulatorError, match=rf"{where}: assertion failed: x\[threadIdx.x\] < 3; in .* thread \(3, 0, 0\)"
+    ):
+        language("sure")(1, 8, (np.arange(8, dtype=i32),))
 
 
 # --- tensor cores -----------------------------------------------------------------------------------------------------

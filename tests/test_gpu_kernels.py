@@ -22,8 +22,8 @@ from test_kernels import (
 )
 
 from minigan import kernels
+from minigan.kernels.gpu import batchnorm, emulated_runtime, emulator, packs, runtime
 from minigan.kernels.gpu import compile as nvrtc
-from minigan.kernels.gpu import emulated_runtime, emulator, runtime
 
 spec = kernels.spec
 NO_GPU = runtime.unavailable("gpu")
@@ -39,7 +39,7 @@ AWKWARD = (
     Sizes(n=3, h=8, w=10, c=64, k=32, slope=1.0),
 )
 DCGAN_SCALED_DOWN = Sizes(n=4, h=16, w=16, c=64, k=64)
-WASTEFUL = {"moments_by_column", "gradient_by_column"}  # the first rung of a ladder shows what coalescing is for
+BIAS = ("bias_leaky_relu", "bias_leaky_relu_grad")
 
 
 @pytest.fixture(params=DEVICES)
@@ -181,10 +181,21 @@ def test_elementwise_kernels_take_any_shape(name, shape, device):
 
 
 @pytest.mark.parametrize("shape", [(3, 2052), (9, 257), (1000, 2), (1, 4), (33, 1030)])
-@pytest.mark.parametrize("name", ["batch_norm", "batch_norm_grad", "bias_leaky_relu", "bias_leaky_relu_grad"])
+@pytest.mark.parametrize("name", ["batch_norm", "batch_norm_grad", *BIAS])
 def test_channels_beyond_a_block_of_threads_and_columns_longer_than_a_block(name, shape, device):
     rows, channels = shape
     args, kwargs = call(name, Sizes(n=rows, h=1, w=1, c=channels, window=(1, 1)), np.float32)
+    for choice in choices(name):
+        with kernels.use("gpu", **choice):
+            compare(name, results(name, on(device, args), kwargs), args, kwargs, f"{choice}")
+
+
+@pytest.mark.parametrize("shape", [(1000, 5), (300, 64), (40, 1028)])
+@pytest.mark.parametrize("name", ["batch_norm", "batch_norm_inference", "batch_norm_grad", *BIAS])
+def test_arrays_larger_than_the_device_are_gone_through_in_turns(name, shape, device, monkeypatch):
+    for family in (packs, batchnorm):  # a device that is full with two blocks
+        monkeypatch.setattr(family, "FULL_DEVICE", 2)
+    args, kwargs = call(name, Sizes(n=shape[0], h=1, w=1, c=shape[1], window=(1, 1)), np.float32)
     for choice in choices(name):
         with kernels.use("gpu", **choice):
             compare(name, results(name, on(device, args), kwargs), args, kwargs, f"{choice}")
@@ -211,6 +222,13 @@ def test_moments_survive_a_large_mean_and_an_outlier_in_the_first_row(variant, d
     np.testing.assert_allclose(var, exact.var(axis=0), rtol=1e-5, atol=0)
     assert var[1] == 0
     assert mean[1] == np.float32(0.1)
+
+
+def test_a_large_mean_is_subtracted_before_anything_is_multiplied(device):
+    x = (10000 + np.random.default_rng(0).normal(size=(50, 6))).astype(np.float32)
+    one, mean = np.ones(6, np.float32), np.full(6, 10000, np.float32)
+    args, kwargs = (x, one, one, mean, one), {"eps": 1e-5, "slope": 0.2}
+    compare("batch_norm_inference", results("batch_norm_inference", on(device, args), kwargs), args, kwargs, "")
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.2])
@@ -308,13 +326,36 @@ __global__ void answer(const unsigned* counter, const unsigned* key, unsigned* w
 """
 
 
+PAIRS = """
+#include "random.cu"
+__global__ void pairs(const unsigned* words, float* z) {
+    const float2 pair = normal_pair(words[2 * threadIdx.x], words[2 * threadIdx.x + 1]);
+    z[2 * threadIdx.x] = pair.x, z[2 * threadIdx.x + 1] = pair.y;
+}
+"""
+
+
+def emulated(code, name):
+    """A kernel written here."""
+    compiled = nvrtc.compile(code, f"{name}.cu", (name,), arch="compute_80", include=(runtime.SOURCES,))
+    return emulator.Module(compiled.code, f"{name}.cu").function(compiled.names[name])
+
+
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN_ANSWERS)
 def test_philox_gives_the_published_answers(counter, key, expected):
-    compiled = nvrtc.compile(ANSWER, "answer.cu", ("answer",), arch="compute_80", include=(runtime.SOURCES,))
     words = np.zeros(4, np.uint32)
-    answer = emulator.Module(compiled.code, "answer.cu").function(compiled.names["answer"])
-    answer(1, 1, (hexadecimal(counter).astype(np.uint32), hexadecimal(key).astype(np.uint32), words))
+    emulated(ANSWER, "answer")(1, 1, (*(hexadecimal(text).astype(np.uint32) for text in (counter, key)), words))
     np.testing.assert_array_equal(words, hexadecimal(expected))
+
+
+def test_normal_values_are_finite_and_right_at_the_ends_of_the_words():
+    v = np.array([0, 0, 1, 2**31, 2**32 - 129, 2**32 - 1], np.uint32)
+    w = np.array([0, 2**30, 2**31, 3 << 30, 2**29, 2**32 - 1], np.uint32)
+    z = np.zeros((6, 2), np.float32)
+    emulated(PAIRS, "pairs")(1, 6, (np.stack([v, w], axis=1), z))
+    u = v.astype(np.float32) * np.float32(2**-32) + np.float32(2**-33)
+    radius, angle = np.sqrt(-2 * np.log(u.astype(np.float64))), 2 * np.pi * (w >> 8) / 2**24
+    np.testing.assert_allclose(z, np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_bfloat16_is_shown_as_numbers_and_macros_reach_the_compiler(capsys):
     arguments = ["scale_bf16", "arange:32", "empty:32", "2", "true", "--block", "32", "--shared", "128"]
     status, out, _ = check(capsys, *arguments, "--define", "OTHER=1")
     assert status == 0
-    assert "argument 1: __nv_bfloat16 (32,), -62 to 0, mean -31\n" in out
+    assert "argument 1: __nv_bfloat16 (32,), -62 to -0, mean -31\n" in out
     assert "128 bytes of shared memory" in out
     status, _, error = check(capsys, "scale<float>", "ones:1", "empty:1", "2", "1", "--define", "BROKEN")
     line = next(n for n, text in enumerate(source("scale.cu").splitlines(), 1) if "missing" in text)

@@ -10,7 +10,6 @@ import numpy as np
 
 from . import emulator
 from .compile import CompileError, Parameter, compile, resources
-from .signature import parameter_types
 
 ORDERS = (0, 1, 2)  # forward, backward, shuffled
 ARCHITECTURES = ("sm_80", "sm_90")
@@ -65,11 +64,10 @@ def check(
         For the first fault that is found; names the source line.
     """
     kernel = _Kernel(file, instance, options)
-    given = kernel.arguments(arguments, seed)
 
     def run(**options):
-        mine = [a.copy() if isinstance(a, np.ndarray) else a for a in given]
-        return mine, kernel.function(grid, block, mine, shared_bytes, **options)
+        made = kernel.arguments(arguments, seed)
+        return made, kernel.function(grid, block, made, shared_bytes, **options)
 
     runs = [run(order=order)[0] for order in ORDERS]
     rows = run(lint=True)[1]
@@ -98,7 +96,7 @@ class _Kernel:
             raise CheckError(reason)
         ptx = self._compile("compute_80")
         self.function = emulator.Module(ptx.code, file.name).function(ptx.names[instance])
-        self.types = parameter_types(self.function.lowered)
+        self.types = self.function.types
 
     def _compile(self, arch):
         options = {"arch": arch, "options": self.options, "include": [self.file.parent]}

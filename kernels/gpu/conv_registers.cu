@@ -52,37 +52,73 @@ __device__ void read8(float (&values)[8], const float (&line)[LINE], int first)
     }
 }
 
+// A thread's results: 8 rows and 8 columns, each four neighbours in one half of the tile and four in the other.
+struct Eights {
+    int row, column;  // where they begin
+    float sums[8][8] = {};
+
+    __device__ Eights() : row(thread() / 8 * 4), column(thread() % 8 * 4) {}
+
+    __device__ void multiply(const float (&a_tile)[DEPTH][ROWS + PAD], const float (&b_tile)[DEPTH][COLUMNS + PAD])
+    {
+#pragma unroll
+        for (int d = 0; d < DEPTH; ++d) {
+            float rows[8], columns[8];
+            read8(rows, a_tile[d], row);
+            read8(columns, b_tile[d], column);
+#pragma unroll
+            for (int i = 0; i < 8; ++i)
+#pragma unroll
+                for (int j = 0; j < 8; ++j) sums[i][j] += rows[i] * columns[j];
+        }
+    }
+
+    template <class Face>
+    __device__ void store(float* out, const Face& face, int row0, int column0) const
+    {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            const int r = row0 + row + i % 4 + i / 4 * (ROWS / 2);
+            if (r >= face.rows) continue;
+            float* line = out + face.line(r);
+#pragma unroll
+            for (int j = 0; j < 8; j += 4)
+                store4(line, column0 + column + j / 4 * (COLUMNS / 2), face.columns,
+                       {sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]});
+        }
+    }
+};
+
 template <class Face, int VEC>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, 3)
     conv_registers(const float* __restrict__ a, const float* __restrict__ b, float* __restrict__ out,
                    long long part_size, int part_depth, int phases, CONVOLUTION)
 {
-    using Fetch = Shares<Face, ROWS, COLUMNS, DEPTH, VEC, VEC>;
+    using Share = Shares<Face, ROWS, COLUMNS, DEPTH, VEC, VEC>;
     __shared__ __align__(16) float a_tiles[2][DEPTH][ROWS + PAD], b_tiles[2][DEPTH][COLUMNS + PAD];
-    __shared__ typename Fetch::A::Outers a_outers;
-    __shared__ typename Fetch::B::Outers b_outers;
+    __shared__ typename Share::A::Outers a_outers;
+    __shared__ typename Share::B::Outers b_outers;
 
     const Block block(ROWS, COLUMNS, phases);
     const Face face({n, h, w, c, k, kh, kw, sh, sw, top, left, p, q}, a, b, block.phase);
     if (block.row0 >= face.rows) return;
     const int depth0 = block.part * part_depth, depth1 = min(face.depth, depth0 + part_depth);
-    typename Fetch::A a_share(face.a, a_outers, block.row0, depth0);
-    typename Fetch::B b_share(face.b, b_outers, block.column0, depth0);
+    typename Share::A a_share(face.a, a_outers, block.row0, depth0);
+    typename Share::B b_share(face.b, b_outers, block.column0, depth0);
     __syncthreads();
 
-    Fetched<typename Fetch::A, VEC> a_next;
-    Fetched<typename Fetch::B, VEC> b_next;
+    Fetched<typename Share::A, VEC> a_next;
+    Fetched<typename Share::B, VEC> b_next;
     auto put = [&](int buffer) {
         a_next.template put<Face::A_DEPTH_INNER>(a_tiles[buffer]);
         b_next.template put<Face::B_DEPTH_INNER>(b_tiles[buffer]);
     };
-    if (depth0 < depth1) {
+    if (depth0 < depth1) {  // a phase may meet no tap at all
         a_next.fetch(a_share);
         b_next.fetch(b_share);
         put(0);
     }
-    const int x = threadIdx.x % 8 * 4, y = threadIdx.x / 8 * 4;
-    float sums[8][8] = {};
+    Eights eights;
     int buffer = 0;
     for (int k0 = depth0; k0 < depth1; k0 += DEPTH, buffer ^= 1) {
         __syncthreads();  // this tile is complete, and nobody reads the other any more
@@ -91,28 +127,8 @@ __global__ void __launch_bounds__(THREADS)
             a_next.fetch(a_share);
             b_next.fetch(b_share);
         }
-#pragma unroll
-        for (int d = 0; d < DEPTH; ++d) {
-            float rows[8], columns[8];
-            read8(rows, a_tiles[buffer][d], y);
-            read8(columns, b_tiles[buffer][d], x);
-#pragma unroll
-            for (int i = 0; i < 8; ++i)
-#pragma unroll
-                for (int j = 0; j < 8; ++j) sums[i][j] += rows[i] * columns[j];
-        }
+        eights.multiply(a_tiles[buffer], b_tiles[buffer]);
         if (more) put(buffer ^ 1);
     }
-
-    out += block.part * part_size;
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-        const int row = block.row0 + y + i % 4 + i / 4 * (ROWS / 2);
-        if (row >= face.rows) continue;
-        float* line = out + face.line(row);
-#pragma unroll
-        for (int half = 0; half < 2; ++half)
-            store4(line, block.column0 + x + half * (COLUMNS / 2), face.columns,
-                   {sums[i][4 * half], sums[i][4 * half + 1], sums[i][4 * half + 2], sums[i][4 * half + 3]});
-    }
+    eights.store(out + block.part * part_size, face, block.row0, block.column0);
 }

@@ -31,7 +31,8 @@ __device__ inline int moved(int place, int step) { return (place ^ step % 32) + 
 
 // The tensor cores' first operand is b, their second a, that is, they make the tile's transpose: then no face needs a
 // register moved. From b a fragment takes 16 neighbouring lines, the even ones as its upper half, the odd ones as its
-// lower, so that its two values of a depth, and at the end two of a row of the result, are neighbours in memory.
+// lower, so that its two values of a depth, and at the end two of a row of the result, are neighbours in memory. (A
+// lane's own place, and the steps from there, are parted as `moved` wants them.)
 template <bool DEPTH_INNER, int SIDE>
 __device__ void read16(float (&values)[2][4], const float* tile, int first, int line_step, int depth)
 {
@@ -87,6 +88,63 @@ __device__ void fetch(float* tile, Share& share)
     share.next_tile();
 }
 
+// A warp's quarter of the tile of results, in pieces of 8 rows x 16 columns. Lane 4 g + t holds columns 2g and 2g + 1
+// of rows 2t and 2t + 1 of each: sums[..][0] and [1] are column 2g of the two rows, [2] and [3] column 2g + 1.
+template <class Face, int COLUMNS>
+struct Quarter {
+    static constexpr int EIGHTS = ROWS / 2 / 8, SIXTEENS = COLUMNS / 2 / 16;
+
+    int row, column;  // where it begins within the tile
+    float sums[EIGHTS][SIXTEENS][4] = {};
+
+    __device__ Quarter() : row(thread() / 32 % 2 * (ROWS / 2)), column(thread() / 64 * (COLUMNS / 2)) {}
+
+    template <class Precision>
+    __device__ void multiply(const float* a_tile, const float* b_tile)
+    {
+        using Rows = typename Precision::template Fragment<2>;
+        using Columns = typename Precision::template Fragment<4>;
+#pragma unroll
+        for (int depth = 0; depth < DEPTH; depth += 16) {
+            Rows rows[EIGHTS];
+            Columns columns[SIXTEENS];
+#pragma unroll
+            for (int i = 0; i < EIGHTS; ++i) {
+                float values[2][2];
+                read8<Face::A_DEPTH_INNER, ROWS>(values, a_tile, row, 8 * i, depth);
+                rows[i] = Rows(values);
+            }
+#pragma unroll
+            for (int j = 0; j < SIXTEENS; ++j) {
+                float values[2][4];
+                read16<Face::B_DEPTH_INNER, COLUMNS>(values, b_tile, column, 16 * j, depth);
+                columns[j] = Columns(values);
+            }
+#pragma unroll
+            for (int i = 0; i < EIGHTS; ++i)
+#pragma unroll
+                for (int j = 0; j < SIXTEENS; ++j) Precision::multiply(sums[i][j], columns[j], rows[i]);
+        }
+    }
+
+    __device__ void store(float* out, const Face& face, int row0, int column0) const
+    {
+        const int g = thread() % 32 / 4, t = thread() % 4;
+#pragma unroll
+        for (int i = 0; i < EIGHTS; ++i)
+#pragma unroll
+            for (int odd = 0; odd < 2; ++odd) {
+                const int r = row0 + row + 8 * i + 2 * t + odd;
+                if (r >= face.rows) continue;
+                float* line = out + face.line(r);
+#pragma unroll
+                for (int j = 0; j < SIXTEENS; ++j)
+                    store2(line, column0 + column + 16 * j + 2 * g, face.columns,
+                           {sums[i][j][odd], sums[i][j][2 + odd]});
+            }
+    }
+};
+
 template <class Face, class Precision, int COLUMNS, int A_VEC>
 __global__ void __launch_bounds__(THREADS, COLUMNS == 64 ? 3 : 2)
     conv_tensor_cores(const float* __restrict__ a, const float* __restrict__ b, float* __restrict__ out,
@@ -116,51 +174,13 @@ __global__ void __launch_bounds__(THREADS, COLUMNS == 64 ? 3 : 2)
         cp_async_commit();  // an empty group where there is no tile left, so that counting groups counts tiles
     };
 
-    constexpr int EIGHTS = ROWS / 2 / 8, SIXTEENS = COLUMNS / 2 / 16;  // of a warp's quarter of the tile
-    const int warp = thread() / 32, warp_row = warp % 2 * (ROWS / 2), warp_column = warp / 2 * (COLUMNS / 2);
-    float sums[EIGHTS][SIXTEENS][4] = {};
+    Quarter<Face, COLUMNS> quarter;
     for (int tile = 0; tile < STAGES - 1; ++tile) fetch_tile(tile);
     for (int tile = 0; tile < tiles; ++tile) {
         cp_async_wait<STAGES - 2>();
         __syncthreads();  // this tile is complete, and nobody reads any more the one whose place the next fetch takes
         fetch_tile(tile + STAGES - 1);
-#pragma unroll
-        for (int depth = 0; depth < DEPTH; depth += 16) {
-            typename Precision::template Fragment<2> rows[EIGHTS];
-            typename Precision::template Fragment<4> columns[SIXTEENS];
-#pragma unroll
-            for (int i = 0; i < EIGHTS; ++i) {
-                float values[2][2];
-                read8<Face::A_DEPTH_INNER, ROWS>(values, a_tile(tile), warp_row, 8 * i, depth);
-                rows[i] = typename Precision::template Fragment<2>(values);
-            }
-#pragma unroll
-            for (int j = 0; j < SIXTEENS; ++j) {
-                float values[2][4];
-                read16<Face::B_DEPTH_INNER, COLUMNS>(values, b_tile(tile), warp_column, 16 * j, depth);
-                columns[j] = typename Precision::template Fragment<4>(values);
-            }
-#pragma unroll
-            for (int i = 0; i < EIGHTS; ++i)
-#pragma unroll
-                for (int j = 0; j < SIXTEENS; ++j) Precision::multiply(sums[i][j], columns[j], rows[i]);
-        }
+        quarter.template multiply<Precision>(a_tile(tile), b_tile(tile));
     }
-
-    // A lane holds columns 2g and 2g + 1 of rows 2t and 2t + 1 of each of its 16 x 8 results.
-    out += block.part * part_size;
-    const int g = thread() % 32 / 4, t = thread() % 4;
-#pragma unroll
-    for (int i = 0; i < EIGHTS; ++i)
-#pragma unroll
-        for (int odd = 0; odd < 2; ++odd) {
-            const int row = block.row0 + warp_row + 8 * i + 2 * t + odd;
-            if (row >= face.rows) continue;
-            float* line = out + face.line(row);
-#pragma unroll
-            for (int j = 0; j < SIXTEENS; ++j) {
-                const int column = block.column0 + warp_column + 16 * j + 2 * g;
-                store2(line, column, face.columns, {sums[i][j][odd], sums[i][j][2 + odd]});
-            }
-        }
+    quarter.store(out + block.part * part_size, face, block.row0, block.column0);
 }

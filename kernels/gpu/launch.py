@@ -4,6 +4,7 @@ CuPy passes a Python int as 8 bytes to a kernel that wants 4, and takes a float6
 scalar becomes the type that the kernel's compiled name says, each array must have the dtype that it says.
 """
 
+from functools import cache
 from math import prod
 
 import numpy as np
@@ -56,7 +57,10 @@ def launch(source, instance, grid, block, *args, shared_bytes=0):
     grid, block = _three(grid), _three(block)
     if min(grid) < 1 or not 1 <= prod(block) <= 1024:
         raise ValueError(f"{instance}: grid {grid} and block {block} must be positive, a block of at most 1024 threads")
-    checked = [_checked(instance, i, a, p, device) for i, (a, p) in enumerate(zip(args, parameters, strict=True))]
+    checked = [
+        _checked(instance, i, argument, parameter, device.array_type)
+        for i, (argument, parameter) in enumerate(zip(args, parameters, strict=True))
+    ]
     function(grid, block, checked, shared_bytes)
 
 
@@ -65,14 +69,14 @@ def _three(extent):
     return extent + (1,) * (3 - len(extent))
 
 
-def _checked(instance, position, argument, parameter, device):
-    where = f"{instance}: argument {position}"
+def _checked(instance, position, argument, parameter, array_type):
     if not parameter.pointer:
-        return _scalar(where, argument, parameter.dtype)
+        return _scalar(instance, position, argument, parameter.dtype)
     if argument is None:
         return None
-    if type(argument) is not device.array_type:
-        raise TypeError(f"{where}: expected a {device.array_type.__name__}, got {type(argument).__name__}")
+    where = f"{instance}: argument {position}"
+    if type(argument) is not array_type:
+        raise TypeError(f"{where}: expected a {array_type.__name__}, got {type(argument).__name__}")
     if parameter.dtype is not None and argument.dtype != parameter.dtype:
         raise TypeError(f"{where}: the kernel takes {parameter.dtype}, got an array of {argument.dtype}")
     if not argument.flags.c_contiguous:
@@ -80,11 +84,18 @@ def _checked(instance, position, argument, parameter, device):
     return argument
 
 
-def _scalar(where, value, dtype):
+def _scalar(instance, position, value, dtype):
     if isinstance(value, np.generic) and value.dtype == dtype:
         return value
     if not isinstance(value, int | float | np.integer) or (isinstance(value, float) and dtype.kind != "f"):
-        raise TypeError(f"{where}: the kernel takes a number of type {dtype}, got {value!r}")
-    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
-        raise ValueError(f"{where}: {value} does not fit {dtype}")
+        raise TypeError(f"{instance}: argument {position}: the kernel takes a number of type {dtype}, got {value!r}")
+    if dtype.kind in "iu":
+        least, most = _range(dtype)
+        if not least <= value <= most:
+            raise ValueError(f"{instance}: argument {position}: {value} does not fit {dtype}")
     return dtype.type(value)
+
+
+@cache
+def _range(dtype):
+    return np.iinfo(dtype).min, np.iinfo(dtype).max

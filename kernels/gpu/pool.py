@@ -1,7 +1,4 @@
-"""Pooling: a thread for each result, or for four neighbours in the channels.
-
-A device cannot raise: where the contract has an IndexError for a pixel outside the image, the result is NaN.
-"""
+"""Pooling: a thread for each result, or for four neighbours in the channels."""
 
 from math import prod
 

@@ -71,7 +71,7 @@ def signature(lowered: str) -> tuple[Parameter, ...]:
 def parameter_types(lowered: str) -> tuple[str, ...]:
     """Return the C++ types of a kernel's parameters, such as ``float const*``."""
     text = demangled(lowered)
-    return tuple(part for part in _split(text[_opening(text) + 1 : -1]) if part not in ("", "void"))
+    return tuple(split(text[_opening(text) + 1 : -1]))
 
 
 def readable(lowered: str) -> str:
@@ -110,14 +110,15 @@ def _opening(text):
     raise ValueError(f"{text!r} is no function")
 
 
-def _split(text):
+def split(text: str) -> list[str]:
+    """Split at the commas that stand in no bracket."""
     parts, depth, start = [], 0, 0
     for k, c in enumerate(text):
-        depth += (c in "(<[") - (c in ")>]")
+        depth += (c in "([{<") - (c in ")]}>")
         if c == "," and depth == 0:
             parts.append(text[start:k].strip())
             start = k + 1
-    return [*parts, text[start:].strip()]
+    return [*parts, text[start:].strip()] if text.strip() else []
 
 
 def _parameter(part, k, lowered):

@@ -79,6 +79,10 @@ __global__ void packed(const __half2* h, const __nv_bfloat162* b, __half2* hy, _
   }
 }
 
+__global__ void fused(const __nv_bfloat16* a, const __nv_bfloat16* b, const __nv_bfloat16* c, __nv_bfloat16* y, int n) {
+  EACH(i, n) y[i] = __hfma(a[i], b[i], c[i]);
+}
+
 template <class I>
 __global__ void integers(const I* a, const I* b, I* y, int n) {
   EACH(i, n) {

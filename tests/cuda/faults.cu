@@ -1,4 +1,6 @@
 // Each kernel has one fault, on the line that a comment marks with the kernel's name.
+#include <cuda_fp16.h>
+
 __global__ void missing_barrier(const float* x, float* y) {
   __shared__ float tile[64];
   const int t = threadIdx.x;
@@ -61,6 +63,16 @@ __global__ void null_pointer(float* y, unsigned long long zero) {
 __global__ void writes_const(const float* x, float* y) {
   ((float*)x)[threadIdx.x] = 1;  // writes_const
   y[threadIdx.x] = 0;
+}
+
+__global__ void stale_cache(const float* x, float* y) {  // one array passed twice
+  y[threadIdx.x] = 2;
+  __syncthreads();
+  y[threadIdx.x + 32] = __ldg(x + (threadIdx.x ^ 1));  // stale_cache
+}
+
+__global__ void unwritten_half(const __half2* x, __half2* y) {
+  y[threadIdx.x] = __hadd2(x[threadIdx.x], y[threadIdx.x]);  // unwritten_half
 }
 
 __global__ void unwritten_shared(const float* x, float* y) {

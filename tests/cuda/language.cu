@@ -1,8 +1,6 @@
 // What a kernel may be written with: templates, lambdas, local arrays, calls, tables, vectors, variables, printf, assert.
 #include "philox.cuh"
 
-extern "C" __device__ int printf(const char*, ...);
-
 __constant__ float weights[4] = {1, 10, 100, 1000};
 __device__ int launches;
 
@@ -21,6 +19,10 @@ __global__ void dot(const T* __restrict__ x, T* y, int n) {  // a local array wi
 __device__ __noinline__ int fibonacci(int n) { return n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2); }
 
 __global__ void recursion(int* y) { y[threadIdx.x] = fibonacci(threadIdx.x); }
+
+__device__ __noinline__ int endless(int n) { return n < 0 ? 0 : endless(n + 1) * n + 1; }  // marked: endless
+
+__global__ void too_deep(int* y) { y[0] = endless(y[0]); }
 
 __global__ void table(const int* x, int* y) {  // a dense switch becomes a jump table
   int r;
@@ -85,6 +87,12 @@ __global__ void say(int n) { printf("thread %d of %s: %5.2f, 100%%\n", threadIdx
 __global__ void insist(const int* x) {
   if (x[threadIdx.x] >= 3) __trap();  // marked: trap
 }
+
+__global__ void sure(const int* x) {
+  assert(x[threadIdx.x] < 3);  // marked: assert
+}
+
+extern "C" __global__ void untyped(int* x) { x[0] = 1; }
 
 __global__ void forever(volatile int* x) {
   while (x[0] == 0) {}  // marked: forever

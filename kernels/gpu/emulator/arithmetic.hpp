@@ -38,6 +38,16 @@ inline bfloat16 narrow<bfloat16>(float f) {  // to nearest, ties to even
   return {f != f ? u16(0x7FFF) : u16((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)};
 }
 
+// a b + c for halves in a float of which the last bit is set if anything was cut off, so that narrowing it rounds once.
+inline float fuse(float a, float b, float c) {
+  const double product = double(a) * b, sum = product + c;  // the product is exact
+  const double part = sum - product, error = (product - (sum - part)) + (c - part);
+  float cut = float(sum);
+  if (!(__builtin_fabs(sum) < __builtin_inf()) || (cut == sum && error == 0)) return cut;
+  const bool is_over = __builtin_fabs(double(cut)) > __builtin_fabs(sum) || (cut == sum && (error < 0) == (sum > 0));
+  return as<float>((as<u32>(cut) - is_over) | 1);
+}
+
 inline u32 round_to_tf32(float f) {  // cvt.rna: ties away from zero
   const u32 bits = as<u32>(f);
   return (bits & 0x7F800000u) == 0x7F800000u ? bits : (bits + 0x1000u) & 0xFFFFE000u;

@@ -98,12 +98,13 @@ def test_float(scope: Scope, d, a, *, op, test, type):
 @form("add sub mul fma min max neg abs", r"(?:\.rn)?(?P<ftz>\.ftz)?(?P<sat>\.sat)?\.(?P<type>f16|bf16)(?P<x2>x2)?")
 @form("tanh ex2", r"\.approx(?P<ftz>\.ftz)?\.(?P<type>f16|bf16)(?P<x2>x2)?")
 def compute_half(scope: Scope, d, *operands, op, type, x2, ftz=None, sat=None):
-    """Write an operation on one half-precision number, or on two in a word; exact in float, then rounded once."""
+    """Write an operation on one half-precision number, or on two in a word; float is wide enough to round once."""
     half = CPP[type]
 
     def one(shift):
         bits = [f"u16({scope.value(x, 'b32' if x2 else 'b16')} >> {shift})" for x in operands]
-        result = _expression(op, "f32", [f"widen({half}{{{x}}})" for x in bits])
+        values = [f"widen({half}{{{x}}})" for x in bits]
+        result = f"fuse({', '.join(values)})" if op == "fma" else _expression(op, "f32", values)
         return f"u32(narrow<{half}>({f'saturate<float>({result})' if sat else result}).bits)"
 
     if x2:

@@ -2,9 +2,9 @@
 
 import re
 
+from ..signature import split
 from .instructions import form
 from .memory import parameter_name
-from .parse import split
 from .scope import Scope
 
 

@@ -1,8 +1,9 @@
 """Instructions that move, convert, compare and choose."""
 
+from ..signature import split
 from .arithmetic import LOGIC, ROUNDING
 from .instructions import form
-from .parse import BYTES, split
+from .parse import BYTES
 from .scope import CPP, Scope
 
 ANY = r"[bus](?:8|16|32|64)|f32|f64|f16|bf16|pred"

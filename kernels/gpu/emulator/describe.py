@@ -7,8 +7,7 @@ import numpy as np
 from ..signature import demangled
 from .lint import LintRow
 from .structures import start_of
-
-FIRST_VARIABLE = 0x400  # as in translate.py
+from .translate import FIRST_VARIABLE, REGION_SHIFT
 
 
 def value(argument) -> str:
@@ -39,7 +38,7 @@ def place(function, found, args, shared_bytes: int) -> str:
         return _shared_place(function.translation, offset, shared_bytes)
     if found.region >= FIRST_VARIABLE:
         for name, address in function.module.addresses.items():
-            if address >> 40 == found.region:
+            if address >> REGION_SHIFT == found.region:
                 size = function.module.program.variables[name].bytes
                 return f"byte {offset} of variable {_last_name(name)} ({size} bytes)"
         return f"byte {offset} of no memory that the kernel was given"

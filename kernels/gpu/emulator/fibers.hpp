@@ -18,7 +18,7 @@
 namespace emulator {
 
 constexpr u32 MAX_THREADS = 1024;
-constexpr size_t STACK_BYTES = 256 * 1024;
+constexpr size_t STACK_BYTES = 512 * 1024;
 
 enum class State { RUNNING, AT_BARRIER, IN_WARP, LEFT };
 
@@ -65,6 +65,7 @@ struct Region {
   u64 origin;     // host address where the shadow begins
   u32 read_only;  // the kernel may not write
   u32 is_shadowed;
+  u32 poison_bytes;  // width of the pattern that tells unwritten memory; 0: all of it counts as written
   u32 start;      // bytes before the array, for one that does not start at a multiple of 16; nothing may touch them
 };
 
@@ -186,6 +187,7 @@ inline void prepare(Fiber& fiber, u32 number) {
   fiber.lane = number % 32;
   fiber.warp = number / 32;
   fiber.local_bytes = fiber.calls = fiber.warp_epoch = 0;
+  fiber.local_limit = machine.launch->local_bytes;
   fiber.turns_left = machine.launch->turns;
   fiber.fenced = false;
   fiber.open_copies.clear();

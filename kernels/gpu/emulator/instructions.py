@@ -15,6 +15,7 @@ class Form(NamedTuple):
 
     pattern: re.Pattern
     write: Callable[..., str]
+    signature: inspect.Signature
 
 
 def form(words: str, modifiers: str):
@@ -31,7 +32,7 @@ def form(words: str, modifiers: str):
 
     def enter(function):
         for word in words.split():
-            FORMS.setdefault(word, []).append(Form(re.compile(modifiers), function))
+            FORMS.setdefault(word, []).append(Form(re.compile(modifiers), function, inspect.signature(function)))
         return function
 
     return enter
@@ -40,16 +41,13 @@ def form(words: str, modifiers: str):
 def write(scope: Scope) -> str:
     """Return the C++ statement of the instruction that the scope is at."""
     word, dot, rest = scope.instruction.opcode.partition(".")
-    for pattern, function in FORMS.get(word, ()):
-        if match := pattern.fullmatch(dot + rest):
-            return _call(function, scope, match.groupdict() | {"op": word})
+    for known in FORMS.get(word, ()):
+        if match := known.pattern.fullmatch(dot + rest):
+            try:
+                call = known.signature.bind(scope, *scope.instruction.operands, op=word, **match.groupdict())
+            except TypeError as error:
+                raise scope.unsupported(
+                    "the emulator knows no form of this instruction with as many operands"
+                ) from error
+            return known.write(*call.args, **call.kwargs)
     raise scope.unsupported()
-
-
-def _call(function, scope, modifiers):
-    operands = scope.instruction.operands
-    try:
-        inspect.signature(function).bind(scope, *operands, **modifiers)
-    except TypeError as error:
-        raise scope.unsupported("the emulator knows no such form of this instruction") from error
-    return function(scope, *operands, **modifiers)

@@ -26,6 +26,7 @@ struct Thread {
   u32 number;            // its number in the block; lane = number % 32, warp = number / 32
   u32 lane, warp;
   u32 local_bytes;       // of its local memory, taken by the routines that run
+  u32 local_limit;       // how much there is
   u32 calls;             // routines that run
   u64 turns_left;        // backward jumps until it counts as a runaway
 };
@@ -43,6 +44,7 @@ enum Fragment : u32 { TF32, BF16, F16 };
 constexpr int REGION_SHIFT = 40;
 constexpr u64 SHARED_WINDOW = u64(0x800) << REGION_SHIFT;
 constexpr u64 LOCAL_WINDOW = u64(0x801) << REGION_SHIFT;
+constexpr u32 MAX_CALLS = 64;     // of routines within routines; a fiber's stack is as large as that needs
 constexpr u32 FIRST_BYTE = 1024;  // of shared and local memory, so that a small negative offset is no huge one
 
 #define EMULATOR_API __attribute__((visibility("default")))
@@ -52,6 +54,7 @@ EMULATOR_API [[noreturn]] void fail(u32 site, const char* format, ...);
 
 // Check an access (bounds, alignment, const, races, initialisation) and say where the bytes are.
 EMULATOR_API u8* global(u64 address, u32 bytes, Access access, u32 site);
+EMULATOR_API u8* read_only(u64 address, u32 bytes, u32 site);
 EMULATOR_API u8* shared(u32 address, u32 bytes, Access access, u32 site);
 EMULATOR_API u8* local(u64 address, u32 bytes, u32 site);
 EMULATOR_API u8* generic(u64 address, u32 bytes, Access access, u32 site);
@@ -84,9 +87,10 @@ struct Frame {
   Thread& self;
   u32 bytes;
   u64 base;
-  Frame(Thread& thread, u32 size) : self(thread), bytes(size), base(FIRST_BYTE + thread.local_bytes) {
+  Frame(Thread& thread, u32 size, u32 site) : self(thread), bytes(size), base(FIRST_BYTE + thread.local_bytes) {
     self.local_bytes += bytes;
-    if (++self.calls > 24) fail(0, "calls go deeper than 24 routines");
+    if (++self.calls > MAX_CALLS || self.local_bytes > self.local_limit)
+      fail(site, "calls go too deep: %u routines, %u bytes of local arrays", self.calls, self.local_bytes);
   }
   ~Frame() {
     self.local_bytes -= bytes;

@@ -14,10 +14,10 @@ inline std::vector<u8> shared_bytes, local_bytes, zone_of;  // zone_of: 1 where 
 
 inline u32 cell_count(u32 bytes) { return std::max(1u, bytes >> machine.launch->granule_log2); }
 
-inline bool is_poison(const u8* p, u32 bytes) {
-  for (u32 i = 0; i + 4 <= bytes; i += 4)
-    if (load<u32>(p + i) == POISON) return true;
-  return bytes == 2 && load<u16>(p) == u16(POISON);
+inline bool is_poison(const u8* p, u32 bytes, u32 unit) {
+  for (u32 i = 0; unit && i + unit <= bytes; i += unit)
+    if (unit == 2 ? load<u16>(p + i) == u16(POISON) : load<u32>(p + i) == POISON) return true;
+  return false;
 }
 
 // --- shared ----------------------------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ u8* global(u64 address, u32 bytes, Access access, u32 site) {
   if (access != READ && region->read_only)
     fail_at(place, site, "%s of {place}, which the kernel takes as const", name_of(access));
   u8* host = region->host + offset;
-  if (access != WRITE && is_poison(host, bytes))
+  if (access != WRITE && is_poison(host, bytes, region->poison_bytes))
     fail_at(place, site, "uninitialised: %s of {place}, which nothing has written", name_of(access));
   if (region->is_shadowed) {
     const u64 first = (u64(host) - region->origin) >> machine.launch->granule_log2;
@@ -102,6 +102,21 @@ u8* global(u64 address, u32 bytes, Access access, u32 site) {
     check_race(global_shadows[region->shadow].cells + first, cell_count(bytes), access, place, site);
   }
   if (machine.launch->lint) lint_access(site, address, bytes);
+  return host;
+}
+
+// __ldg, and loads that the compiler takes for such where a parameter is const __restrict__: their cache does not see writes.
+u8* read_only(u64 address, u32 bytes, u32 site) {
+  u8* host = global(address, bytes, READ, site);
+  const Region* region = find_region(address);
+  if (!region->is_shadowed) return host;
+  const u64 first = (u64(host) - region->origin) >> machine.launch->granule_log2;
+  const Cell* cells = global_shadows[region->shadow].cells + first;
+  const Place place = {address & ((u64(1) << REGION_SHIFT) - 1), region->number, bytes};
+  for (u32 i = 0; i < cell_count(bytes); ++i)
+    if (cells[i].write.block)
+      fail_at(place, site, "read of {place} through the read-only cache, though this launch wrote there at {site:%u}",
+              cells[i].write.site);
   return host;
 }
 

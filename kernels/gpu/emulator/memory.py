@@ -2,15 +2,16 @@
 
 import re
 
+from ..signature import split
 from .conversions import ANY
 from .instructions import form
-from .parse import BYTES, split
+from .parse import BYTES
 from .scope import CPP, Scope
 
 SPACE = r"(?:\.(?P<space>global|shared|local|const)(?:::cta)?)?"
 ORDER = r"(?:\.(?:relaxed|acquire|release|acq_rel))?(?:\.(?:cta|cluster|gpu|sys))?"
-STRONG = r"(?:\.weak|\.volatile|(?P<strong>\.(?:relaxed|acquire|release)\.(?:cta|cluster|gpu|sys)))?"
-CACHE = r"(?:\.nc)?(?:\.(?:ca|cg|cs|lu|cv|wb|wt))?(?:\.L1::\w+)?(?:\.L2::(?:64|128|256)B)?"
+WEAK = r"(?:\.weak|\.volatile)?"  # the others wait for other blocks, which here run one after another
+CACHE = r"(?P<nc>\.nc)?(?:\.(?:ca|cg|cs|lu|cv|wb|wt))?(?:\.L1::\w+)?(?:\.L2::(?:64|128|256)B)?"
 VECTOR = rf"(?:\.v(?P<n>2|4))?\.(?P<type>{ANY})"
 
 
@@ -25,11 +26,11 @@ def _half(type):
 # --- loads and stores -------------------------------------------------------------------------------------------------
 
 
-@form("ld ldu", STRONG + SPACE + CACHE + VECTOR)
-def load(scope: Scope, d, address, *, op, space, n, type, strong=None):
+@form("ld ldu", WEAK + SPACE + CACHE + VECTOR)
+def load(scope: Scope, d, address, *, op, space, n, type, nc):
     """Write a load of one value or a vector."""
-    type = _half(type)
-    place = scope.access(space or "generic", address, BYTES[type] * int(n or 1), "ATOMIC" if strong else "READ")
+    type, kind = _half(type), "READ_ONLY" if nc and space == "global" else "READ"
+    place = scope.access(space or "generic", address, BYTES[type] * int(n or 1), kind)
     return f"const u8* p = {place}; " + _keep(scope, d, type)
 
 
@@ -37,11 +38,11 @@ def _keep(scope, d, type):
     return " ".join(scope.assign(x, type, f"load<{CPP[type]}>(p, {i})") for i, x in enumerate(_parts(d)))
 
 
-@form("st", STRONG + SPACE + CACHE + VECTOR)
-def store(scope: Scope, address, a, *, op, space, n, type, strong=None):
+@form("st", WEAK + SPACE + CACHE + VECTOR)
+def store(scope: Scope, address, a, *, op, space, n, type, nc):
     """Write a store of one value or a vector."""
     type = _half(type)
-    place = scope.access(space or "generic", address, BYTES[type] * int(n or 1), "ATOMIC" if strong else "WRITE")
+    place = scope.access(space or "generic", address, BYTES[type] * int(n or 1), "WRITE")
     return f"u8* p = {place}; " + _spill(scope, a, type)
 
 

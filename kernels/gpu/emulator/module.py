@@ -8,31 +8,43 @@ from functools import cached_property
 import numpy as np
 
 from .. import compile as nvrtc
-from ..signature import readable, signature
+from ..signature import parameter_types, readable, signature
 from . import build, describe
 from .errors import EmulatorError
 from .lint import LintRow
 from .parse import parse
 from .structures import Launch, LintTotals, Region, Zone, array, start_of
-from .translate import ENTRY, translate, variable_addresses
+from .translate import ENTRY, REGION_SHIFT, translate, variable_addresses
 
 MAX_SHARED_BYTES = 227 * 1024  # what a block of the largest GPUs (sm_90) may ask for
 TURNS = 100_000_000  # of loops, by one thread, before it counts as a runaway
-REGION_SHIFT = 40
 POISON = np.uint16(0xFFF5)  # of each 16 bits: a NaN in every float format, and nothing that arithmetic produces
 _one_launch = threading.Lock()  # there is one machine
+
+
+class _Poisoned(np.ndarray):
+    """The memory behind arrays of :func:`empty`, which all of their views have as their base."""
 
 
 def empty(shape: int | Sequence[int], dtype=np.float32) -> np.ndarray:
     """Return a new array that a kernel must write before any kernel reads it; reading it first is an error.
 
-    It holds a bit pattern that nothing computes (a NaN in every float format), so it may be copied, sliced, reshaped
-    and written by NumPy like any other. Types of one byte have no such pattern, and go unchecked.
+    It holds a bit pattern that nothing computes (a NaN in every float format), and may be viewed and written by NumPy
+    like any other array. Integers of one or two bytes have no such pattern, and go unchecked.
     """
-    made = np.zeros(shape, dtype)
-    if made.itemsize > 1:
-        made.reshape(-1).view(np.uint16)[...] = POISON
-    return made
+    memory = _Poisoned(shape, dtype)
+    if memory.itemsize > 1:
+        memory.reshape(-1).view(np.uint16)[...] = POISON
+    return memory.view(np.ndarray)
+
+
+def _poison_bytes(argument, cpp_type):
+    root = argument
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    if not isinstance(root, _Poisoned):
+        return 0
+    return 2 if "half" in cpp_type or "bfloat16" in cpp_type else 4 if argument.itemsize >= 4 else 0
 
 
 def unwritten(a: np.ndarray) -> int:
@@ -93,6 +105,7 @@ class Function:
         self.name = readable(lowered)
         try:
             self.parameters = signature(lowered)
+            self.types = parameter_types(lowered)
         except ValueError as error:
             raise EmulatorError(f"{module.filename}: {error}") from None
 
@@ -213,6 +226,7 @@ class Function:
                 cells.append(np.zeros(1, np.uint64))
             elif parameter.pointer:
                 regions.append(_region(k + 1, argument, parameter.const))
+                regions[-1].poison_bytes = _poison_bytes(argument, self.types[k])
                 cells.append(np.array([((k + 1) << REGION_SHIFT) + start_of(argument)], np.uint64))
             else:
                 cells.append(np.array([argument]))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from ..signature import split
 from .errors import EmulatorError
 
 BYTES = {"b8": 1, "b16": 2, "b32": 4, "b64": 8, "f16": 2, "bf16": 2, "f32": 4, "f64": 8}
@@ -82,7 +83,7 @@ HEADER = re.compile(
 )
 VARIABLE = re.compile(
     r"\.(?P<space>global|const|shared|local|param)\s+(?:\.align\s+(?P<align>\d+)\s+)?\.(?P<type>\w+)\s+"
-    r"(?P<name>[\w$]+)(?P<array>\[(?P<count>\d*)\])?(?:\s*=\s*(?P<value>.+))?",
+    r"(?:\.ptr\s+(?:\.\w+\s+)*?(?:\.align\s+\d+\s+)?)?(?P<name>[\w$]+)(?P<array>\[(?P<count>\d*)\])?(?:\s*=\s*(?P<value>.+))?",
     re.DOTALL,
 )
 PIECE = re.compile(
@@ -129,17 +130,6 @@ def parse(ptx: str, system: str = "?") -> Program:
     outside.append(text[position:])
     found = (VARIABLE.search(statement) for statement in "".join(outside).split(";"))
     return Program(routines, {match["name"]: _variable(match) for match in found if match})
-
-
-def split(text: str) -> list[str]:
-    """Split at the commas that stand in no bracket."""
-    parts, depth, start = [], 0, 0
-    for k, c in enumerate(text):
-        depth += (c in "([{") - (c in ")]}")
-        if c == "," and depth == 0:
-            parts.append(text[start:k].strip())
-            start = k + 1
-    return [*parts, text[start:].strip()] if text.strip() else []
 
 
 def _closing(text, start):

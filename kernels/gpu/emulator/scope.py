@@ -23,10 +23,6 @@ SPECIAL = {
 RED_ZONE_BYTES = 128  # between shared variables; one turn of the banks, so that conflicts stay what they are
 
 
-class Unsupported(EmulatorError):
-    """The emulator does not know an instruction, or a form of it."""
-
-
 def register_name(name: str) -> str:
     """Return a register's name in C++: ``%rd12`` is ``_rd12``; a name from inline assembly gets a letter before it."""
     return re.sub(r"\W", "_", name if name.startswith("%") else f"u_{name}")
@@ -109,10 +105,10 @@ class Scope:
         self.sites.append(Site(self.instruction.where, memory, access.lower(), bytes))
         return len(self.sites) - 1
 
-    def unsupported(self, why: str = "the emulator does not know this instruction") -> Unsupported:
+    def unsupported(self, why: str = "the emulator does not know this instruction") -> EmulatorError:
         """Return the error to raise for the instruction at hand."""
         i = self.instruction
-        return Unsupported(f"{i.where}: {why}: {i.opcode} {', '.join(i.operands)}")
+        return EmulatorError(f"{i.where}: {why}: {i.opcode} {', '.join(i.operands)}")
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -198,7 +194,9 @@ class Scope:
         if space == "local":
             return f"local({self.memory(operand)}, {bytes}, {self.site()})"
         self.granule_bytes = min(self.granule_bytes, bytes)
-        site = self.site("global" if space == "const" else space, access, bytes)
+        site = self.site("global" if space == "const" else space, access.removesuffix("_ONLY"), bytes)
+        if access == "READ_ONLY":
+            return f"read_only({self.memory(operand)}, {bytes}, {site})"
         if space == "shared":
             return f"shared({self.memory(operand, 'u32')}, {bytes}, {access}, {site})"
         name = "generic" if space == "generic" else "global"

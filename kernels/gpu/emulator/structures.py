@@ -35,6 +35,7 @@ class Region(ctypes.Structure):
         ("origin", c_uint64),
         ("read_only", c_uint32),
         ("is_shadowed", c_uint32),
+        ("poison_bytes", c_uint32),
         ("start", c_uint32),
     ]
 

@@ -10,7 +10,8 @@ from .parse import Label, Location, Program
 from .scope import Scope, SharedLayout, Site, register_name, register_type
 
 ENTRY = "emulator_kernel"
-FUNCTION_STACK_BYTES = 4096  # of local memory, for functions that were not inlined and may call themselves
+FUNCTION_STACK_BYTES = 16384  # of local memory, for functions that were not inlined and may call themselves
+REGION_SHIFT = 40  # of an address: the bits above tell the memory; as in machine.hpp
 FIRST_VARIABLE = 0x400  # number of the region of the module's first variable; arguments come before
 
 
@@ -34,7 +35,7 @@ class Translation(NamedTuple):
 def variable_addresses(program: Program) -> dict[str, int]:
     """Map the variables of a module that a kernel can address to their addresses."""
     named = [variable.name for variable in program.variables.values() if variable.space in ("global", "const")]
-    return {name: FIRST_VARIABLE + i << 40 for i, name in enumerate(named)}
+    return {name: FIRST_VARIABLE + i << REGION_SHIFT for i, name in enumerate(named)}
 
 
 def translate(program: Program, name: str) -> Translation:
@@ -86,6 +87,8 @@ def _head(scope):
 
 
 def _routine(scope):
+    scope.instruction = next(item for item in scope.routine.body if not isinstance(item, Label))
+    site = scope.site()
     statements = list(_statements(scope))
     lines = [f"{_head(scope)} {{"]
     by_type = {}
@@ -97,7 +100,7 @@ def _routine(scope):
         if variable.space == "param":
             lines.append(f"  u8 {parameter_name(variable.name)}[{variable.bytes}];")
     if scope.frame_bytes or not scope.routine.is_entry:
-        lines.append(f"  Frame frame(self, {scope.frame_bytes});")
+        lines.append(f"  Frame frame(self, {scope.frame_bytes}, {site});")
     return "\n".join([*lines, *statements, "}\n"])
 
 

@@ -1,7 +1,7 @@
 """Instructions in which threads meet: barriers, shuffles, votes, tensor cores."""
 
+from ..signature import split
 from .instructions import form
-from .parse import split
 from .scope import CPP, Scope
 
 SHUFFLES = {"up": "UP", "down": "DOWN", "bfly": "BUTTERFLY", "idx": "INDEX"}
