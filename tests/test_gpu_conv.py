@@ -120,16 +120,17 @@ def test_the_three_faces_are_adjoint(geometry, precision, device):
     assert abs(np.vdot(y, dy) - np.vdot(w, dw)) <= scale
 
 
-@pytest.mark.parametrize("precision", ["float32", "tf32"])
-def test_a_long_depth_in_parts_gives_the_same_bits_in_any_order_of_blocks(precision):
-    args, kwargs = call("conv2d_grad_weight", Sizes(n=9, h=24, w=22, c=4, k=8), np.float32)
+@pytest.mark.parametrize(("precision", "n", "parts"), [("float32", 9, 4), ("tf32", 9, 4), ("tf32", 35, 17)])
+def test_a_long_depth_in_parts_gives_the_same_bits_in_any_order_of_blocks(precision, n, parts):
+    args, kwargs = call("conv2d_grad_weight", Sizes(n=n, h=24, w=22, c=4, k=8), np.float32)
     found = []
     for order in (0, 1, 5):
         given = on(runtime.get("emulated"), args)
         with kernels.use("gpu", precision=precision), emulated_runtime.observe(order=order) as launches:
             found.append(kernels.conv2d_grad_weight(*given, **kwargs))
         assert [launch.source for launch in launches][1:] == ["sum_parts"]
-        assert launches[0].grid[2] == 9 * 12 * 11 // implicit_gemm.MIN_PART_DEPTH
+        assert launches[0].grid[2] == parts
+        assert launches[1].block[1] == (8 if parts >= implicit_gemm.MANY_PARTS else 1)
     np.testing.assert_array_equal(found[0].get(), found[1].get())
     np.testing.assert_array_equal(found[0].get(), found[2].get())
     assert relative_error(found[0], reference("conv2d_grad_weight", args, kwargs)) <= ERROR[precision]

@@ -35,6 +35,7 @@ ENOUGH_BLOCKS = 264  # two for each multiprocessor of an H100 or H200
 MIN_PART_DEPTH = 256  # less, and writing and adding up the parts costs more than they gain
 MAX_PART_DEPTH = 8192  # more, and a float32 sum loses digits
 PART_STEP = DEPTH  # parts are whole tiles, of which these are the deepest
+MANY_PARTS = 16  # from here on several threads share out the parts of a value
 MAX_PHASES = 1024  # times the parts, blocks of a grid's last axis, of which there are 65535 at most
 
 
@@ -210,5 +211,6 @@ def _add_up(parts_of_it, parts, it, bias):
     if parts == 1 and bias is None:
         return parts_of_it.reshape(it.shape)
     total, size = empty(parts_of_it, it.shape), prod(it.shape)
-    launch("sum_parts", "sum_parts", blocks(size, 256), 256, parts_of_it, bias, total, parts, size, it.columns)
+    block = (32, 8) if parts >= MANY_PARTS else (256, 1)
+    launch("sum_parts", "sum_parts", blocks(size, block[0]), block, parts_of_it, bias, total, parts, size, it.columns)
     return total
