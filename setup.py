@@ -26,7 +26,11 @@ setup(
         *(f"minigan.kernels.{name}" for name in find_packages("kernels")),
     ],
     package_dir={"minigan.kernels": "kernels"},
-    package_data={"minigan.data": ["embedded/*"], "minigan.kernels": ["**/*.cu", "**/*.cuh", "**/*.hpp"]},
+    package_data={
+        "minigan.data": ["embedded/*"],
+        "minigan.features": ["weights/*"],
+        "minigan.kernels": ["**/*.cu", "**/*.cuh", "**/*.hpp"],
+    },
     install_requires=[
         "numpy>=2.1",
         "numba>=0.61",

@@ -2,8 +2,8 @@
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end table -->``. ``ladder conv2d`` has a row for each shape
 measured, ``ladder conv2d dcgan-d2`` one for each variant on that shape, ``train_step`` and ``train_step gpu`` one for
-each preset, ``memory`` one for each engine, ``profile`` one for each preset. Run as ``python -m benchmarks.tables``
-after measuring.
+each preset, ``memory`` one for each engine, ``profile`` one for each preset, ``quality`` one for each goal of each
+recipe. Run as ``python -m benchmarks.tables`` after measuring.
 """
 
 import argparse
@@ -11,7 +11,9 @@ import json
 import re
 from pathlib import Path
 
+from . import verdicts
 from .ladder import PYTORCH, RESULTS
+from .recipes import RECIPES
 
 README = Path(__file__).parent.parent / "README.md"
 PAGES = (README, Path(__file__).parent / "README.md")
@@ -40,7 +42,8 @@ def render(name, results=RESULTS):
     make, words = TABLES.get(kind, (None, ()))
     if len(arguments) not in words:
         raise ValueError(
-            f"tables: no table {name!r}; there are ladder KERNEL, ladder KERNEL SHAPE, train_step, memory, profile"
+            f"tables: no table {name!r}; there are ladder KERNEL, ladder KERNEL SHAPE, train_step, memory, profile, "
+            "quality"
         )
     path = results / f"{'_'.join([kind, *arguments[:1]])}.json"
     if not path.exists():
@@ -48,7 +51,9 @@ def render(name, results=RESULTS):
     measured = json.loads(path.read_text(encoding="utf-8"))
     headings, rows = make(measured, *arguments[1:])
     lines = [headings, ["---"] + ["---:"] * (len(headings) - 1), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{_where(measured['machine'])}"
+    machines = [measured["machine"]] if "machine" in measured else [entry["machine"] for entry in measured["entries"]]
+    where = dict.fromkeys(map(_where, machines))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n" + "\n".join(where)
 
 
 def _where(machine):
@@ -128,6 +133,12 @@ def _profile(measured):
     return ["", "ms a step", *families], rows
 
 
+def _quality(measured):
+    """What the recipes reached over their seeds, beside what was asked and what others have published."""
+    lines = [line for recipe in RECIPES for line in verdicts.rows(recipe, measured["entries"])]
+    return verdicts.HEADINGS, [[f"`{line[0]}`" if line[0] else "", *line[1:]] for line in lines]
+
+
 def _spread(ms):
     return f"{ms['median']:.4g} [{ms['q1']:.4g}, {ms['q3']:.4g}]"
 
@@ -137,6 +148,7 @@ TABLES = {
     "train_step": (_train_step, (0, 1)),
     "memory": (_memory, (0,)),
     "profile": (_profile, (0,)),
+    "quality": (_quality, (0,)),
 }
 """By the first word of a table's name: what makes it, and how many words may follow."""
 

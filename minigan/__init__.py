@@ -30,6 +30,8 @@ _SUBMODULES = (
     "models",
     "training",
     "data",
+    "metrics",
+    "features",
     "kernels",
     "presets",
 )

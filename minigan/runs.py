@@ -8,6 +8,8 @@ runs/dcgan-mnist-1/
     reconstructions/  of an autoencoder: images of the data, and below each what it makes of it
     losses.png        the log's curves
     checkpoint.npz    the whole state
+    scores.jsonl      with --eval-every: how good the generator was, by iteration
+    best.npz          and the whole state when it was best
 """
 
 import os
@@ -17,13 +19,19 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-from . import data, kernels, presets, run_folder
+import numpy as np
+
+from . import data, kernels, presets, run_folder, scores
 from .data import toy2d
 from .device import CPU, choose
 from .training import checkpoint, hooks, pictures
+from .training.evaluation import Evaluate
 from .training.trainer import Trainer, random_streams
 
-MAY_DIFFER = ("data", "steps", "epochs", "log_every", "sample_every", "checkpoint_every", "find_nonfinite")
+MAY_DIFFER = (
+    *("data", "steps", "epochs", "log_every", "sample_every", "checkpoint_every", "find_nonfinite"),
+    *("eval_every", "eval_samples", "best_by"),
+)
 """What a resumed run may change: nothing of it enters a step. Data are compared by content, for they may have moved."""
 
 RECONSTRUCTIONS = 40  # images of the data that are shown beside what an autoencoder makes of them
@@ -230,12 +238,14 @@ def _build(folder, config, where, more_hooks, *, resume):
         **how,
     )
     per_epoch = len(dataset) // config.batch
-    iterations = config.steps or ceil(config.epochs * per_epoch)
+    iterations = length(config, len(dataset))
     asked = asdict(config) | {"image_shape": list(shape)}
     trainer.hooks += [
         *_hooks(folder, config, asked, system, dataset.images, streams["samples"], per_epoch),
         *more_hooks,
     ]
+    if config.eval_every:
+        trainer.hooks.append(_evaluate(folder, config, asked, system, dataset))
     if resume:
         checkpoint.resume(folder / "checkpoint.npz", trainer, asked, may_differ=MAY_DIFFER)
         if trainer.iteration >= iterations:
@@ -244,6 +254,11 @@ def _build(folder, config, where, more_hooks, *, resume):
         run_folder.write_config(folder, config)
     run_folder.check_space(folder, 2 * sum(array.nbytes for array in trainer.state_dict()[0].values()) + PICTURES_BYTES)
     return Run(folder, config, dataset, trainer, iterations, remark)
+
+
+def length(config, items):
+    """Iterations that a config asks for, on a data set of so many items."""
+    return config.steps or ceil(config.epochs * (items // config.batch))
 
 
 def _hooks(folder, config, asked, system, images, rng, per_epoch):
@@ -268,6 +283,15 @@ def _hooks(folder, config, asked, system, images, rng, per_epoch):
     ]
 
 
+def _evaluate(folder, config, asked, system, dataset):
+    """The hook that measures the generator on the way."""
+    unseen = load_data(config, "test") if dataset.images.ndim == 4 else None
+    # Floors come from a stream of their own: watching draws no number of the training's.
+    yardsticks = scores.fitting(system, dataset, unseen, np.random.default_rng(config.seed), n=config.eval_samples)
+    paths = folder / "scores.jsonl", folder / "best.npz"
+    return Evaluate(system, yardsticks, *paths, asked, every=config.eval_every, by=config.best_by or yardsticks[0].key)
+
+
 def _kernels_are_compiled():
     """Whether Numba's cache holds kernels: in its own folder if there is one, else beside the sources."""
     place = os.environ.get("NUMBA_CACHE_DIR") or Path(kernels.__file__).parent / "cpu"
@@ -290,14 +314,14 @@ class Trained(NamedTuple):
     iteration: int
 
 
-def load(run, name="checkpoint.npz"):
+def load(run, file="checkpoint.npz"):
     """Load a run's networks to draw samples from them; no data are needed.
 
     Parameters
     ----------
     run : path
         A run's folder.
-    name : str
+    file : str
         Which of its checkpoints.
 
     Returns
@@ -311,7 +335,7 @@ def load(run, name="checkpoint.npz"):
     CheckpointError
         For a damaged checkpoint, or one of another version's networks.
     """
-    path = Path(run) / name
+    path = Path(run) / file
     arrays, meta = checkpoint.load(path)
     values = dict(meta["config"])
     shape = tuple(values.pop("image_shape"))

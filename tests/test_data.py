@@ -340,6 +340,37 @@ def test_celeba_failures(official):
         load(official)
 
 
+# --- stacked digits -------------------------------------------------------------------------------
+
+
+def test_stacked_digits_are_three_digits_as_colours():
+    data, digits = load("stacked-mnist-10k", n=50, seed=3), load("mnist-10k")
+    assert data.images.shape == (50, 28, 28, 3)
+    known = {image.tobytes(): label for image, label in zip(digits.images, digits.labels, strict=True)}
+    for image, label in zip(data.images, data.labels, strict=True):
+        r, g, b = (known[np.ascontiguousarray(image[..., c : c + 1]).tobytes()] for c in range(3))
+        assert label == 100 * r + 10 * g + b
+
+
+def test_stacked_digits_are_decided_by_the_seed_and_keep_the_splits_apart():
+    data = load("stacked-mnist-10k", n=30, seed=3)
+    np.testing.assert_array_equal(load("stacked-mnist-10k", n=30, seed=3).images, data.images)
+    assert (load("stacked-mnist-10k", n=30, seed=4).labels != data.labels).any()
+    tests = {image.tobytes() for image in load("mnist-10k", split="test").images}
+    stacked = load("stacked-mnist-10k", n=5, split="test").images
+    assert all(np.ascontiguousarray(image[..., c : c + 1]).tobytes() in tests for image in stacked for c in range(3))
+    assert load("stacked-mnist-10k", n=2, size=32).images.shape == (2, 32, 32, 3)
+    assert len(load("stacked-mnist-10k")) == 60_000
+
+
+def test_stacked_digits_are_drawn_from_the_full_set_too(tmp_path, monkeypatch):
+    write_mnist(tmp_path / "mnist", np.zeros((9, 28, 28)), np.full(9, 7))
+    monkeypatch.setenv("MINIGAN_DATA", str(tmp_path))
+    assert set(load("stacked-mnist", n=20).labels) == {777}
+    with pytest.raises(ValueError, match="channels = 1: stacked-mnist are RGB; expected 3"):
+        load("stacked-mnist", channels=1)
+
+
 # --- toy faces ------------------------------------------------------------------------------------
 
 

@@ -103,6 +103,25 @@ def test_an_array_passed_twice_is_one_array():
     np.testing.assert_array_equal(y, 2 * np.arange(32))
 
 
+def test_a_view_starts_where_it_does():
+    x, y = np.arange(65, dtype=f32), np.zeros(65, f32)
+    faults("reads_beyond")(1, 64, (x[1:], y[1:], i32(63)))
+    np.testing.assert_array_equal(y[1:64], x[1:64] + x[2:65])
+    with pytest.raises(
+        EmulatorError, match=r"out of bounds: read .* element -1 of argument 0 \(float32 of shape \(63,\)\)"
+    ):
+        faults("negative_index")(1, 32, (x[2:], empty(32)))
+    with pytest.raises(EmulatorError, match=r"misaligned: write of 16 bytes at element 0 of argument 1"):
+        faults("misaligned")(1, 8, (x[3:], y[1:]))
+    faults("misaligned")(1, 8, (x[3:], y))
+
+
+def test_none_is_a_null_pointer():
+    with pytest.raises(EmulatorError, match=r"reads_beyond at faults.cu:\d+: read of 4 bytes through a null pointer"):
+        faults("reads_beyond")(1, 64, (None, np.zeros(64, f32), i32(63)))
+    faults("reads_beyond")(1, 64, (None, np.zeros(64, f32), i32(0)))
+
+
 def test_subclasses_and_empty_arrays_are_arrays():
     class Mine(np.ndarray):
         pass

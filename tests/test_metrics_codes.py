@@ -120,9 +120,16 @@ def test_stroke_width_is_that_of_a_bar_and_grows_with_it():
     assert shape.stroke_width((2 * ring - 1)[None, ..., None]) == pytest.approx(3, rel=0.08)
 
 
-def test_blank_images_have_neither():
+def test_digit_width_is_the_spread_across_at_any_slant():
+    """The pixels of a bar of width w have the variance (w^2 - 1) / 12."""
+    for width, angle in [(2, 0.0), (8, 0.0), (8, 0.4)]:
+        assert shape.digit_width(bar(width, angle=angle)) == pytest.approx(np.sqrt((width**2 - 1) / 12), rel=0.02)
+
+
+def test_blank_images_have_no_shape():
     blank = np.full((2, 28, 28, 1), -1.0)
-    assert shape.slant(blank).tolist() == shape.stroke_width(blank).tolist() == [0, 0]
+    for measure in (shape.slant, shape.digit_width, shape.stroke_width):
+        assert measure(blank).tolist() == [0, 0]
 
 
 def test_correlation():

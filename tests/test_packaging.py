@@ -24,6 +24,7 @@ for name in sorted(names):
     assert place in Path(module.__file__).resolve().parents, f"{name} comes from {module.__file__}"
 assert {"minigan.kernels.cpu.conv", "minigan.kernels.reference.conv", "minigan.data.toyfaces"} <= names, names
 assert minigan.data.load("mnist-10k").images.shape == (10000, 28, 28, 1)
+assert minigan.features.load().classes == 10
 print(len(names))
 """
 

@@ -342,6 +342,13 @@ def test_inpaint_draws_four_columns(trained, capsys, tmp_path):
     assert "run: inpaint takes a run that makes images" in refused(capsys, "inpaint", trained / "points")
 
 
+def test_inpainting_needs_a_discriminator_and_a_search(trained, informed, capsys, monkeypatch):
+    assert "steps: expected at least 1, got 0" in refused(capsys, "inpaint", informed, "--steps=0")
+    monkeypatch.delattr(GAN, "judge")
+    message = refused(capsys, "inpaint", informed)
+    assert "run: inpaint asks a discriminator how real an image is, infogan-paper has none" in message
+
+
 def test_traverse_draws_a_row_for_each_class(trained, informed, capsys):
     out = informed / "walk.png"
     assert cli.main(["traverse", str(informed), "--code=1", "--columns=5", f"--out={out}"]) == 0
@@ -350,6 +357,7 @@ def test_traverse_draws_a_row_for_each_class(trained, informed, capsys):
     assert "got 0; the continuous codes are 1, 2" in refused(capsys, "traverse", informed, "--code=0")
     message = refused(capsys, "traverse", informed)
     assert message == "minigan: error: traverse: give one of --code, --dim and --attribute, got none\n"
+    assert "columns: expected at least 1, got 0" in refused(capsys, "traverse", informed, "--code=1", "--columns=0")
     assert "got code and dim" in refused(capsys, "traverse", informed, "--code=1", "--dim=1")
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import celeba, folder, mnist, toy2d, toyfaces
+from . import celeba, folder, mnist, stacked, toy2d, toyfaces
 from .dataset import Dataset, validate
 
 __all__ = ["Dataset", "Name", "load", "names", "validate"]
@@ -20,6 +20,8 @@ DESCRIPTIONS = {
     "mnist-10k": "10,000 + 2,000 handwritten digits, 28 x 28 grey, part of minigan",
     "mnist": "60,000 + 10,000 handwritten digits, 28 x 28 grey",
     "fashion-mnist": "60,000 + 10,000 pictures of clothes, 28 x 28 grey",
+    "stacked-mnist-10k": "three digits of mnist-10k as red, green and blue, 28 x 28 RGB: 1,000 modes",
+    "stacked-mnist": "the same, of mnist",
     "celeba": "202,599 faces of celebrities, cropped to 64 x 64 RGB",
     "toyfaces": "drawn faces, 64 x 64 RGB, with known factors",
     "ring": "points of the plane: 8 Gaussians on a circle",
@@ -27,8 +29,8 @@ DESCRIPTIONS = {
     "line": "points of the plane: a smeared segment",
     "moons": "points of the plane: two smeared half circles",
 }
-GENERATED = ("toyfaces", *toy2d.DISTRIBUTIONS)
-TOYFACES, POINTS = 10_000, 100_000  # drawn, unless told otherwise
+GENERATED = (*stacked.SOURCES, "toyfaces", *toy2d.DISTRIBUTIONS)
+TOYFACES, STACKED, POINTS = 10_000, 60_000, 100_000  # drawn, unless told otherwise
 
 
 class Name(NamedTuple):
@@ -45,6 +47,7 @@ def names() -> list[Name]:
     for name in mnist.ORIGINS:
         if not mnist.is_here(name):
             where[name] = f"downloaded when asked for, from {mnist.ORIGINS[name].mirrors[0]}"
+    where["stacked-mnist"] = where["mnist"]
     if celeba.find() is None:
         where["celeba"] = celeba.WHERE
     return [Name(name, description, where[name]) for name, description in DESCRIPTIONS.items()]
@@ -73,10 +76,10 @@ def load(
     split : str
         "train" or "test"; for CelebA also "valid" and "all". The user's pictures and points have only "train".
     seed : int
-        Decides the toy faces and the points drawn; the splits never share a stream.
+        Decides the toy faces, stacked digits and points drawn; the splits never share a stream.
     n : int, optional
-        How many toy faces (10,000 otherwise) or points (100,000) to draw; how many items to keep, from the first, of
-        the others.
+        How many toy faces (10,000 otherwise), stacked digits (60,000) or points (100,000) to draw; how many items to
+        keep, from the first, of the others.
 
     Returns
     -------
@@ -109,9 +112,12 @@ def _generate(name: str, size: int | None, channels: int | None, split: str, see
     if split not in ("train", "test"):
         raise ValueError(f"split = {split!r}: expected 'train' or 'test' for {name}")
     stream = np.random.SeedSequence(seed).spawn(2)[split == "test"]
-    if name == "toyfaces":
+    if name == "toyfaces" or name in stacked.SOURCES:
         if channels not in (None, 3):
-            raise ValueError(f"channels = {channels}: toyfaces are RGB; expected 3")
+            raise ValueError(f"channels = {channels}: {name} are RGB; expected 3")
+    if name in stacked.SOURCES:
+        return stacked.load(name, split=split, n=n or STACKED, seed=stream, size=size)
+    if name == "toyfaces":
         return toyfaces.load(n or TOYFACES, size=64 if size is None else size, seed=stream)
     _refuse_image_options(name, size, channels)
     points = toy2d.DISTRIBUTIONS[name]().sample(np.random.default_rng(stream), n or POINTS)

@@ -79,8 +79,12 @@ def between_gaussians(mean_x, covariance_x, mean_y, covariance_y):
     |mx - my|^2 + tr(X + Y - 2 (X^1/2 Y X^1/2)^1/2), written as |mx - my|^2 + ||X^1/2 - Y^1/2 U||^2 with the rotation U
     that makes it least: a sum of squares, so that rounding cannot make it negative, and nothing large cancels.
     """
-    root_x, root_y = _root(covariance_x), _root(covariance_y)
-    left, _, right = np.linalg.svd(root_y @ root_x)
+    from threadpoolctl import threadpool_limits
+
+    # A hundred columns are no work for two threads: on a busy machine they wait for each other, 200 times as long.
+    with threadpool_limits(1, user_api="blas"):
+        root_x, root_y = _root(covariance_x), _root(covariance_y)
+        left, _, right = np.linalg.svd(root_y @ root_x)
     spread = ((root_x - root_y @ (left @ right)) ** 2).sum()
     # A covariance of F columns is known to about F eps of its trace: what differs by less does not differ.
     if spread <= len(root_x) * np.finfo(np.float64).eps * (np.trace(covariance_x) + np.trace(covariance_y)):

@@ -1,4 +1,4 @@
-"""Whether a generator has invented its images or copied them: are they nearer to the training images than new ones are?
+"""Whether a generator has copied its images: whether they lie nearer to the training images than new ones do.
 
 The test of Meehan, Chaudhuri & Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models"
 (arXiv:2004.05675), over the whole space: distances of generated rows to the nearest training row, against the distances
@@ -51,7 +51,11 @@ def copying(train, unseen, fake):
     """
     train = rows("train", train)
     unseen, fake = (rows(n, x, width=train.shape[1]) for n, x in (("unseen", unseen), ("fake", fake)))
-    of_unseen, of_fake = nearest(unseen, train), nearest(fake, train)
+    return compare(nearest(unseen, train), nearest(fake, train))
+
+
+def compare(of_unseen, of_fake):
+    """The test on the distances to the nearest training row themselves: float64 (N,), (M,): Copying."""
     n, m = len(of_fake), len(of_unseen)
     ranks = _mid_ranks(np.concatenate([of_fake, of_unseen]))
     share = (ranks[:n].sum() - n * (n + 1) / 2) / (n * m)

@@ -1,8 +1,10 @@
-"""What can be seen of a written digit without a network: its slant and its stroke's width, to hold codes against."""
+"""What can be seen of a written digit without a network: slant, width, stroke's width; and what follows them."""
 
 import numpy as np
 
 from . import arguments
+
+TINY = 1e-12  # instead of a division by 0 for a blank image
 
 
 def _ink(images):
@@ -15,21 +17,32 @@ def _ink(images):
     return (np.clip(images[..., 0], -1, 1) + 1) / 2
 
 
-def slant(images):
-    """Angle between a digit's main axis and the vertical, in radians, positive to the right: images (N, H, W, 1): (N,).
-
-    By second moments, the shear that would make the ink's covariance of x and y vanish: LeCun et al. 1998's deslanting.
-    A blank image has none: 0.
-    """
+def _second_moments(images):
+    """Variance down, covariance, and variance across of a digit's ink, in square pixels: (N,) each; 0 if blank."""
     ink = _ink(images)
     h, w = ink.shape[1:]
     y, x = np.arange(h, dtype=np.float64), np.arange(w, dtype=np.float64)
-    mass = np.maximum(ink.sum(axis=(1, 2)), 1e-12)
+    mass = np.maximum(ink.sum(axis=(1, 2)), TINY)
     mean_y, mean_x = ink.sum(axis=2) @ y / mass, ink.sum(axis=1) @ x / mass
     dy, dx = y - mean_y[:, None], x - mean_x[:, None]
     covariance = np.einsum("nhw,nh,nw->n", ink, dy, dx) / mass
-    variance_y = np.einsum("nhw,nh->n", ink, dy**2) / mass
-    return np.arctan2(-covariance, np.maximum(variance_y, 1e-12))
+    return np.einsum("nhw,nh->n", ink, dy**2) / mass, covariance, np.einsum("nhw,nw->n", ink, dx**2) / mass
+
+
+def slant(images):
+    """Angle between a digit's main axis and the vertical, in radians, positive to the right: images (N, H, W, 1): (N,).
+
+    The shear that makes the ink's covariance of x and y vanish, as in the deslanting of LeCun et al. 1998. A blank
+    image has none: 0.
+    """
+    variance_y, covariance, _ = _second_moments(images)
+    return np.arctan2(-covariance, np.maximum(variance_y, TINY))
+
+
+def digit_width(images):
+    """How wide a digit is, its slant taken out: standard deviation of its ink across, in pixels: (N, H, W, 1): (N,)."""
+    variance_y, covariance, variance_x = _second_moments(images)
+    return np.sqrt(np.maximum(variance_x - covariance**2 / np.maximum(variance_y, TINY), 0))
 
 
 def stroke_width(images):
@@ -42,7 +55,7 @@ def stroke_width(images):
     dy = np.diff(ink, axis=1)[:, :, :-1]
     dx = np.diff(ink, axis=2)[:, :-1]
     outline = np.hypot(dy, dx).sum(axis=(1, 2))
-    return 2 * ink.sum(axis=(1, 2)) / np.maximum(outline, 1e-12)
+    return 2 * ink.sum(axis=(1, 2)) / np.maximum(outline, TINY)
 
 
 def correlation(a, b):

@@ -37,6 +37,12 @@ class Config:
     """Iterations between sample grids."""
     checkpoint_every: int = 1000
     """Iterations between checkpoints; one is always saved at the end."""
+    eval_every: int = 0
+    """Iterations between measurements of the generator, as by minigan eval, into scores.jsonl; 0 for none."""
+    eval_samples: int = 2000
+    """Images or points of such a measurement."""
+    best_by: str | None = None
+    """Score by which best.npz is kept; otherwise frechet, js_nats of points, or mode_kl_nats of stacked digits."""
     find_nonfinite: bool = False
     """Check every result of every operation, and name the first that is NaN or infinite; slower."""
 
@@ -56,6 +62,10 @@ class Config:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be in [0, 1), got {getattr(self, name)}")
+        if self.eval_every < 0:
+            raise ValueError(f"eval_every: must be at least 0, got {self.eval_every}")
+        if self.eval_samples < 10:
+            raise ValueError(f"eval_samples: must be at least 10, got {self.eval_samples}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps: must be at least 1, got {self.steps}")
 
@@ -123,9 +133,7 @@ class GANConfig(Config):
         if self.smoothing and self.loss not in ("minimax", "non-saturating"):
             raise ValueError(f"smoothing: loss {self.loss} has no labels to smooth; minimax and non-saturating have")
         if self.penalty == "none" and self.penalty_weight != 10:
-            raise ValueError(
-                f"penalty_weight: {self.penalty_weight:g} was given without a penalty; give --penalty r1, or 10"
-            )
+            raise ValueError(f"penalty_weight: {self.penalty_weight:g} was given without --penalty; give that, or 10")
         if self.clip is not None and in_its_place:
             raise ValueError(f"clip: bounds the discriminator's slope, as {in_its_place} does; give one of the two")
         if self.loss == "wasserstein" and self.clip is None and not in_its_place:

@@ -11,6 +11,7 @@ from .digits import DigitScores
 from .points import PointScores
 from .score import Score, from_json, table, to_json
 from .stacked import StackedScores
+from .told import ToldScores
 
 __all__ = ["SAMPLES", "Score", "fitting", "from_json", "table", "to_json"]
 
@@ -55,6 +56,8 @@ def fitting(system, train, test, rng, *, n=None, features=None):
         found.append(DigitScores(train, test, features, n or SAMPLES["digits"], rng))
     if hasattr(system, "read"):
         found.append(CodeScores(test, n or SAMPLES["digits"], features))
+    if getattr(system, "needs_labels", False) and test.labels is not None:
+        found.append(ToldScores(train, test, n or SAMPLES["digits"], rng, features))
     if not found:
         raise ValueError(
             f"data: there is no network to judge {train.name} in, images of shape {shape}; "

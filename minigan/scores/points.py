@@ -21,6 +21,8 @@ class PointScores:
         Draws the points of the floor.
     """
 
+    key = "js_nats"  # the one number to choose a state by
+
     def __init__(self, law, n, rng):
         self.law, self.n = law, n
         between = np.linalg.norm(law.centres[:, None] - law.centres, axis=-1)[~np.eye(len(law.centres), dtype=bool)]

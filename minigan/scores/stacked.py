@@ -19,6 +19,8 @@ class StackedScores:
         Images to generate.
     """
 
+    key = "mode_kl_nats"  # the one number to choose a state by
+
     def __init__(self, features, n):
         self.features, self.n = features, n
         self.real = modes.expected(n)

@@ -100,6 +100,12 @@ def _load(run, what):
     return trained
 
 
+def _at_least_one(options, *names):
+    for name in names:
+        if getattr(options, name) < 1:
+            raise ValueError(f"{name}: expected at least 1, got {getattr(options, name)}")
+
+
 def classify(options: ClassifyOptions):
     """Print a table of what Q reads off each image; draw them with their category if asked."""
     trained = _load(options.run, "classify")
@@ -118,7 +124,10 @@ def classify(options: ClassifyOptions):
 
 def inpaint(options: InpaintOptions):
     """Draw original, masked and filled images side by side."""
+    _at_least_one(options, "steps", "starts")
     trained = _load(options.run, "inpaint")
+    if not hasattr(trained.system, "judge"):
+        raise ValueError(f"run: inpaint asks a discriminator how real an image is, {trained.config.preset} has none")
     images, _, _, remark = _images(options, trained)
     rng = np.random.default_rng(options.seed)
     known = inversion.mask(options.mask, images.shape[1:3], rng)
@@ -136,6 +145,7 @@ def inpaint(options: InpaintOptions):
 
 def traverse(options: TraverseOptions):
     """Draw a sheet: a row for each start, a column for each value."""
+    _at_least_one(options, "columns", "rows")
     trained = _load(options.run, "traverse")
     asked = {name: getattr(options, name) for name in ("code", "dim", "attribute")}
     asked = {name: value for name, value in asked.items() if value is not None}

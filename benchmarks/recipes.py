@@ -1,0 +1,220 @@
+"""What benchmarks/quality.py trains and measures: one entry a claim, with its goals and what others have published.
+
+A recipe is a preset, what of its config is changed, the scores that count, and from which value on they are good
+enough. Who adds a system adds a recipe here and changes nothing else.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from minigan import presets
+from minigan.training import hooks
+
+
+class Goal(NamedTuple):
+    """What is asked of one score over all seeds.
+
+    Attributes
+    ----------
+    score : str
+        Its name in eval.json, or one that ``also`` of the recipe adds.
+    better : {"less", "more", "near"}
+        "near": the mean shall be that of others, ``passes``, within two standard errors of the difference.
+    passes : float or None
+        The value that is good enough; None where the number is only reported.
+    aim : float or None
+        The value that is hoped for.
+    share : float or None
+        Of the seeds that must reach it, failed ones counted as missing it; None asks it of the median.
+    published : str
+        What others report, and who.
+    standard_error : float
+        That of the value to be near to, as published.
+    """
+
+    score: str
+    better: str
+    passes: float | None = None
+    aim: float | None = None
+    share: float | None = None
+    published: str = ""
+    standard_error: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A claim that can be checked: what to train, and what must come out.
+
+    Attributes
+    ----------
+    name : str
+    preset : str
+    goals : tuple of Goal
+    changes : dict
+        Fields of the preset's config.
+    seeds : int
+        How many, unless asked otherwise.
+    n : int or None
+        Samples to measure on; the metrics' own number otherwise.
+    also : callable(folder) -> dict of str to Score, optional
+        More scores of a finished run's folder.
+    """
+
+    name: str
+    preset: str
+    goals: tuple
+    changes: dict = field(default_factory=dict)
+    seeds: int = 5
+    n: int | None = None
+    also: Callable | None = None
+
+    def config(self, seed):
+        """The config of one run."""
+        return replace(presets.get(self.preset).config, seed=seed, **self.changes)
+
+
+def information_by_2000(folder):
+    """The categorical code's bound as the training logged it, averaged over iterations 1,800 to 2,000."""
+    from minigan.scores.score import more
+
+    rows = [row for row in hooks.read_log(folder / "log.jsonl") if 1800 <= row["iteration"] <= 2000]
+    if not rows:
+        return {}
+    mean = sum(row["information_nats_0"] for row in rows) / len(rows)
+    return {"information_nats_by_2000": more(mean, 2.302585, "ceiling")}
+
+
+QUIET = {"sample_every": 2500, "checkpoint_every": 1000}
+PACGAN = "GAN in PacGAN's table"
+
+
+def _near(score, mean, standard_error):
+    return Goal(score, "near", mean, published=f"{mean} +- {standard_error} ({PACGAN})", standard_error=standard_error)
+
+
+def _pacgan(data, modes, good, kl):
+    """The plain GAN's row of PacGAN's table for a set of points: 400 epochs, 10 trials, means and standard errors."""
+    return Recipe(
+        f"pacgan-{data}",
+        "pacgan-2d",
+        (
+            _near("modes", *modes),
+            _near("good_share", *good),
+            _near("mode_kl_nats", *kl),
+        ),
+        {"data": data},
+        seeds=10,
+    )
+
+
+def _stacked(name, packing, goals):
+    """A DCGAN on stacked digits, at the optimiser's numbers of PacGAN's experiment and a tenth of its length."""
+    changes = {"data": "stacked-mnist", "batch": 64, "lr_g": 2e-4, "steps": 10_000, "packing": packing, **QUIET}
+    return Recipe(name, "dcgan-mnist", goals, changes)
+
+
+def _information(name, most=None, **changes):
+    """InfoGAN's networks with the bound ascended in another way, or none: who learns the code, and what it costs."""
+    goals = (
+        Goal("code_0_error", "less"),
+        Goal("code_0_information_nats", "less" if most else "more", most),
+        *([] if "codes" in changes else [Goal("codes_slant_and_width", "more")]),
+        Goal("frechet_over_floor", "less"),
+    )
+    return Recipe(f"information-{name}", "infogan-paper", goals, {"data": "mnist", "steps": 2000, **changes, **QUIET})
+
+
+def _told(name, preset):
+    """A generator that is told the class, at the length of its unconditional relative."""
+    goals = (
+        Goal("class_as_told", "more"),
+        Goal("nearest_neighbour_error", "less", 0.04, published="0.0298 (conditional DCGAN); MLP GAN 0.0628"),
+        Goal("frechet_over_floor", "less"),
+    )
+    return Recipe(name, preset, goals, {"data": "mnist", "epochs": 20, **QUIET}, n=50_000)
+
+
+RECIPES = [
+    Recipe(
+        "infogan-paper",
+        "infogan-paper",
+        (
+            Goal("code_0_error", "less", 0.08, 0.05, published="0.05 (InfoGAN); 0.090 +- 0.040 (ClusterGAN, 10 runs)"),
+            Goal("information_nats_by_2000", "more", 2.25, published="2.30 'quickly' (InfoGAN)"),
+            Goal("codes_slant_and_width", "more", 0.8),
+            Goal("code_0_nmi", "more", published="0.854 (ClusterGAN)"),
+            Goal("code_0_ari", "more", published="0.829 (ClusterGAN)"),
+            Goal("frechet_over_floor", "less"),
+        ),
+        {"data": "mnist", "steps": 5000, **QUIET},
+        also=information_by_2000,
+    ),
+    Recipe(
+        "dcgan-mnist",
+        "dcgan-mnist",
+        (
+            Goal("frechet_over_floor", "less", 25, 10, published="5.4 in Inception's features, tuned (Lucic et al.)"),
+            Goal("label_largest_over_smallest", "less", 1.5),
+            Goal("label_kl_nats", "less", 0.01),
+            Goal("confident_share", "more", 0.9),
+        ),
+        {"data": "mnist", "epochs": 20, **QUIET},
+    ),
+    Recipe(
+        "ring",
+        "gan-2d",
+        (
+            Goal("modes", "more", 8, share=0.9, published="6.3 +- 0.5 (GAN), 7.9 +- 0.1 (PacGAN2)"),
+            Goal("good_share", "more", 0.95, published="0.982 +- 0.002 (GAN), 0.956 +- 0.020 (PacGAN2)"),
+            Goal("mode_kl_nats", "less", published="0.45 +- 0.09 (GAN), 0.07 +- 0.03 (PacGAN2)"),
+            Goal("js_nats", "less"),
+        ),
+        {"data": "ring", **QUIET},
+        seeds=10,
+    ),
+    Recipe(
+        "grid",
+        "gan-2d",
+        (
+            Goal("modes", "more", 25, share=0.9, published="17.3 +- 0.8 (GAN), 24.8 +- 0.2 (PacGAN4)"),
+            Goal("good_share", "more", 0.95, published="0.948 +- 0.007 (GAN), 0.936 +- 0.006 (PacGAN4)"),
+            Goal("mode_kl_nats", "less", published="0.70 +- 0.07 (GAN), 0.04 +- 0.01 (PacGAN4)"),
+            Goal("js_nats", "less"),
+        ),
+        {"data": "grid", **QUIET},
+        seeds=10,
+    ),
+    _pacgan("ring", (6.3, 0.5), (0.982, 0.002), (0.45, 0.09)),
+    _pacgan("grid", (17.3, 0.8), (0.948, 0.007), (0.70, 0.07)),
+    _stacked(
+        "stacked-mnist",
+        1,
+        (
+            Goal("modes", "more", published="99.0 (VEEGAN's), 78.9 +- 6.5 (PacGAN's DCGAN)"),
+            Goal("mode_kl_nats", "less", published="3.40 (VEEGAN's), 4.50 +- 0.13 (PacGAN's DCGAN)"),
+        ),
+    ),
+    _stacked(
+        "stacked-mnist-packing-2",
+        2,
+        (
+            Goal("modes", "more", 990, 1000, published="1000 +- 0 (PacDCGAN2)"),
+            Goal("mode_kl_nats", "less", 0.15, published="0.06 to 0.07 (PacDCGAN2 to 4)"),
+        ),
+    ),
+    _information("both", information="both"),
+    _information("generator", information="generator"),
+    _information("separate", information="separate"),
+    _information("joint", information="joint"),
+    _information("none", most=0.5, information="none"),
+    _information("authors-codes", continuous="mse", continuous_weight=1.0),
+    _information("category-alone", codes=("10",)),
+    _told("cgan", "cgan"),
+    _told("acgan", "acgan"),
+]
+
+
+def by_name():
+    """The recipes as a dict."""
+    return {recipe.name: recipe for recipe in RECIPES}

@@ -1,0 +1,270 @@
+"""So that the quality table holds every run there was, failed ones too, and says no more than was measured."""
+
+import json
+import os
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import quality, recipes, tables, verdicts
+from benchmarks.recipes import Goal, Recipe
+from minigan import run_folder, runs
+from minigan.training import checkpoint
+
+GOALS = (Goal("js_nats", "less", 0.7, 0.01), Goal("modes", "more", 8, share=0.9, published="7.9 (them)"))
+TINY = Recipe("tiny", "gan-2d", GOALS, {"data": "ring", "steps": 3, "width": 8, "batch": 16, "samples": 20}, 2, 100)
+
+
+@pytest.fixture(autouse=True)
+def one_recipe(monkeypatch):
+    monkeypatch.setattr(quality, "by_name", lambda: {"tiny": TINY})
+    monkeypatch.setattr(quality, "FRESH_S", 0)
+
+
+@pytest.fixture
+def go(tmp_path):
+    """Run the program; what it has written after that."""
+
+    def run(*arguments):
+        status = quality.main(["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "q.json"), *arguments])
+        return status, quality.read(tmp_path / "q.json")
+
+    return run
+
+
+def seeds_of(entries):
+    return [entry["seed"] for entry in entries]
+
+
+def test_recipes_are_trained_measured_and_kept(go, tmp_path, capsys):
+    status, entries = go("--seeds", "2")
+    assert status == 0
+    assert seeds_of(entries) == [0, 1]
+    entry = entries[0]
+    assert entry["recipe"] == "tiny"
+    assert entry["iteration"] == entry["config"]["steps"] == 3
+    assert entry["scores"]["modes"]["reference"] == 8
+    assert entry["train_seconds"] > 0
+    assert entry["machine"]["cores"] >= 1
+    assert str(tmp_path) not in json.dumps(entries)
+    assert "tiny, 2 seeds" in capsys.readouterr().out
+
+
+def test_what_is_there_is_skipped_and_what_is_missing_is_added(go, monkeypatch):
+    go("--seeds", "1")
+    trained = []
+    train = runs.train
+    monkeypatch.setattr(runs, "train", lambda config, *a, **k: (trained.append(config.seed), train(config, *a, **k)))
+    assert seeds_of(go("--seeds", "2")[1]) == [0, 1]
+    assert seeds_of(go("--first-seed", "4", "--seeds", "1")[1]) == [0, 1, 4]
+    assert trained == [1, 4]
+
+
+def test_a_finished_run_is_only_measured_and_a_cut_one_goes_on(go, tmp_path, monkeypatch):
+    whole, cut = tmp_path / "runs" / "tiny-0", tmp_path / "runs" / "tiny-1"
+    runs.train(TINY.config(0), whole, quiet=True)
+    runs.train(replace(TINY.config(1), steps=2), cut, quiet=True)
+    before = (whole / "checkpoint.npz").read_bytes()
+    _, entries = go("--seeds", "2")
+    assert [entry["iteration"] for entry in entries] == [3, 3]
+    assert (whole / "checkpoint.npz").read_bytes() == before
+    unbroken = runs.train(TINY.config(1), tmp_path / "unbroken", quiet=True)
+    one, other = (checkpoint.load(folder / "checkpoint.npz")[0] for folder in (cut, unbroken))
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, other[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"width": 9}, "holds another run: width is 9, the recipe's 8"),
+        ({"seed": 5}, "holds another run: seed is 5, the recipe's 0"),
+    ],
+)
+def test_a_folder_of_another_run_is_left_alone(go, tmp_path, capsys, changes, message):
+    folder = runs.train(replace(TINY.config(0), **changes), tmp_path / "runs" / "tiny-0", quiet=True)
+    before = (folder / "checkpoint.npz").read_bytes()
+    status, entries = go("--seeds", "1")
+    assert (status, entries) == (1, [])
+    assert message in capsys.readouterr().out
+    assert (folder / "checkpoint.npz").read_bytes() == before
+
+
+def test_a_run_that_another_process_trains_is_left_alone(go, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(quality, "FRESH_S", 300)
+    folder = runs.train(replace(TINY.config(0), steps=2), tmp_path / "runs" / "tiny-0", quiet=True)
+    assert go("--seeds", "1") == (1, [])
+    assert "is being trained: its log was written less than 300 seconds ago" in capsys.readouterr().out
+    old = time.time() - 400
+    os.utime(folder / "log.jsonl", (old, old))
+    assert go("--seeds", "1")[0] == 0
+
+
+def test_a_run_without_a_checkpoint_is_told(go, tmp_path, capsys):
+    folder = tmp_path / "runs" / "tiny-0"
+    folder.mkdir(parents=True)
+    run_folder.write_config(folder, TINY.config(0))
+    assert go("--seeds", "1") == (1, [])
+    assert "holds a run without a checkpoint; remove it" in capsys.readouterr().out
+
+
+def test_a_diverged_training_is_an_entry_too(go, tmp_path, monkeypatch, capsys):
+    def diverge(config, out=None, **options):
+        out.mkdir(parents=True)
+        run_folder.write_config(out, config)
+        raise FloatingPointError(f"loss_d is nan after iteration 7; the checkpoint before is kept: {out}")
+
+    monkeypatch.setattr(runs, "train", diverge)
+    status, (entry,) = go("--seeds", "1")
+    assert status == 0
+    assert entry["failure"] == "loss_d is nan after iteration 7"
+    assert entry["scores"] == {}
+    shown = capsys.readouterr().out
+    assert "tiny, 1 seed, 1 failed" in shown
+    assert "tiny, seed 0: loss_d is nan" in shown
+
+
+def test_entries_of_one_run_commit_and_machine_replace_each_other(tmp_path):
+    path = tmp_path / "new" / "q.json"
+    entry = {"recipe": "r", "seed": 0, "commit": "a", "machine": {"cpu": "x"}, "n": 1}
+    for changes in ({}, {"n": 2}, {"commit": "b"}, {"machine": {"cpu": "y"}}, {"seed": 1}):
+        quality.append(entry | changes, path)
+    assert [(e["commit"], e["machine"]["cpu"], e["seed"], e["n"]) for e in quality.read(path)] == [
+        ("a", "x", 0, 2),
+        ("b", "x", 0, 1),
+        ("a", "y", 0, 1),
+        ("a", "x", 1, 1),
+    ]
+    assert [found.name for found in path.parent.iterdir()] == ["q.json"]
+
+
+def test_measuring_again_is_possible(go):
+    first = go("--seeds", "1")[1]
+    assert go("--seeds", "1", "--again")[1][0]["scores"] == first[0]["scores"]
+
+
+def test_lists_and_tables_do_no_work(go, capsys):
+    assert go("--list") == (0, [])
+    assert "tiny: gan-2d, 3 iterations, 2 seeds; data=ring" in capsys.readouterr().out
+    assert go("--table") == (0, [])
+    assert "nothing has been measured yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "tyni"], "no recipe 'tyni'; did you mean tiny"),
+        (["--only", "x"], "no recipe 'x'; there are tiny"),
+        (["--seeds", "0"], "--seeds: expected at least 1, got 0"),
+    ],
+)
+def test_wrong_arguments_are_told(go, capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        go(*arguments)
+    assert message in capsys.readouterr().err
+
+
+# --- recipes and verdicts ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recipe", recipes.RECIPES, ids=lambda recipe: recipe.name)
+def test_every_recipe_has_a_config_of_its_own_seed(recipe):
+    assert recipe.config(3).seed == 3
+    assert recipe.config(3).preset == recipe.preset
+    assert recipe.goals
+
+
+def test_recipes_have_names_of_their_own():
+    assert len(recipes.by_name()) == len(recipes.RECIPES)
+
+
+def test_information_by_2000_comes_from_the_log(tmp_path):
+    rows = [{"iteration": i, "information_nats_0": value} for i, value in ((1750, 0.0), (1800, 2.0), (2000, 2.2))]
+    (tmp_path / "log.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in [*rows, rows[0] | {"iteration": 2050}])
+    )
+    assert recipes.information_by_2000(tmp_path)["information_nats_by_2000"].value == pytest.approx(2.1)
+    assert recipes.information_by_2000(tmp_path / "none") == {}
+
+
+def entry(seed, modes, js=0.5, failure=None):
+    values = {"modes": {"value": modes, "reference": 8.0}, "js_nats": {"value": js, "reference": 0.02}}
+    return {"recipe": "tiny", "seed": seed, "failure": failure, "scores": {} if failure else values}
+
+
+def test_a_failed_run_counts_as_the_worst():
+    entries = [entry(0, 8), entry(1, 8), entry(2, 8, failure="nan")]
+    assert verdicts.values(GOALS[0], entries).tolist() == [0.5, 0.5, np.inf]
+    assert verdicts.values(GOALS[1], entries).tolist() == [8, 8, -np.inf]
+    assert verdicts.verdict(GOALS[0], verdicts.values(GOALS[0], entries)) == "pass"
+    assert verdicts.verdict(GOALS[1], verdicts.values(GOALS[1], entries)) == "miss"
+    assert verdicts.rows(TINY, entries)[0][0] == "tiny, 3 seeds, 1 failed"
+    assert verdicts.values(GOALS[0], [entry(0, 8, js="nan")]).tolist() == [np.inf]
+
+
+@pytest.mark.parametrize(
+    ("modes", "js", "expected"),
+    [
+        ([8] * 9 + [3], [0.005] * 6 + [0.9] * 4, ["aim", "pass"]),
+        ([8] * 8 + [7, 3], [0.6] * 5 + [0.9] * 5, ["miss", "miss"]),
+        ([8] * 10, [0.6] * 9 + ["inf"], ["pass", "pass"]),
+    ],
+)
+def test_verdicts(modes, js, expected):
+    entries = [entry(seed, m, j) for seed, (m, j) in enumerate(zip(modes, js, strict=True))]
+    assert [line[5] for line in verdicts.rows(TINY, entries)] == expected
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected"),
+    [
+        ([6, 7, 6, 7], "pass"),  # 6.5 +- 0.29 against 6.3 +- 0.1
+        ([7, 7, 7, 7], "miss"),
+        ([6, 7, 6, None], "miss"),
+    ],
+)
+def test_means_that_shall_be_near_published_ones(modes, expected):
+    goal = Goal("modes", "near", 6.3, standard_error=0.1)
+    entries = [entry(seed, m, failure=None if m else "nan") for seed, m in enumerate(modes)]
+    assert verdicts.verdict(goal, verdicts.values(goal, entries)) == expected
+    line = verdicts.rows(replace(TINY, goals=(goal,)), entries)[0]
+    assert line[4] == "6.3 +- 2 s.e."
+    assert line[2] == {6: "mean 6.5 +- 0.2887 [6, 7]", 7: "mean 7 +- 0 [7, 7]"}[modes[0]] or None in modes
+
+
+def test_the_last_entry_of_a_seed_counts():
+    found = verdicts.latest([entry(0, 3), entry(1, 4), entry(0, 8)], "tiny")
+    assert [(e["seed"], e["scores"]["modes"]["value"]) for e in found] == [(0, 8), (1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ({"modes": {"value": 3, "reference": 8}}, "collapsed: 3 of 8 modes"),
+        ({"modes": {"value": 4, "reference": 8}}, None),
+        ({"label_kl_nats": {"value": 0.7}}, "collapsed: labels are 0.70 nats from equal ones"),
+        ({"label_kl_nats": {"value": 0.6}}, None),
+        ({}, None),
+    ],
+)
+def test_collapse(scores, expected):
+    assert verdicts.collapse(verdicts.from_json(scores)) == expected
+
+
+def test_medians_of_infinite_numbers():
+    assert verdicts.median(np.array([1.0, np.inf, np.inf])) == np.inf
+    assert verdicts.median(np.array([1.0, 2.0, np.inf])) == 2
+    assert verdicts.median(np.array([3.0, 1.0])) == 2
+
+
+def test_the_table_of_the_pages(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "RECIPES", [TINY])
+    machine = {"cpu": "a cpu", "cores": 2, "python": "3.11", "libraries": {}, "blas": "a blas 1"}
+    entries = [entry(0, 8) | {"machine": machine}, entry(1, 4) | {"machine": machine}]
+    (tmp_path / "quality.json").write_text(json.dumps({"entries": entries}))
+    lines = tables.render("quality", tmp_path).splitlines()
+    assert lines[2] == "| `tiny, 2 seeds` | js_nats | 0.5 [0.5, 0.5] | real data 0.02 | <= 0.7, aim 0.01 | pass |  |"
+    assert lines[3] == "|  | modes | 6 [4, 8] | real data 8 | >= 8 in 90% | miss | 7.9 (them) |"
+    assert sum("a cpu, 2 cores" in line for line in lines) == 1
