@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from minigan import Tensor, gradcheck, nn, ops, optim, presets
+from minigan.data import Dataset
 from minigan.latents import Latents, Noise
 from minigan.models.autoencoder import CodeGaussian, GaussianEncoder, dense_decoder, dense_layers
 from minigan.models.likelihood import LOG_STD_FLOOR, Bernoulli, Gaussian
+from minigan.scores import fitting
+from minigan.scores.bounds import BoundScores
 from minigan.training.steps import autoencoder_step, importance_step, vae_step
 from minigan.training.steps.autoencoder import gaussian_kl, log_likelihood, log_ratio, reparameterise
 from minigan.training.systems import VAE
@@ -237,6 +240,20 @@ def test_measuring_in_parts_is_measuring(monkeypatch):
     assert system.log_likelihood_nats(x, RNG(0), 3).shape == (40,)
     with pytest.raises(ValueError, match="k: expected at least 1 code an image, got 0"):
         system.log_likelihood_nats(x, RNG(0), 0)
+
+
+def test_a_vae_is_scored_by_its_bounds_on_unseen_images():
+    system, test = vae(), Dataset(images(50), None, "test", "drawn here")
+    found = BoundScores(test)(system, RNG(0))
+    elbo, reconstruction, kl = system.elbo_nats(test.images, RNG(0))
+    assert found["minus_elbo_nats"].value == pytest.approx(-elbo.mean())
+    assert found["minus_elbo_nats"].error == pytest.approx(elbo.std() / np.sqrt(50))
+    assert found["reconstruction_nats"].value == pytest.approx(reconstruction.mean())
+    assert found["kl_nats"].value == pytest.approx(kl.mean())
+    assert found["minus_log_likelihood_100_nats"].value < found["minus_elbo_nats"].value
+    faces = Dataset(np.zeros((4, 28, 28, 3), np.float32), None, "faces", "drawn here")
+    yardsticks = fitting(system, faces, test, RNG(0), features=None)
+    assert any(isinstance(yardstick, BoundScores) for yardstick in yardsticks)
 
 
 # --- systems ----------------------------------------------------------------------------------------------------------

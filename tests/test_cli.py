@@ -229,6 +229,9 @@ def test_systems_without_a_game_train_sample_and_are_shown(capsys, preset, optio
     assert f"{made} " in capsys.readouterr().out
     assert status("sample", "run", "--n=3", "--out=three.npy") == 0
     assert len(np.load("three.npy")) == 3
+    if preset == "vae":
+        message = refused(capsys, "inpaint", "run")
+        assert message.endswith("with the help of its discriminator; a run of vae has not both\n")
     assert status("presets", preset) == 0
     assert f"\n{'generator g' if made == 'g' else made}, " in capsys.readouterr().out
 

@@ -81,22 +81,6 @@ def test_a_kernel_that_hides_its_types():
         function("language.cu", "untyped")
 
 
-def test_a_view_starts_where_it_does_and_what_lies_before_it_is_out_of_bounds():
-    for start in range(5):
-        with pytest.raises(EmulatorError, match="out of bounds: read of 4 bytes at element -1 of argument 0"):
-            faults("negative_index")(1, 32, (x64[start : start + 32], empty(32)))
-    with pytest.raises(EmulatorError, match="misaligned: read of 16 bytes at element 1 of argument 0"):
-        faults("misaligned")(1, 8, (x64[2:35], empty(32)))
-    y = empty(32)
-    faults("misaligned")(1, 8, (x64[3:36], y))  # reads from its element 1 on, which is a multiple of 16 bytes here
-    np.testing.assert_array_equal(y, x64[4:36])
-
-
-def test_none_is_a_null_pointer():
-    with pytest.raises(EmulatorError, match="read of 4 bytes through a null pointer"):
-        faults("reads_beyond")(1, 64, (None, np.zeros(64, f32), i32(63)))
-
-
 def test_an_array_passed_twice_is_one_array():
     y = np.arange(32, dtype=f32)
     faults("unwritten_output")(1, 32, (y, y))

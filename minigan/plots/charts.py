@@ -1,4 +1,4 @@
-"""Points, curves and tables, through matplotlib's object interface: no global figure, no display, no choice of back end."""
+"""Points, curves, tables, by matplotlib's object interface: no global figure, no display, no back end to choose."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -154,7 +154,7 @@ SINGLES = [
     ),
     preset(
         "mmd",
-        "a generator of an autoencoder's codes of digits, trained by maximum mean discrepancy; no discriminator",
+        "a generator of an autoencoder's codes for digits, by maximum mean discrepancy, without a game",
         (28, 28, None),
         _build_mmd,
         MMDConfig,
@@ -167,7 +167,7 @@ SINGLES = [
     ),
     preset(
         "mmd-2d",
-        "a generator of points of the plane, trained by maximum mean discrepancy",
+        "a generator of points of the plane, by maximum mean discrepancy, without a game",
         (2,),
         _build_mmd_2d,
         MMDConfig,

@@ -6,6 +6,7 @@ one likes: ``yardstick(system, rng)`` gives a dict of :class:`Score` by name.
 
 from ..data import toy2d
 from ..features import load as load_features
+from .bounds import BoundScores
 from .codes import CodeScores
 from .digits import DigitScores
 from .points import PointScores
@@ -58,6 +59,8 @@ def fitting(system, train, test, rng, *, n=None, features=None):
         found.append(CodeScores(test, n or SAMPLES["digits"], features))
     if getattr(system, "needs_labels", False) and test.labels is not None:
         found.append(ToldScores(train, test, n or SAMPLES["digits"], rng, features))
+    if hasattr(system, "elbo_nats"):
+        found.append(BoundScores(test))
     if not found:
         raise ValueError(
             f"data: there is no network to judge {train.name} in, images of shape {shape}; "

@@ -127,7 +127,8 @@ def inpaint(options: InpaintOptions):
     _at_least_one(options, "steps", "starts")
     trained = _load(options.run, "inpaint")
     if not hasattr(trained.system, "judge"):
-        raise ValueError(f"run: inpaint asks a discriminator how real an image is, {trained.config.preset} has none")
+        game = "searches a generator's latent space with the help of its discriminator"
+        raise ValueError(f"run: inpaint {game}; a run of {trained.config.preset} has not both")
     images, _, _, remark = _images(options, trained)
     rng = np.random.default_rng(options.seed)
     known = inversion.mask(options.mask, images.shape[1:3], rng)

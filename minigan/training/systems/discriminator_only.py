@@ -70,7 +70,7 @@ class DiscriminatorOnly:
 
     headline = {"loss d": "loss_d", "D(x)": "d_real", "D(found)": "d_fake", "penalty": "penalty"}
     panels = [
-        Panel("loss (nats)", [Curve("loss_d", "discriminator", 2 * np.log(2), "2 ln 2, it cannot tell")]),
+        Panel("loss (nats)", [Curve("loss_d", "discriminator", 2 * np.log(2), "2 ln 2, it cannot tell")], settled=True),
         Panel(
             "probability of real",
             [Curve("d_real", "D(x), real", 0.5), Curve("d_fake", "D(x), found")],
