@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ... import nn
+from ... import device, nn
 from ...autograd import Tensor
 from ...plots import Curve, Panel
 from ..steps import ascend, discriminator_only_step
@@ -112,11 +112,12 @@ class DiscriminatorOnly:
         return blurred(squares.repeat(self.grain, axis=1).repeat(self.grain, axis=2), self.grain - 1)
 
     def sample(self, z):
-        """Images (or points) that d takes for real, found by ascent from noise z (n, size)."""
+        """Images (or points) that d takes for real, found by ascent from noise z (n, size): NumPy arrays."""
+        z = self.d.device.upload(z)
         blocks = (self._start(z[i : i + 256]) for i in range(0, len(z), 256))
-        return np.concatenate([ascend(self.d, block, **self.ascent) for block in blocks])
+        return device.CPU.upload(np.concatenate([ascend(self.d, block, **self.ascent) for block in blocks]))
 
     def landscape(self, points):
         """d's logit at points (M, 2) of the plane."""
         with inference(self.d):
-            return self.d(Tensor(points)).numpy()[:, 0]
+            return self.d(Tensor(self.d.device.upload(points))).numpy()[:, 0]

@@ -39,9 +39,9 @@ class MMD:
         return mmd_step(self.g, self.optimizers["g"], rows, z, self.bandwidths)
 
     def sample(self, z):
-        """Rows (n, F) for latent rows z (n, latents.size), in inference mode."""
+        """Rows (n, F) for latent rows z (n, latents.size), in inference mode: NumPy arrays."""
         with inference(self.g):
-            return self.g(Tensor(z)).numpy()
+            return self.g(Tensor(self.g.device.upload(z))).numpy()
 
 
 class CodeMMD(MMD):
