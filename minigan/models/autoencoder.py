@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 
 from .. import nn
+from ..device import download
 
 MAPS = 32  # of the first convolution; twice as many after the second
 
@@ -109,9 +110,9 @@ class CodeGaussian(nn.Module):
 
     def __call__(self, z):
         """Turn standard normal rows, array (N, z), into codes of this Gaussian."""
-        values, vectors = np.linalg.eigh(self.covariance)
+        values, vectors = np.linalg.eigh(download(self.covariance))
         root = vectors * np.sqrt(np.maximum(values, 0))  # a root, also where a code's value never changes
-        return self.mean + z @ root.T
+        return download(self.mean) + z @ root.T
 
     def __repr__(self):
         return f"CodeGaussian({len(self.mean)})"

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from ... import ops
+from ... import device, ops
 from ...autograd import Tensor, frozen, grad
 from ..penalties import r1, r2
 from .gan import discriminator_step
@@ -66,7 +66,7 @@ def ascend(d, x, *, steps, rate, blur=0, bounds=None):
             slope = grad(d(leaf).sum(), leaf)
             x = x + rate * blurred(slope.data, blur)
             if bounds:
-                x = x.clip(*bounds)
+                x = np.clip(x, *bounds)
     return x
 
 
@@ -74,7 +74,8 @@ def blurred(x, times):
     """Images (N, H, W, C) averaged with their neighbours by (1 2 1) / 4 in both directions, so many times over."""
     channels = x.shape[-1]
     line = np.array([0.25, 0.5, 0.25], np.float32)
-    weights = Tensor(line[:, None, None, None] * line[:, None, None] * np.eye(channels, dtype=np.float32))
+    weights = line[:, None, None, None] * line[:, None, None] * np.eye(channels, dtype=np.float32)
+    weights = Tensor(device.of(x).upload(weights))
     for _ in range(times):
         x = ops.conv2d(Tensor(x), weights, 1, 1).data
     return x

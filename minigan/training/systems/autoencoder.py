@@ -34,13 +34,15 @@ class Codec:
 
     def encode(self, images):
         """Codes (N, Z) of images (N, H, W, C) in [-1, 1]."""
+        upload = self.encoder.device.upload
         with inference(self.encoder):
-            return _in_blocks(lambda x: self._codes(Tensor(x)).numpy(), self.likelihood.pixels(images))
+            return _in_blocks(lambda x: self._codes(Tensor(upload(x))).numpy(), self.likelihood.pixels(images))
 
     def decode(self, z):
         """Images in [-1, 1] of codes (N, Z)."""
+        upload = self.decoder.device.upload
         with inference(self.decoder):
-            return _in_blocks(lambda rows: self.likelihood.images(self.decoder(Tensor(rows))).numpy(), z)
+            return _in_blocks(lambda rows: self.likelihood.images(self.decoder(Tensor(upload(rows)))).numpy(), z)
 
     def reconstruct(self, images):
         """What is left of images (N, H, W, C) in [-1, 1] when they have been through their codes."""
@@ -121,7 +123,8 @@ class VAE(Codec):
         )
 
     def _noise(self, rng, n, k):
-        return Tensor(self.latents.sample(rng, k * n).reshape(k, n, -1))
+        noise = self.latents.sample(rng, k * n).reshape(k, n, self.latents.size)
+        return Tensor(self.encoder.device.upload(noise))
 
     def _codes(self, x):
         return self.encoder(x)[0]
@@ -148,11 +151,11 @@ class VAE(Codec):
         """
 
         def of(block):
-            x = self.likelihood.pixels(block, rng)
+            x = self.encoder.device.upload(self.likelihood.pixels(block, rng))
             mean, logvar = self.encoder(Tensor(x))
             z = reparameterise(mean, logvar, self._noise(rng, len(x), 1))
-            reconstruction = -log_likelihood(self.decoder, self.likelihood, x, z).data[0].astype(np.float64)
-            kl = gaussian_kl(mean, logvar).data.astype(np.float64)
+            reconstruction = -log_likelihood(self.decoder, self.likelihood, x, z).numpy()[0].astype(np.float64)
+            kl = gaussian_kl(mean, logvar).numpy().astype(np.float64)
             return np.stack([-reconstruction - kl, reconstruction, kl], axis=1)
 
         with inference(self.encoder), inference(self.decoder):
@@ -187,14 +190,14 @@ class VAE(Codec):
             raise ValueError(f"k: expected at least 1 code an image, got {k}")
 
         def of(block):
-            x = self.likelihood.pixels(block, rng)
+            x = self.encoder.device.upload(self.likelihood.pixels(block, rng))
             mean, logvar = self.encoder(Tensor(x))
             total = np.full(len(x), -np.inf)
             for done in range(0, k, at_a_time):
                 noise = self._noise(rng, len(x), min(at_a_time, k - done))
                 z = reparameterise(mean, logvar, noise)
                 weights = log_likelihood(self.decoder, self.likelihood, x, z) - log_ratio(z, noise, logvar)
-                total = np.logaddexp(total, np.logaddexp.reduce(weights.data.astype(np.float64), axis=0))
+                total = np.logaddexp(total, np.logaddexp.reduce(weights.numpy().astype(np.float64), axis=0))
             return total - np.log(k)
 
         with inference(self.encoder), inference(self.decoder):

@@ -41,7 +41,7 @@ class MMD:
     def sample(self, z):
         """Rows (n, F) for latent rows z (n, latents.size), in inference mode."""
         with inference(self.g):
-            return self.g(Tensor(z)).numpy()
+            return self.g(Tensor(self.g.device.upload(z))).numpy()
 
 
 class CodeMMD(MMD):
@@ -71,7 +71,10 @@ class CodeMMD(MMD):
         """One iteration; returns the scalars of both steps."""
         images = next(batches)
         seen = self.autoencoder.step(iter([images]), rng)
-        return seen | self._match(self.autoencoder.encode(images), rng)
+        encoder, x = self.autoencoder.encoder, self.autoencoder.likelihood.pixels(images)
+        with inference(encoder):
+            codes = encoder(Tensor(x)).data
+        return seen | self._match(codes, rng)
 
     def sample(self, z):
         """Images for latent rows z (n, latents.size): g's codes, decoded."""
