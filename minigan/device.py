@@ -193,6 +193,14 @@ class Generator:
         """U(0, 1), float32."""
         return self.uniform(0.0, 1.0, shape).astype(dtype, copy=False)
 
+    def integers(self, high, *, size):
+        """Integers of [0, high), each as likely to within high / 2^23, int32."""
+        return (self.uniform(0.0, 1.0, (size,)) * high).astype(np.int32)
+
+    def permutation(self, n):
+        """The integers of [0, n) in a random order."""
+        return np.argsort(self.uniform(0.0, 1.0, (n,)))
+
     def categorical(self, n, classes):
         """n one-hot rows, each class as likely, float32 (n, classes)."""
         return kernels.random_categorical_(self._state, n, classes)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minigan import Tensor, device, gradcheck, nn, no_grad, optim, presets
+from minigan import Tensor, gradcheck, nn, no_grad, optim, presets
 from minigan.models import gan, mmd
 from minigan.training.steps import ascend, discriminator_only_step, mmd_step
 from minigan.training.steps.discriminator_only import blurred
@@ -279,45 +279,3 @@ def test_codes_are_matched_and_decoded():
 def test_impossible_numbers_are_refused(name, change, message):
     with pytest.raises(ValueError, match=message):
         replace(presets.get(name).config, **change)
-
-
-# --- on a device ------------------------------------------------------------------------------------------------------
-
-
-def moved(name, place, **changes):
-    system = build(name, **changes)
-    for part in (*system.modules.values(), *system.optimizers.values()):
-        part.to(place)
-    return system
-
-
-@pytest.mark.parametrize(
-    ("name", "changes"),
-    [
-        ("discriminator-only-2d", {"width": 8, "batch": 6, "replayed": 10, "ascent_steps": 2}),
-        ("mmd-2d", {"width": 8, "batch": 6}),
-    ],
-)
-def test_a_step_on_the_emulated_gpu_is_the_cpus(name, changes):
-    """The same numbers of chance for both: NumPy's, uploaded."""
-    found = []
-    for place in (device.CPU, device.get("emulated")):
-        system = moved(name, place, **changes)
-        system.step(iter([place.upload(two_modes(6))]), Uploading(RNG(1), place))
-        weights = next(iter(system.modules.values())).state_dict()
-        found.append(weights | {"samples": system.sample(system.latents.sample(RNG(2), 3))})
-    for part, array in found[0].items():
-        np.testing.assert_allclose(found[1][part], array, rtol=1e-4, atol=1e-5, err_msg=part)
-
-
-class Uploading:
-    """A source of chance whose numbers lie on a device."""
-
-    def __init__(self, rng, place):
-        self.rng, self.place = rng, place
-
-    def standard_normal(self, shape, dtype=np.float32):
-        return self.place.upload(self.rng.standard_normal(shape, dtype))
-
-    def random(self, shape, dtype=np.float32):
-        return self.place.upload(self.rng.random(shape, dtype))

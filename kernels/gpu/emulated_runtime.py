@@ -56,6 +56,8 @@ class EmulatedArray(np.ndarray):
         return _new(partial(_on_plain, function, **kwargs), *args)
 
     def __getitem__(self, index):
+        if isinstance(index, EmulatedArray) and index.dtype.kind in "iu":  # out of bounds begins again, as CuPy's does
+            return _new(lambda x, i: x.take(i, axis=0, mode="wrap"), self, index)
         return _new(lambda x, i: x[i], self, index)
 
     def __setitem__(self, index, value):

@@ -10,8 +10,8 @@ from math import prod
 
 import numpy as np
 
-from .. import nn
-from ..device import download
+from .. import device, nn, ops
+from ..autograd import Tensor, no_grad
 
 MAPS = 32  # of the first convolution; twice as many after the second
 
@@ -102,17 +102,18 @@ class CodeGaussian(nn.Module):
         eigenvalue: it is never a difference of large numbers.
         """
         mean, m = codes.mean(axis=0), self.momentum
-        centred, shift = codes - mean, mean - self.mean
-        covariance = centred.T @ centred / len(codes)
+        centred, shift = Tensor(codes - mean), mean - self.mean
+        with no_grad():
+            covariance = (ops.transpose(centred) @ centred).data / len(codes)
         self.covariance *= 1 - m
         self.covariance += m * covariance + m * (1 - m) * shift[:, None] * shift
         self.mean += m * shift
 
     def __call__(self, z):
-        """Turn standard normal rows, array (N, z), into codes of this Gaussian."""
-        values, vectors = np.linalg.eigh(download(self.covariance))
+        """Turn standard normal rows, NumPy array (N, z), into codes of this Gaussian."""
+        values, vectors = np.linalg.eigh(device.CPU.upload(self.covariance))
         root = vectors * np.sqrt(np.maximum(values, 0))  # a root, also where a code's value never changes
-        return download(self.mean) + z @ root.T
+        return device.CPU.upload(self.mean) + z @ root.T
 
     def __repr__(self):
         return f"CodeGaussian({len(self.mean)})"

@@ -94,7 +94,8 @@ __global__ void integers(const I* a, const I* b, I* y, int n) {
   }
 }
 
-__global__ void high_products(const int* a, const int* b, int* s, unsigned* u, long long* s64, unsigned long long* u64, int n) {
+__global__ void high_products(const int* a, const int* b, int* s, unsigned* u, long long* s64, unsigned long long* u64,
+                              int n) {
   EACH(i, n) {
     long long p = (long long)a[i] << 31 | 12345, q = (long long)b[i] << 30 | 54321;
     s[i] = __mulhi(a[i], b[i]), u[i] = __umulhi((unsigned)a[i], (unsigned)b[i]);

@@ -128,7 +128,8 @@ __global__ void half_a_warp(const float* x, float* y) {
 }
 
 __global__ void half_a_warp_before_barrier(const float* x, float* y) {
-  if (threadIdx.x < 16) y[threadIdx.x] = __shfl_down_sync(0xffffffffu, x[threadIdx.x], 1);  // half_a_warp_before_barrier
+  const int t = threadIdx.x;
+  if (t < 16) y[t] = __shfl_down_sync(0xffffffffu, x[t], 1);  // half_a_warp_before_barrier
   __syncthreads();
 }
 

@@ -1,4 +1,5 @@
-// What a kernel may be written with: templates, lambdas, local arrays, calls, tables, vectors, variables, printf, assert.
+// What a kernel may be written with: templates, lambdas, local arrays, calls, tables, vectors, variables, printf,
+// assert.
 #include "philox.cuh"
 
 __constant__ float weights[4] = {1, 10, 100, 1000};

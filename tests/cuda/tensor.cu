@@ -38,7 +38,8 @@ __global__ void pipeline(const float* x, float* y, int rows, int n) {
   const float* row = x + (size_t)blockIdx.x * n;
   auto fetch = [&](int k) {
     const int column = k * WIDTH + 4 * t, left = n - column;
-    fetch_16(&tile[k % STAGES][4 * t], left > 0 ? row + column : row, left >= 4 ? 16 : left > 0 ? 4 * left : 0);  // marked: fetch
+    const int bytes = left >= 4 ? 16 : left > 0 ? 4 * left : 0;
+    fetch_16(&tile[k % STAGES][4 * t], left > 0 ? row + column : row, bytes);  // marked: fetch
   };
   for (int k = 0; k < STAGES - 1; ++k) {
     if (k < tiles) fetch(k);

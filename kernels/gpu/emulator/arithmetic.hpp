@@ -157,7 +157,8 @@ inline T reverse_bits(T a) {
   return r;
 }
 
-// bfe: `length` bits from `from` on; a signed field repeats its highest bit, or that of the number where it ends before.
+// bfe: `length` bits from `from` on; a signed field repeats its highest bit, or that of the number where it ends
+// before.
 template <class T>
 inline T extract_bits(T a, u32 from, u32 length) {
   constexpr u32 BITS = sizeof(T) * 8;

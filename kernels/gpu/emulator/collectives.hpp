@@ -136,8 +136,8 @@ struct MatrixRow {
   u32* result;
 };
 
-// Lane 8 m + r brings row r of matrix m; lane l leaves with two neighbouring elements of row l / 4 of each matrix, or, with
-// .trans, of its column.
+// Lane 8 m + r brings row r of matrix m; lane l leaves with two neighbouring elements of row l / 4 of each matrix, or,
+// with .trans, of its column.
 inline void spread_matrices(void* (&lanes)[32], u32) {
   for (u32 lane = 0; lane < 32; ++lane) {
     auto& mine = *static_cast<MatrixRow*>(lanes[lane]);
@@ -172,7 +172,8 @@ struct Product {
 };
 
 // mma.sync m16n8k8 (tf32) and m16n8k16 (bf16, f16), row.col, sums in float32; the fragments' layouts are the PTX ISA's:
-// with g = lane / 4 and t = lane % 4, registers of a hold rows g and g + 8, of b column g, of c and d columns 2 t, 2 t + 1.
+// with g = lane / 4 and t = lane % 4, registers of a hold rows g and g + 8, of b column g, of c and d columns 2 t, 2 t
+// + 1.
 template <Fragment kind>
 inline void multiply(void* (&lanes)[32], u32) {
   constexpr u32 K = kind == TF32 ? 8 : 16, PACKED = kind == TF32 ? 1 : 2;

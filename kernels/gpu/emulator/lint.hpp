@@ -1,5 +1,5 @@
-// What memory accesses cost: the lanes of a warp that make the same access make one request, counted in bank passes (shared)
-// or 32-byte sectors (global), beside the least that the same bytes could have cost.
+// What memory accesses cost: the lanes of a warp that make the same access make one request, counted in bank passes
+// (shared) or 32-byte sectors (global), beside the least that the same bytes could have cost.
 #pragma once
 #include <set>
 #include <unordered_map>
@@ -26,8 +26,8 @@ inline void lint_access(u32 site, u64 address, u32 bytes) {
   request.bytes = bytes;
 }
 
-// 32 banks of 4 bytes: the lanes go in groups whose accesses fill 128 bytes; a group takes as many passes as its busiest
-// bank has different words.
+// 32 banks of 4 bytes: the lanes go in groups whose accesses fill 128 bytes; a group takes as many passes as its
+// busiest bank has different words.
 inline void count_passes(const Request& request, LintTotals& totals) {
   const u32 words = std::max(1u, request.bytes / 4), group = 32 / words;
   for (u32 first = 0; first < 32; first += group) {
@@ -55,7 +55,7 @@ inline void count_sectors(const Request& request, LintTotals& totals) {
   totals.ideal += (bytes.size() + 31) / 32;
 }
 
-void flush_lint() {
+inline void flush_lint() {
   for (const auto& [key, request] : requests) {
     LintTotals& totals = machine.launch->lint[(key & 0xFFFFFFFF) >> 5];
     ++totals.requests;

@@ -1,7 +1,8 @@
 // What a translated kernel sees of the machine. Kept free of the standard library: every kernel's compilation reads it.
 //
-// Addresses are made up: bits 40 and up say which memory (an argument, a variable of the module, shared, local), the rest
-// is the place in it. So a pointer that runs out of its array never lands in the next one, and runs are repeatable.
+// Addresses are made up: bits 40 and up say which memory (an argument, a variable of the module, shared, local), the
+// rest is the place in it. So a pointer that runs out of its array never lands in the next one, and runs are
+// repeatable.
 #pragma once
 #include <stdint.h>
 

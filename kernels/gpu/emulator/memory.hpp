@@ -1,4 +1,5 @@
-// Checked memory: every access of a kernel comes through here and is in bounds, aligned, allowed, ordered and initialised.
+// Checked memory: every access of a kernel comes through here and is in bounds, aligned, allowed, ordered and
+// initialised.
 #pragma once
 #include "lint.hpp"
 #include "shadow.hpp"
@@ -70,7 +71,8 @@ u8* local(u64 address, u32 bytes, u32 site) {
 // --- global ----------------------------------------------------------------------------------------------------------
 
 [[noreturn]] inline void fail_global(u64 address, u32 bytes, Access access, u32 site) {
-  // A pointer that fell below its array stands at the end of the region before: rounding finds the array that was meant.
+  // A pointer that fell below its array stands at the end of the region before: rounding finds the array that was
+  // meant.
   const u64 region = (address + (u64(1) << (REGION_SHIFT - 1))) >> REGION_SHIFT;
   const Place place = {address - (region << REGION_SHIFT), u32(region), bytes};
   if (region == 0) fail(site, "%s of %u bytes through a null pointer", name_of(access), bytes);
@@ -105,7 +107,8 @@ u8* global(u64 address, u32 bytes, Access access, u32 site) {
   return host;
 }
 
-// __ldg, and loads that the compiler takes for such where a parameter is const __restrict__: their cache does not see writes.
+// __ldg, and loads that the compiler takes for such where a parameter is const __restrict__: their cache does not see
+// writes.
 u8* read_only(u64 address, u32 bytes, u32 site) {
   u8* host = global(address, bytes, READ, site);
   const Region* region = find_region(address);

@@ -4,10 +4,11 @@
 
 #include "collectives.hpp"
 #include "print.hpp"
+#include "schedule.hpp"
 
 namespace emulator {
 
-// --- rounding other than to nearest: the processor is asked to round so, for one operation ----------------------------
+// --- rounding other than to nearest: the processor is asked to round so, for one operation ---------------------------
 
 template <class F>
 __attribute__((noinline)) F compute(char operation, F a, F b, F c) {
@@ -62,7 +63,8 @@ inline void run_blocks() {
   arrange(block_order.data(), blocks);
   for (u32 i = 0; i < blocks; ++i) {
     const u32 k = block_order[i];
-    machine.block.ctaid = {k % launch.grid[0], k / launch.grid[0] % launch.grid[1], k / launch.grid[0] / launch.grid[1]};
+    const u32 row = k / launch.grid[0];
+    machine.block.ctaid = {k % launch.grid[0], row % launch.grid[1], row / launch.grid[1]};
     machine.block_number = i + 1;
     acquired.clear();
     shared_shadow.clear();

@@ -1,9 +1,9 @@
 // Who touched what, when: the memory beside the memory that finds races and reads of what nobody wrote.
 //
-// Two accesses are ordered if one thread makes both, if the block passed a barrier between them, if both threads are of one
-// warp and met between them, or if the earlier block has published its writes (fence, then an atomic) where the later
-// block has looked; that counts for all that the earlier block wrote. Blocks run one after another here, but two that are
-// not ordered might run at once.
+// Two accesses are ordered if one thread makes both, if the block passed a barrier between them, if both threads are of
+// one warp and met between them, or if the earlier block has published its writes (fence, then an atomic) where the
+// later block has looked; that counts for all that the earlier block wrote. Blocks run one after another here, but two
+// that are not ordered might run at once.
 #pragma once
 #include <map>
 

@@ -1,6 +1,6 @@
 """A discriminator that generates: the images it likes best, found by ascent, are what it must next learn to reject."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -66,16 +66,19 @@ def ascend(d, x, *, steps, rate, blur=0, bounds=None):
             slope = grad(d(leaf).sum(), leaf)
             x = x + rate * blurred(slope.data, blur)
             if bounds:
-                x = np.clip(x, *bounds)
+                x = x.clip(*bounds)
     return x
 
 
 def blurred(x, times):
     """Images (N, H, W, C) averaged with their neighbours by (1 2 1) / 4 in both directions, so many times over."""
-    channels = x.shape[-1]
-    line = np.array([0.25, 0.5, 0.25], np.float32)
-    weights = line[:, None, None, None] * line[:, None, None] * np.eye(channels, dtype=np.float32)
-    weights = Tensor(device.of(x).upload(weights))
     for _ in range(times):
-        x = ops.conv2d(Tensor(x), weights, 1, 1).data
+        x = ops.conv2d(Tensor(x), Tensor(_blur(x.shape[-1], device.of(x))), 1, 1).data
     return x
+
+
+@cache
+def _blur(channels, place):
+    """The filter (3, 3, channels, channels) that averages each channel by itself, on a device."""
+    line = np.array([0.25, 0.5, 0.25], np.float32)
+    return place.upload(line[:, None, None, None] * line[:, None, None] * np.eye(channels, dtype=np.float32))

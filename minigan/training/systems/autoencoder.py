@@ -33,16 +33,16 @@ class Codec:
         self.latents, self.batch = latents, batch
 
     def encode(self, images):
-        """Codes (N, Z) of images (N, H, W, C) in [-1, 1]."""
-        upload = self.encoder.device.upload
+        """Codes (N, Z) of images (N, H, W, C) in [-1, 1], where the encoder lives."""
+        pixels = self.likelihood.pixels(self.encoder.device.upload(images))
         with inference(self.encoder):
-            return _in_blocks(lambda x: self._codes(Tensor(upload(x))).numpy(), self.likelihood.pixels(images))
+            return _in_blocks(lambda x: self._codes(Tensor(x)).data, pixels)
 
     def decode(self, z):
-        """Images in [-1, 1] of codes (N, Z)."""
-        upload = self.decoder.device.upload
+        """Images in [-1, 1] of codes (N, Z): NumPy arrays."""
+        z = self.decoder.device.upload(z)
         with inference(self.decoder):
-            return _in_blocks(lambda rows: self.likelihood.images(self.decoder(Tensor(upload(rows)))).numpy(), z)
+            return _in_blocks(lambda rows: self.likelihood.images(self.decoder(Tensor(rows))).numpy(), z)
 
     def reconstruct(self, images):
         """What is left of images (N, H, W, C) in [-1, 1] when they have been through their codes."""

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ... import nn
+from ... import device, nn
 from ...autograd import Tensor
-from ...device import download
 from ...plots import Curve, Panel
 from ..steps import ascend, discriminator_only_step
 from ..steps.discriminator_only import blurred
@@ -25,12 +24,12 @@ class Negatives(nn.Module):
 
     def replace(self, images, rng):
         """Put new images, as many as there is room for, in the place of others, drawn at random."""
-        places = _shuffled(len(self.images), rng)[: len(images)]
+        places = rng.permutation(len(self.images))[: len(images)]
         self.images[places] = images[: len(places)]
 
     def draw(self, n, rng):
         """n of the images, at random."""
-        return self.images[_shuffled(len(self.images), rng)[:n]]
+        return self.images[rng.integers(len(self.images), size=n)]
 
     def __repr__(self):
         return f"Negatives{self.images.shape}"
@@ -98,7 +97,7 @@ class DiscriminatorOnly:
         found = ascend(self.d, self._start(self.latents.sample(rng, self.batch)), **self.ascent)
         for _ in range(self.d_steps):
             x_real, old = next(batches), self.negatives.draw(self.batch // 2, rng)
-            new = found[_shuffled(self.batch, rng)[: self.batch - len(old)]]
+            new = found[rng.permutation(self.batch)[: self.batch - len(old)]]
             x_found = np.concatenate([new, old])
             seen = discriminator_only_step(self.d, self.optimizers["d"], x_real, x_found, penalty=self.penalty)
         self.negatives.replace(found, rng)
@@ -113,17 +112,12 @@ class DiscriminatorOnly:
         return blurred(squares.repeat(self.grain, axis=1).repeat(self.grain, axis=2), self.grain - 1)
 
     def sample(self, z):
-        """Images (or points) that d takes for real, found by ascent from noise z (n, size)."""
+        """Images (or points) that d takes for real, found by ascent from noise z (n, size): NumPy arrays."""
         z = self.d.device.upload(z)
         blocks = (self._start(z[i : i + 256]) for i in range(0, len(z), 256))
-        return np.concatenate([download(ascend(self.d, block, **self.ascent)) for block in blocks])
+        return device.CPU.upload(np.concatenate([ascend(self.d, block, **self.ascent) for block in blocks]))
 
     def landscape(self, points):
         """d's logit at points (M, 2) of the plane."""
         with inference(self.d):
             return self.d(Tensor(self.d.device.upload(points))).numpy()[:, 0]
-
-
-def _shuffled(n, rng):
-    """The numbers below n in a random order, by what every device's source of chance can do."""
-    return np.argsort(rng.random((n,)))

@@ -39,7 +39,7 @@ class MMD:
         return mmd_step(self.g, self.optimizers["g"], rows, z, self.bandwidths)
 
     def sample(self, z):
-        """Rows (n, F) for latent rows z (n, latents.size), in inference mode."""
+        """Rows (n, F) for latent rows z (n, latents.size), in inference mode: NumPy arrays."""
         with inference(self.g):
             return self.g(Tensor(self.g.device.upload(z))).numpy()
 
@@ -71,10 +71,7 @@ class CodeMMD(MMD):
         """One iteration; returns the scalars of both steps."""
         images = next(batches)
         seen = self.autoencoder.step(iter([images]), rng)
-        encoder, x = self.autoencoder.encoder, self.autoencoder.likelihood.pixels(images)
-        with inference(encoder):
-            codes = encoder(Tensor(x)).data
-        return seen | self._match(codes, rng)
+        return seen | self._match(self.autoencoder.encode(images), rng)
 
     def sample(self, z):
         """Images for latent rows z (n, latents.size): g's codes, decoded."""
