@@ -17,16 +17,18 @@ import time
 from dataclasses import asdict, dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from . import data, kernels, presets, run_folder, scores
 from .data import toy2d
 from .device import CPU, choose
+from .trained import Trained, load
 from .training import checkpoint, hooks, pictures
 from .training.evaluation import Evaluate
 from .training.trainer import Trainer, random_streams
+
+__all__ = ["MAY_DIFFER", "Run", "Trained", "length", "load", "load_data", "prepare", "train"]
 
 MAY_DIFFER = (
     *("data", "steps", "epochs", "log_every", "sample_every", "checkpoint_every", "find_nonfinite"),
@@ -303,49 +305,3 @@ def _duration(seconds):
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {seconds % 60:.0f} s" if minutes else f"{seconds:.1f} s"
-
-
-class Trained(NamedTuple):
-    """A system with a run's weights, what the run was asked to do, one image's shape, and how far it had come."""
-
-    system: object
-    config: presets.Config
-    image_shape: tuple
-    iteration: int
-
-
-def load(run, file="checkpoint.npz"):
-    """Load a run's networks to draw samples from them; no data are needed.
-
-    Parameters
-    ----------
-    run : path
-        A run's folder.
-    file : str
-        Which of its checkpoints.
-
-    Returns
-    -------
-    Trained
-
-    Raises
-    ------
-    FileNotFoundError
-        Where there is no run, or one without a checkpoint.
-    CheckpointError
-        For a damaged checkpoint, or one of another version's networks.
-    """
-    path = Path(run) / file
-    arrays, meta = checkpoint.load(path)
-    values = dict(meta["config"])
-    shape = tuple(values.pop("image_shape"))
-    config = presets.config_from_dict(values)
-    system = presets.get(config.preset).build(config, shape, random_streams(config.seed)["init"])
-    for name, module in system.modules.items():
-        prefix = f"module.{name}."
-        own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
-        try:
-            module.load_state_dict(own)
-        except ValueError as error:
-            raise checkpoint.CheckpointError(f"{path} is a checkpoint of another model: {error}") from None
-    return Trained(system, config, shape, meta["counters"]["iteration"])

@@ -23,7 +23,7 @@ LAYERS = (
     ("features",),
     ("training",),
     ("presets",),
-    ("run_folder", "scores"),
+    ("run_folder", "scores", "trained"),
     ("runs",),
     ("evaluate",),
     ("listings", "kernel_check"),

@@ -254,6 +254,23 @@ def test_what_fits(digits):
         scores.fitting(Replay(None), ring, None, rng(), n=9)
 
 
+JUDGED = [name for name, p in presets.PRESETS.items() if p.image_shape[0] in (2, 28)]
+
+
+@pytest.mark.parametrize("preset", JUDGED)
+def test_every_system_of_digits_or_points_can_be_measured(preset, digits, monkeypatch):
+    monkeypatch.setattr("minigan.scores.codes.ROWS", 1)
+    small = {"width": 4} if hasattr(presets.get(preset).config, "width") else {}
+    asked = replace(presets.get(preset).config, batch=16, **small)
+    train, test = (of(asked.data, (2,)), None) if presets.get(preset).image_shape == (2,) else digits
+    system = presets.get(preset).build(asked, train.images.shape[1:], rng())
+    yardsticks = scores.fitting(system, train, test, rng(), n=20)
+    for yardstick in yardsticks:
+        found = yardstick(system, rng())
+        assert yardstick.key in found
+        assert all(isinstance(score, Score) for score in found.values())
+
+
 def test_features_may_be_ones_own(digits):
     class Mean:
         name, digest = "mean", "0"

@@ -139,19 +139,22 @@ def test_a_long_depth_in_parts_gives_the_same_bits_in_any_order_of_blocks(precis
 @pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf])
 @pytest.mark.parametrize("precision", kernels.PRECISIONS)
 @pytest.mark.parametrize("name", CONVOLUTIONS)
-def test_nan_and_infinity_survive_rounding(name, precision, value, device):
-    args, kwargs = call(name, Sizes(n=1, h=4, w=4, c=8, k=8), np.float32)
+def test_nan_and_infinity_survive_rounding_and_do_not_spread(name, precision, value, device):
+    args, kwargs = call(name, Sizes(n=1, h=5, w=6, c=4, k=8, kernel=(3, 3)), np.float32)  # a depth that fills no tile
     for position in (0, 1):
         given = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
         given[position].flat[-1] = value
         if np.isnan(value):
             given[position].view(np.uint32).flat[-1] |= 0x7FFFFFFF  # CUDA's own NaN has all bits set
         with kernels.use("gpu", precision=precision):
-            out = getattr(kernels, name)(*on(device, given), **kwargs).get()
+            finite = np.isfinite(getattr(kernels, name)(*on(device, given), **kwargs).get())
         with np.errstate(invalid="ignore"):
-            expected = reference(name, given, kwargs)
-        assert not np.isfinite(expected).all()
-        assert not np.isfinite(out[~np.isfinite(expected)]).any()
+            expected = np.isfinite(reference(name, given, kwargs))
+        assert not expected.all()
+        if (name, position) == ("conv2d_grad_input", 1):  # the zeros beside dy meet the weight too, in no reference
+            assert not finite[~expected].any()
+        else:
+            np.testing.assert_array_equal(finite, expected)
 
 
 def test_views_that_do_not_start_at_16_bytes_go_the_general_way(device):

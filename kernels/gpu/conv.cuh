@@ -188,8 +188,8 @@ struct GradWeight {
 // with every S-th tap, in reverse. S S phases without a wasted product, where zeros put between the values of dy would
 // cost S S times as many.
 struct PhaseAxis {
-    int first, size;       // its first pixel, and how many there are
-    int taps, last, start; // how many taps, the last one, and the p that meets it at the first pixel
+    int first, size;        // its first pixel, and how many there are
+    int taps, last, start;  // how many taps, the last one, and the p that meets it at the first pixel
 
     __device__ PhaseAxis(int phase, int pixels, int window, int stride, int before)
     {

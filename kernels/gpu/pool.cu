@@ -2,7 +2,7 @@
 // Neighbouring threads take neighbouring channels: whole sectors, whatever the window. The comments say what is read
 // and written: memory is all that these kernels wait for.
 constexpr int THREADS = 256, TILE = 4 * THREADS, LANES = 32, WARPS = THREADS / LANES;
-constexpr int RESIDENT = 5;  // blocks a multiprocessor: asked for no number, the compiler makes room for eight, and spills
+constexpr int RESIDENT = 5;  // blocks a multiprocessor; asked for none, the compiler makes room for eight, and spills
 
 __device__ float not_a_number() { return __int_as_float(0x7fc00000); }
 
@@ -160,7 +160,8 @@ __global__ void __launch_bounds__(THREADS, RESIDENT)
 }
 
 // Reads x: 32 channels of one image a block, its pixels over eight warps. Blocks: ceil(C / 32) for each image.
-__global__ void __launch_bounds__(THREADS, RESIDENT) global_avg_pool2d(const float* x, float* y, int pixels, int channels) {
+__global__ void __launch_bounds__(THREADS, RESIDENT)
+    global_avg_pool2d(const float* x, float* y, int pixels, int channels) {
     __shared__ float slot[THREADS];
     const int tiles = (channels + LANES - 1) / LANES, c = blockIdx.x % tiles * LANES + threadIdx.x % LANES;
     const long long n = blockIdx.x / tiles;

@@ -6,7 +6,9 @@
 
 constexpr int THREADS = 256, ROWS = 128;
 
-__global__ void __launch_bounds__(1) advance(unsigned long long* state, unsigned long long blocks) { state[1] += blocks; }
+__global__ void __launch_bounds__(1) advance(unsigned long long* state, unsigned long long blocks) {
+    state[1] += blocks;
+}
 
 // The four values of a thread, written in one piece where all of them are wanted.
 __device__ void store_up_to_4(float* out, long long i, long long n, float4 v) {

@@ -57,7 +57,7 @@ class MMDConfig(Config):
     """Units of the generator's hidden layers."""
     bandwidths: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
     """Of the kernels, in units of the root mean squared distance between real points or codes."""
-    codes: int = 16
+    codes: int = 8
     """Length of an autoencoder's codes, for images; points have none."""
 
     at_least_one: ClassVar = ("width", "codes")

@@ -1,7 +1,8 @@
 """Which metrics fit a system and its data, and what they are on real data: from trained networks to named numbers.
 
 A yardstick looks at the real data once, and is then called with a system and a random generator of its own, as often as
-one likes: ``yardstick(system, rng)`` gives a dict of :class:`Score` by name.
+one likes: ``yardstick(system, rng)`` gives a dict of :class:`Score` by name, and ``yardstick.key`` is the name of the
+one to choose a state by.
 """
 
 from ..data import toy2d

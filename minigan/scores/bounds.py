@@ -19,6 +19,8 @@ class BoundScores:
         Images that the training did not see.
     """
 
+    key = "minus_elbo_nats"  # the one number to choose a state by
+
     def __init__(self, test):
         self.images, self.n = test.images, len(test)
 

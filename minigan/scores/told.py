@@ -27,6 +27,8 @@ class ToldScores:
         Reads the class of an image; without it only neighbours do.
     """
 
+    key = "nearest_neighbour_error"  # the one number to choose a state by
+
     def __init__(self, train, test, n, rng, features=None):
         self.test, self.n, self.features = test, n, features
         chosen = rng.permutation(len(train))[: min(n, len(train))]

@@ -1,0 +1,54 @@
+"""A run's networks as they were trained, without data and optimisers: to draw from, to read with, to measure."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from . import presets
+from .training import checkpoint
+from .training.trainer import random_streams
+
+
+class Trained(NamedTuple):
+    """A system with a run's weights, what the run was asked to do, one image's shape, and how far it had come."""
+
+    system: object
+    config: presets.Config
+    image_shape: tuple
+    iteration: int
+
+
+def load(run, file="checkpoint.npz"):
+    """Load a run's networks to draw samples from them; no data are needed.
+
+    Parameters
+    ----------
+    run : path
+        A run's folder.
+    file : str
+        Which of its checkpoints.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no run, or one without a checkpoint.
+    CheckpointError
+        For a damaged checkpoint, or one of another version's networks.
+    """
+    path = Path(run) / file
+    arrays, meta = checkpoint.load(path)
+    values = dict(meta["config"])
+    shape = tuple(values.pop("image_shape"))
+    config = presets.config_from_dict(values)
+    system = presets.get(config.preset).build(config, shape, random_streams(config.seed)["init"])
+    for name, module in system.modules.items():
+        prefix = f"module.{name}."
+        own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+        try:
+            module.load_state_dict(own)
+        except ValueError as error:
+            raise checkpoint.CheckpointError(f"{path} is a checkpoint of another model: {error}") from None
+    return Trained(system, config, shape, meta["counters"]["iteration"])
