@@ -42,8 +42,9 @@ setup(
         "pooch>=1.8",
     ],
     extras_require={
-        "cuda12": ["cupy-cuda12x>=14"],
-        "cuda13": ["cupy-cuda13x>=14"],
+        # CuPy for arrays, and what compiles kernels; CuPy's own [ctk] would bring 1 GB of libraries that nobody calls.
+        "cuda12": ["cupy-cuda12x>=14", "nvidia-cuda-nvrtc-cu12", "nvidia-cuda-runtime-cu12"],
+        "cuda13": ["cupy-cuda13x>=14", "nvidia-cuda-nvrtc>=13", "nvidia-cuda-runtime>=13"],
         "emulate": emulate,
         "mpi": ["mpi4py>=4"],
         "test": test,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minigan import Tensor, gradcheck, nn, ops, optim, presets
+from minigan import Tensor, device, gradcheck, nn, ops, optim, presets
 from minigan.data import Dataset
 from minigan.latents import Latents, Noise
 from minigan.models.autoencoder import CodeGaussian, GaussianEncoder, dense_decoder, dense_layers
@@ -380,3 +380,18 @@ def test_the_default_is_784_400_20():
 def test_impossible_numbers_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         replace(presets.get("vae").config, **change)
+
+
+# --- on a device ------------------------------------------------------------------------------------------------------
+
+
+def test_a_systems_pictures_come_from_where_it_lives():
+    system, x = vae(), images(3)
+    here = system.reconstruct(x)
+    for module in system.modules.values():
+        module.to(device.get("emulated"))
+    there = system.reconstruct(x)
+    assert isinstance(there, np.ndarray)
+    np.testing.assert_allclose(there, here, atol=1e-5)
+    assert system.elbo_nats(x, RNG(0))[0].shape == (3,)
+    assert system.log_likelihood_nats(x, RNG(0), 3).shape == (3,)

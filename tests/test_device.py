@@ -380,6 +380,32 @@ def test_a_learning_rate_that_changes_reaches_the_graph(gpu):
     assert_same_arrays(*weights)
 
 
+def test_what_is_asked_of_a_system_on_a_device_comes_back_to_the_host(gpu):
+    images, points = (RNG(5).uniform(-1, 1, (6, *shape)).astype(np.float32) for shape in (PIXELS, (2,)))
+    asked = {
+        "vae": lambda system: [
+            system.reconstruct(images),
+            system.sample(RNG(1).standard_normal((3, 20), np.float32)),
+            *system.elbo_nats(images, RNG(2)),
+            system.log_likelihood_nats(images, RNG(3), k=4, at_a_time=2),
+        ],
+        "autoencoder": lambda system: [system.reconstruct(images), system.sample(np.ones((3, 20), np.float32))],
+        "discriminator-only-2d": lambda system: [system.sample(points), system.landscape(points)],
+        "mmd-2d": lambda system: [system.sample(points)],
+        "gan-2d": lambda system: [system.sample(points)],
+    }
+    systems = {name: partial(small, name, PIXELS if "auto" in name or name == "vae" else (2,)) for name in asked}
+    systems |= {"infogan": points_infogan}
+    asked["infogan"] = lambda system: [system.sample(np.ones((3, 7), np.float32)), *system.read(points)]
+    for name, make in systems.items():
+        here, away = make(), make()
+        for module in away.modules.values():
+            module.to(gpu)
+        for expected, found in zip(asked[name](here), asked[name](away), strict=True):
+            assert type(found) is np.ndarray, name
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
 # --- what no graph can do ---------------------------------------------------------------------------------------------
 
 

@@ -34,6 +34,11 @@ def test_ranges_cover_everything_once(n, block):
     assert names <= {0, 1}
 
 
+def test_one_thread_does_nothing_for_no_rows(monkeypatch):
+    monkeypatch.setattr(threads, "NUM_THREADS", 1)
+    threads.parallel(lambda start, stop, thread: pytest.fail(f"{start}, {stop}"), 0)
+
+
 def test_two_ranges_run_at_once():
     meeting = threading.Barrier(2, timeout=30)
     threads.parallel(lambda *_: meeting.wait(), 2, 1)

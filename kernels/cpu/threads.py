@@ -47,15 +47,15 @@ def parallel(body, n, block=None):
     -----
     Inside ``body`` a further call runs in place. The first exception of a body is raised here, after all have stopped.
     """
-    block = block or -(-n // NUM_THREADS)
+    block = block or max(1, -(-n // NUM_THREADS))
     if (n <= block and NUM_THREADS > 1) or getattr(_inside, "region", False):
         thread = getattr(_inside, "thread", 0)
-        for start in range(0, n, max(block, 1)):
+        for start in range(0, n, block):
             body(start, min(start + block, n), thread)
         return
     with _lock, blas_on_one_thread():
         region = _Region(body, n, block)
-        helpers = min(NUM_THREADS, -(-n // block)) - 1
+        helpers = max(min(NUM_THREADS, -(-n // block)) - 1, 0)
         for queue in _workers()[:helpers]:
             queue.put(region)
         region.work(0)

@@ -5,6 +5,11 @@ one iteration, and ``sample(z)`` for images. One with ``needs_labels`` is given 
 knows nothing else of it. State that no optimiser trains, such as fitted moments or kept images, is a buffer of a
 module: so it is in checkpoints like all the rest.
 
+On a device (:mod:`minigan.device`) batches and noise are arrays of that device, and ``step`` is recorded once as a
+graph (:mod:`minigan.training.graph`). So it computes on arrays only, writes what it keeps in place, and looks at
+nothing; one whose steps are not all alike says ``steps_alike = False``. ``sample`` and its like upload what they are
+given.
+
 For who watches: ``headline`` (words to the names of scalars, for the progress bar), ``panels`` (the chart of the log),
 and where it has them ``reconstruct(images)``, which is shown beside the images, and ``landscape(points)``, a height for
 each point of the plane, which is shown below the samples.

@@ -123,7 +123,8 @@ class VAE(Codec):
         )
 
     def _noise(self, rng, n, k):
-        return Tensor(self.latents.sample(rng, k * n).reshape(k, n, -1))
+        noise = self.latents.sample(rng, k * n).reshape(k, n, self.latents.size)
+        return Tensor(self.encoder.device.upload(noise))
 
     def _codes(self, x):
         return self.encoder(x)[0]
@@ -150,11 +151,11 @@ class VAE(Codec):
         """
 
         def of(block):
-            x = self.likelihood.pixels(block, rng)
+            x = self.encoder.device.upload(self.likelihood.pixels(block, rng))
             mean, logvar = self.encoder(Tensor(x))
             z = reparameterise(mean, logvar, self._noise(rng, len(x), 1))
-            reconstruction = -log_likelihood(self.decoder, self.likelihood, x, z).data[0].astype(np.float64)
-            kl = gaussian_kl(mean, logvar).data.astype(np.float64)
+            reconstruction = -log_likelihood(self.decoder, self.likelihood, x, z).numpy()[0].astype(np.float64)
+            kl = gaussian_kl(mean, logvar).numpy().astype(np.float64)
             return np.stack([-reconstruction - kl, reconstruction, kl], axis=1)
 
         with inference(self.encoder), inference(self.decoder):
@@ -189,14 +190,14 @@ class VAE(Codec):
             raise ValueError(f"k: expected at least 1 code an image, got {k}")
 
         def of(block):
-            x = self.likelihood.pixels(block, rng)
+            x = self.encoder.device.upload(self.likelihood.pixels(block, rng))
             mean, logvar = self.encoder(Tensor(x))
             total = np.full(len(x), -np.inf)
             for done in range(0, k, at_a_time):
                 noise = self._noise(rng, len(x), min(at_a_time, k - done))
                 z = reparameterise(mean, logvar, noise)
                 weights = log_likelihood(self.decoder, self.likelihood, x, z) - log_ratio(z, noise, logvar)
-                total = np.logaddexp(total, np.logaddexp.reduce(weights.data.astype(np.float64), axis=0))
+                total = np.logaddexp(total, np.logaddexp.reduce(weights.numpy().astype(np.float64), axis=0))
             return total - np.log(k)
 
         with inference(self.encoder), inference(self.decoder):
