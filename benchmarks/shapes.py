@@ -177,7 +177,8 @@ def _walk(name, preset, batch):
     }
     adam = {"beta1": preset.config.beta1, "beta2": preset.config.beta2}
     learning_rates = {"g": preset.config.lr_g, "d": preset.config.lr_d, "q": preset.config.lr_d}
-    for network, module in sorted(system.modules.items()):
+    for network in sorted(losses.keys() & system.modules.keys()):
+        module = system.modules[network]
         stages = list(_stages(module))
         x_shape = _chains(module)[0].input_shape
         for number, stage in enumerate(stages, 1):

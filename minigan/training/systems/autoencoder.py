@@ -161,7 +161,7 @@ class VAE(Codec):
         with inference(self.encoder), inference(self.decoder):
             return tuple(_in_blocks(of, images).T)
 
-    def log_likelihood_nats(self, images, rng, k=5000, at_a_time=50):
+    def log_likelihood_nats(self, images, rng, k=5000, at_a_time=4):
         """An estimate of ln p(x) of each image: the importance-weighted bound with k codes (arXiv:1509.00519, eq. 8).
 
         It lies below ln p(x) on average, and comes nearer as k grows. The sum over codes is carried as a logarithm, in
