@@ -177,7 +177,7 @@ RECIPES = [
     ),
     Recipe(
         "ring",
-        "gan-2d",
+        "r1gan-2d",
         (
             Goal("modes", "more", 8, share=0.9, published="6.3 +- 0.5 (GAN), 7.9 +- 0.1 (PacGAN2)"),
             Goal("good_share", "more", 0.95, published="0.982 +- 0.002 (GAN), 0.956 +- 0.020 (PacGAN2)"),
@@ -189,7 +189,7 @@ RECIPES = [
     ),
     Recipe(
         "grid",
-        "gan-2d",
+        "r1gan-2d",
         (
             Goal("modes", "more", 25, share=0.9, published="17.3 +- 0.8 (GAN), 24.8 +- 0.2 (PacGAN4)"),
             Goal("good_share", "more", 0.95, published="0.948 +- 0.007 (GAN), 0.936 +- 0.006 (PacGAN4)"),
