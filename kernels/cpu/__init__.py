@@ -1,5 +1,5 @@
 """The fast table for NumPy arrays: Numba kernels that free the GIL, and BLAS through NumPy, on one pool of threads."""
 
-from .memory import keep_large_blocks
+from .memory import arrange
 
-keep_large_blocks()
+arrange()

@@ -1,7 +1,7 @@
 """Convolution and its two gradients on the CPU: three variants of each, and the rule that picks one.
 
-v1 is the formula as loops, v2 copies windows into a matrix and multiplies (BLAS), v3 needs 2.56 times fewer products
-but is for 4x4 windows at stride 2 only (:mod:`.winograd`). All work on blocks of images over the pool of
+v1 is the formula as loops, v2 copies windows into a matrix and multiplies, v3 needs 2.5 to 6 times fewer products
+but is for two windows only (:mod:`.winograd`). All work on blocks of images over the pool of
 :mod:`.threads`; a block's scratch memory stays in cache and belongs to the thread that runs it.
 """
 
@@ -11,6 +11,8 @@ import numpy as np
 from numba import njit
 
 from .. import spec
+from . import linear, winograd
+from .gemm import multiply_here
 from .threads import NUM_THREADS, parallel
 from .winograd import conv2d_grad_input_v3_winograd, conv2d_grad_weight_v3_winograd, conv2d_v3_winograd
 from .workspace import workspace
@@ -18,6 +20,7 @@ from .workspace import workspace
 FASTMATH = {"contract", "reassoc", "nsz"}  # fused and reordered sums; NaN and infinity keep their meaning
 COLUMNS_BYTES = 1 << 20  # of one block's window matrix: half of a core's L2 cache
 MIN_CHANNELS = 12  # below, v3's transforms cost what its products save
+MIN_INSIDE = 9 / 16  # of the tiles: below, v3 computes too much that is thrown away
 MIN_TILES = 40  # below, v3's filters cost what its products save
 MIN_TILES_GRAD_WEIGHT = 12  # the same for dw, which transforms no filters forward
 COLUMNS_ROWS = 256  # at least as many rows, or BLAS spends its time packing the weights
@@ -32,9 +35,8 @@ def _winograd_wins(geo, n, c, k, min_tiles):
     There must be channels enough that the products outweigh the transforms, tiles that lie mostly inside the map, and
     enough of them to be worth the transformed filters.
     """
-    tiles = -(-geo.out_h // 4) * -(-geo.out_w // 4)
-    full = geo.out_h * geo.out_w >= 9 * tiles
-    return geo[:4] == (4, 4, 2, 2) and min(c, k) >= MIN_CHANNELS and full and n * tiles >= min_tiles
+    tiles, inside = winograd.tiles(geo)
+    return min(c, k) >= MIN_CHANNELS and inside >= MIN_INSIDE and n * tiles >= min_tiles
 
 
 def conv2d(x, w, stride=1, padding=0):
@@ -204,30 +206,20 @@ def _is_dense(geo, hw):
     return (geo.kh, geo.kw) == tuple(hw) and (geo.out_h, geo.out_w) == (1, 1) and not any(geo[4:8])
 
 
-def _matmul(a, b):
-    """a @ b, the longer side of the result shared out over the pool."""
-    out = np.empty((a.shape[0], b.shape[1]), a.dtype)
-    if out.shape[0] >= out.shape[1]:
-        parallel(lambda start, stop, _: np.matmul(a[start:stop], b, out=out[start:stop]), out.shape[0])
-    else:
-        parallel(lambda start, stop, _: np.matmul(a, b[:, start:stop], out=out[:, start:stop]), out.shape[1])
-    return out
-
-
 def conv2d_v2_im2col(x, w, stride=1, padding=0):
     """Lay the windows of a block of images out as the rows of a matrix, and multiply it by the filters."""
     geo = spec.geometry("conv2d", x.shape[1:3], w.shape[:2], stride, padding)
     (n, height, width, c), k = x.shape, w.shape[3]
     x, filters = np.ascontiguousarray(x), np.ascontiguousarray(w).reshape(-1, k)
     if _is_dense(geo, (height, width)):
-        return _matmul(x.reshape(n, -1), filters).reshape(n, 1, 1, k)
+        return linear.product(x.reshape(n, -1), filters).reshape(n, 1, 1, k)
     y = np.empty((n, geo.out_h, geo.out_w, k), x.dtype)
     window = (geo.out_h, geo.out_w, geo.kh, geo.kw * c)
 
     def body(start, stop, _):
         (cols,) = workspace("block", x.dtype, (stop - start, *window))
         _im2col(x[start:stop].reshape(-1, height, width * c), cols, tuple(geo))
-        np.matmul(cols.reshape(-1, len(filters)), filters, out=y[start:stop].reshape(-1, k))
+        multiply_here(cols.reshape(-1, len(filters)), filters, y[start:stop].reshape(-1, k))
 
     parallel(body, n, _block(n, window, x.itemsize))
     return y
@@ -239,13 +231,13 @@ def conv2d_grad_input_v2_im2col(dy, w, stride=1, padding=0, *, input_hw):
     (n, _, _, k), c, (height, width) = dy.shape, w.shape[2], input_hw
     dy, filters = np.ascontiguousarray(dy), np.ascontiguousarray(w).reshape(-1, k)
     if _is_dense(geo, input_hw):
-        return _matmul(dy.reshape(n, k), filters.T).reshape(n, height, width, c)
+        return linear.product(dy.reshape(n, k), filters.T).reshape(n, height, width, c)
     dx = np.empty((n, height, width, c), dy.dtype)
     window = (geo.out_h, geo.out_w, geo.kh, geo.kw * c)
 
     def body(start, stop, _):
         (cols,) = workspace("block", dy.dtype, (stop - start, *window))
-        np.matmul(dy[start:stop].reshape(-1, k), filters.T, out=cols.reshape(-1, len(filters)))
+        multiply_here(dy[start:stop].reshape(-1, k), filters.T, cols.reshape(-1, len(filters)))
         _col2im(cols, dx[start:stop].reshape(-1, height, width * c), tuple(geo))
 
     parallel(body, n, _block(n, window, dy.itemsize))
@@ -259,7 +251,7 @@ def conv2d_grad_weight_v2_im2col(x, dy, stride=1, padding=0, *, kernel_hw):
     x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
     shape = (*kernel_hw, c, k)
     if _is_dense(geo, (height, width)):
-        return _matmul(x.reshape(n, -1).T, dy.reshape(n, k)).reshape(shape)
+        return linear.product(x.reshape(n, -1).T, dy.reshape(n, k)).reshape(shape)
     window = (geo.out_h, geo.out_w, geo.kh, geo.kw * c)
     share = max(1, -(-n // NUM_THREADS))  # of the images: one range a thread, whichever thread that is
     block = _block(n, window, x.itemsize)
@@ -270,7 +262,7 @@ def conv2d_grad_weight_v2_im2col(x, dy, stride=1, padding=0, *, kernel_hw):
             images = slice(at, min(at + block, stop))
             cols, product = workspace("block", x.dtype, (len(x[images]), *window), parts.shape[1:])
             _im2col(x[images].reshape(-1, height, width * c), cols, tuple(geo))
-            np.matmul(cols.reshape(-1, parts.shape[1]).T, dy[images].reshape(-1, k), out=product)
+            multiply_here(cols.reshape(-1, parts.shape[1]).T, dy[images].reshape(-1, k), product)
             parts[start // share] += product
 
     parallel(body, n, share)

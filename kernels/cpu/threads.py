@@ -2,7 +2,12 @@
 
 A kernel splits its work into ranges and gives them to the pool; what it calls there (Numba with ``nogil=True``,
 ``np.matmul``, large ufuncs) releases the GIL, so the threads really run at once. BLAS is held to one thread meanwhile:
-two crowds of threads on the same cores cost up to 40%. The number of threads is ``MINIGAN_NUM_THREADS``, else
+two crowds of threads on the same cores cost up to 40%.
+
+Whoever waits looks for its turn for some 50 us before it goes to sleep, for being woken takes as long: a step has a
+hundred regions, of which a small network's last no longer than that. A sleeping thread costs other processes nothing.
+
+The number of threads is ``MINIGAN_NUM_THREADS``, else
 ``OMP_NUM_THREADS``, else the cores this process may use; results depend on it at most in their rounding, and never on
 which thread ran first.
 """
@@ -12,6 +17,11 @@ import threading
 from functools import cache
 from itertools import count
 from queue import SimpleQueue
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 
 def _wanted():
@@ -26,9 +36,11 @@ def _wanted():
 
 NUM_THREADS = _wanted()
 
+LOOKS = 20_000  # at a flag, before a thread that waits goes to sleep
+
 _lock = threading.Lock()  # one parallel region at a time; a second caller waits
 _inside = threading.local()
-_queues = []
+_helpers = []
 
 
 def parallel(body, n, block=None):
@@ -55,12 +67,12 @@ def parallel(body, n, block=None):
         return
     with _lock, blas_on_one_thread():
         region = _Region(body, n, block)
-        helpers = max(min(NUM_THREADS, -(-n // block)) - 1, 0)
-        for queue in _workers()[:helpers]:
-            queue.put(region)
+        helpers = _started(min(NUM_THREADS, -(-n // block)) - 1)
+        for helper in helpers:
+            helper.give(region)
         region.work(0)
-        for _ in range(helpers):
-            region.finished.get()
+        for helper in helpers:
+            helper.wait()
     if region.error:
         raise region.error
 
@@ -81,7 +93,6 @@ class _Region:
     def __init__(self, body, n, block):
         self.body, self.n, self.block = body, n, block
         self.next_range = count()
-        self.finished = SimpleQueue()
         self.error = None
 
     def work(self, thread):
@@ -95,26 +106,86 @@ class _Region:
             _inside.region = False
 
 
-def _workers():
-    while len(_queues) < NUM_THREADS - 1:
-        queue = SimpleQueue()
-        _queues.append(queue)
-        threading.Thread(target=_serve, args=(queue, len(_queues)), name="minigan-kernels", daemon=True).start()
-    return _queues
+class _Helper:
+    """A thread that works on the regions it is given, and sleeps when there have been none for a while.
+
+    Each side counts in a place of ``_counts`` that the other looks at: GIVEN, the regions given, and DONE. It also says
+    before it goes to sleep that it will, and then looks once more, so that the other either is seen or sees it.
+    """
+
+    def __init__(self, number):
+        self.number, self.region = number, None
+        self.counts = np.zeros(2, np.int64)
+        self.given_at, self.done_at = self.counts.ctypes.data, self.counts.ctypes.data + 8
+        self.asleep = self.awaited = False
+        self.wake, self.finished = SimpleQueue(), SimpleQueue()
+        threading.Thread(target=self.serve, name="minigan-kernels", daemon=True).start()
+
+    def give(self, region):
+        self.region = region
+        self.counts[GIVEN] += 1
+        if self.asleep:
+            self.asleep = False
+            self.wake.put(None)
+
+    def wait(self):
+        """Wait until the region given last is done."""
+        wanted = int(self.counts[GIVEN])
+        if not _look_for(self.done_at, wanted, LOOKS):
+            self.awaited = True
+            while self.counts[DONE] < wanted:
+                self.finished.get()
+            self.awaited = False
+
+    def serve(self):
+        done = 0
+        while True:
+            if not _look_for(self.given_at, done + 1, LOOKS):
+                self.asleep = True
+                while self.counts[GIVEN] == done:
+                    self.wake.get()
+                self.asleep = False
+            region, self.region = self.region, None
+            region.work(self.number)
+            del region  # or its arrays would live until the next region
+            done += 1
+            self.counts[DONE] = done
+            if self.awaited:
+                self.finished.put(None)
 
 
-def _serve(queue, thread):
-    while True:
-        region = queue.get()
-        region.work(thread)
-        region.finished.put(thread)
-        del region  # or its arrays would live until the next region
+GIVEN, DONE = 0, 1
+
+
+@intrinsic
+def _number_at(typingctx, address):
+    """The number at an address, which another thread may be about to change."""
+
+    def generate(context, builder, signature, arguments):
+        pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(pointer, "acquire", 8)
+
+    return types.int64(types.int64), generate
+
+
+@njit(nogil=True, cache=True)
+def _look_for(address, number, times):
+    """Whether a count has reached a number, looking so many times."""
+    while times > 0 and _number_at(address) < number:
+        times -= 1
+    return times > 0
+
+
+def _started(count):
+    while len(_helpers) < count:
+        _helpers.append(_Helper(len(_helpers) + 1))
+    return _helpers[:count]
 
 
 def _after_fork():
     global _lock
     _lock = threading.Lock()
-    _queues.clear()
+    _helpers.clear()
 
 
 if hasattr(os, "register_at_fork"):

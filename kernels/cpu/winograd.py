@@ -1,93 +1,148 @@
-"""Convolution of 4x4 windows at stride 2 with 2.56 times fewer products: Winograd's F(4,2) on the four phases.
+"""Convolution with a third to a sixth of the products: Winograd's algorithms, for 4x4 at stride 2 and 5x5 at stride 1.
 
-Every second row and column of x is a phase. A 4x4 window that moves by 2 meets each phase as a 2x2 window that moves by
-1, so the convolution is a 2x2 one at stride 1 with 4C channels. Such a one makes 4x4 outputs from 5x5 inputs with 25
-products a channel pair instead of 64 (Lavin & Gray, arXiv:1509.09308, with the points 0, 1, -1, 2 and infinity; phases:
-Huang et al., arXiv:2002.00552). In one dimension, 4 outputs are y = A^T [(G g) * (B^T d)] of 2 taps g and 5 inputs d:
+A convolution at stride 2 is one at stride 1 of phases: every second row and column of x is a phase, and a 4x4 window
+that moves by 2 meets each phase as a 2x2 window that moves by 1, so it is a 2x2 convolution with 4C channels (Huang et
+al., arXiv:2002.00552). At stride 1 there is one phase. Then a tile of y, and the inputs it needs, are transformed by
+the matrices of :mod:`.toom_cook` along their rows and along their columns (Lavin & Gray, arXiv:1509.09308), and the
+products become one matrix product M = V U at each of the points:
 
-          [1  1  1  1  0]        [1  0]          [1 -1/2  -1   1/2  0]
-    A^T = [0  1 -1  2  0]    G = [1  1]    B^T = [0   1   1/2 -1/2  0]
-          [0  1  1  4  0]        [1 -1]          [0 -1/3  1/2 -1/6  0]
-          [0  1 -1  8  1]        [1  2]          [0 -1/6   0   1/6  0]
-                                 [0  1]          [0   2   -1   -2   1]
+    V (points, T, phases C), the tiles of x: V = B^T x B      U (points, phases C, K), the filters: U = G w G^T
+    M (points, T, K), the tiles of y: y = A^T M A             row (p, q, c) of U for row phase p and column phase q.
 
-In two dimensions each is applied to the rows and to the columns, and the products become 25 matrix products M = V U of
+4x4 tiles of y by 5x5 points take 25 products a channel pair instead of 64; a map of 7x7 as one tile takes 8x9 instead
+of 196; 4x4 outputs of 5x5 windows take 64 instead of 400. The gradients are the same steps transposed: M = A dy A^T,
+then dV = M U^T and dx = B dV B^T summed where tiles overlap, and dU = V^T M and dw = G^T dU G. Tiles that reach over
+the edge of the map are computed whole and clipped.
 
-    V (25, T, 4C), the tiles of x: V = B^T x B      U (25, 4C, K), the filters: U = G w G^T
-    M (25, T, K), the tiles of y: y = A^T M A       T tiles, row (p, q, c) of U for row phase p and column phase q.
-
-The gradients are the same steps transposed: M = A dy A^T, then dV = M U^T and dx = B dV B^T summed where tiles overlap,
-and dU = V^T M and dw = G^T dU G. Tiles that reach over the edge of the map are computed whole and clipped.
-
-The error in float32 is below 1e-5 of the largest result. A NaN or an infinity in x makes its whole tile NaN.
+The error in float32 is below 2e-5 of the largest result. A NaN or an infinity in x makes its whole tile NaN.
 """
 
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 from .. import spec
+from . import winograd_tiles as transforms
+from .gemm import STRETCH, multiply, panel_columns, product_into, scratch
+from .simd import address
 from .threads import NUM_THREADS, parallel
-from .winograd_tiles import filter_grad, filter_point, from_tiles, to_tiles
+from .toom_cook import Algorithm
+from .winograd_tiles import FOUR, FOUR_AND_THREE, FOUR_OF_FIVE, SEVEN, filter_grad, filter_points, from_tiles, to_tiles
 from .workspace import workspace
 
-POINTS = 25
-BLOCK_TILES = 256  # a block's rows in each of the 25 products: enough for BLAS, few enough for the cache
-FILTERS_BYTES = 6 << 20  # larger transformed filters are not stored, but made point by point in a core's cache
-STORED_BYTES = 32 << 20  # then the tiles of x are stored, of as many images at a time
+BLOCK_TILES = 128  # a block's rows in each product: enough to be worth its panels, few enough for the cache
+FILTERS_BYTES = 12 << 20  # larger transformed filters are read once, not once for each block of images
+STORED_BYTES = 32 << 20  # then so many tiles of x are stored at a time
 SUMMED_TILES = 512  # tiles of x and dy stored at a time for the gradient of the filters
 SUMMED_COLUMNS = 128  # of V that one range of that gradient takes
+
+
+class Plan(NamedTuple):
+    """How a convolution is cut into tiles: an algorithm for the rows and one for the columns, phases, and the grid."""
+
+    rows: Algorithm
+    columns: Algorithm
+    phases: int
+    grid: tuple
+    out_hw: tuple
+    top: int
+    left: int
+
+    points = property(lambda self: self.rows.points * self.columns.points)
+
+    def maps(self, role):
+        """The numbers of the rows' and the columns' maps."""
+        return [transforms.map_number(algorithm, role) for algorithm in (self.rows, self.columns)]
+
+
+def plan(kernel, hw, window, stride, padding):
+    """Choose the algorithms for a convolution's shape.
+
+    Raises
+    ------
+    ValueError
+        If there are none for its window and stride.
+    """
+    geo = spec.geometry(kernel, tuple(hw), tuple(window), stride, padding)
+    algorithms = _algorithms(geo)
+    if not algorithms:
+        raise ValueError(
+            f"{kernel}: the Winograd variant is for 4x4 windows at stride 2 and 5x5 at stride 1, "
+            f"not {geo.kh}x{geo.kw} at ({geo.sh}, {geo.sw})"
+        )
+    rows, columns = algorithms
+    grid = (-(-geo.out_h // rows.outputs), -(-geo.out_w // columns.outputs))
+    return Plan(rows, columns, geo.sh, grid, (geo.out_h, geo.out_w), geo.top, geo.left)
+
+
+def _algorithms(geo):
+    """The algorithms for rows and columns, or None."""
+    if geo[:4] == (5, 5, 1, 1):
+        return FOUR_OF_FIVE, FOUR_OF_FIVE
+    if geo[:4] != (4, 4, 2, 2):
+        return None
+    # One tile of 7 by 7 could do with 64 products, but at an error of 3e-5: 72 keep it below 2e-5.
+    return (SEVEN, FOUR_AND_THREE) if geo.out_h % 7 == geo.out_w % 7 == 0 else (FOUR, FOUR)
+
+
+def tiles(geo):
+    """How many tiles cover a map, and the share of them that lies inside; (0, 0) where there is no algorithm."""
+    algorithms = _algorithms(geo)
+    if not algorithms:
+        return 0, 0
+    rows, columns = (algorithm.outputs for algorithm in algorithms)
+    count = -(-geo.out_h // rows) * -(-geo.out_w // columns)
+    return count, geo.out_h * geo.out_w / (count * rows * columns)
 
 
 class _Side(NamedTuple):
     """One side of the convolution, x or y: how its maps become tiles. See :mod:`.winograd_tiles` for the layouts."""
 
-    phases: int
-    top: int
-    left: int
+    plan: Plan
+    is_x: bool
     width: int
     channels: int
 
+    phases = property(lambda self: self.plan.phases if self.is_x else 1)
+
     def tiles(self, count):
         """Shape of ``count`` tiles."""
-        return (POINTS, count * self.phases + 1, self.phases * self.channels)
-
-    def line(self, tw):
-        """Shape of the line that ``tw`` tiles side by side need, and all of a row of the image."""
-        positions = max(4 * tw + 1, -(-(self.left + self.width) // self.phases))
-        return (5, positions, self.phases * self.channels)
+        return (self.plan.points, count * self.phases + 1, self.phases * self.channels)
 
     def rows(self, maps):
         """Maps as (N, H, W c)."""
         return maps.reshape(len(maps), maps.shape[1], self.width * self.channels)
 
     def matrix(self, tiles):
-        """Tiles as (25, T, channels of all phases)."""
+        """Tiles as (points, T, channels of all phases)."""
         count = (tiles.shape[1] - 1) // self.phases
-        return tiles[:, : count * self.phases].reshape(POINTS, count, -1)
+        return tiles[:, : count * self.phases].reshape(len(tiles), count, -1)
+
+    def convert(self, kernel, maps, tiles, first=0):
+        """Run ``to_tiles`` or ``from_tiles`` on maps, whose tiles are those of image ``first`` onward."""
+        rows, columns, phases, grid, _, top, left = self.plan
+        top, left, phases = (top, left, phases) if self.is_x else (0, 0, 1)
+        reach = rows.inputs if self.is_x else rows.outputs
+        across = columns.inputs if self.is_x else columns.outputs
+        role = (transforms.SPLIT_X if self.is_x else transforms.SPLIT_Y) + (kernel is from_tiles)
+        how = (
+            *self.plan.maps(role),
+            *(rows.points, columns.points, reach, rows.outputs, columns.outputs, phases, top),
+        )
+        positions = max(columns.outputs * (grid[1] - 1) + across, -(-(left + self.width) // phases))
+        line, edge = workspace(
+            "line", maps.dtype, (rows.points, positions, phases * self.channels), (reach, self.width * self.channels)
+        )
+        pair = (maps, tiles) if kernel is to_tiles else (tiles, maps)
+        kernel(*pair, first * prod(grid) * phases, grid, how, line, left * self.channels, edge)
 
 
 def _sides(kernel, hw, window, c, k, stride, padding):
-    """x's side, y's side, y's (P, Q), and the grid of tiles that covers it."""
-    geo = spec.geometry(kernel, tuple(hw), tuple(window), stride, padding)
-    if geo[:4] != (4, 4, 2, 2):
-        raise ValueError(
-            f"{kernel}: the Winograd variant is for 4x4 windows at stride 2, "
-            f"not {geo.kh}x{geo.kw} at ({geo.sh}, {geo.sw})"
-        )
-    grid = (-(-geo.out_h // 4), -(-geo.out_w // 4))
-    return _Side(2, geo.top, geo.left, hw[1], c), _Side(1, 0, 0, geo.out_w, k), (geo.out_h, geo.out_w), grid
-
-
-def _convert(kernel, maps, tiles, side, grid, first=0):
-    """Run ``to_tiles`` or ``from_tiles`` on maps, whose tiles are those of image ``first`` onward."""
-    shape, offset = side.line(grid[1]), side.left * side.channels
-    size, width = prod(shape), maps.shape[2]
-    buffer, edge = workspace("line", maps.dtype, (size + offset,), (1, 5, width))
-    line, flat = buffer[:size].reshape(shape), buffer[offset:].reshape(5, 1, -1)
-    pair = (maps, tiles) if kernel is to_tiles else (tiles, maps)
-    kernel(*pair, first * prod(grid) * side.phases, grid, side.phases, side.top, line, flat, edge)
+    """The plan, x's side and y's side."""
+    chosen = plan(kernel, hw, window, stride, padding)
+    return chosen, _Side(chosen, True, hw[1], c), _Side(chosen, False, chosen.out_hw[1], k)
 
 
 def _even(n, most, ranges=1):
@@ -95,119 +150,177 @@ def _even(n, most, ranges=1):
     return max(1, -(-n // max(ranges, -(-n // max(1, most)))))
 
 
-def _apply(source, target, source_side, target_side, w, grid, transposed):
+# --- forward, and back to x -------------------------------------------------------------------------------------------
+
+
+@njit(nogil=True, cache=True)
+def _multiply_points(v, panels, m, zeros, tile):
+    """M = V U at every point: v (points, T, R), panels (points, P, R, columns), m (points, T, N)."""
+    width = panels.shape[3]
+    for point in range(v.shape[0]):
+        for p in range(panels.shape[1]):
+            columns = m[point, :, p * width : (p + 1) * width]
+            for r in range(0, v.shape[2], STRETCH):
+                part, panel = v[point, :, r : r + STRETCH], panels[point, p, r : r + STRETCH]
+                start, start_row = (address(columns), m.strides[1]) if r else (address(zeros), 0)
+                multiply(part, panel, columns, start, start_row, tile, 0, 0, 0, 0)
+
+
+def _apply(source, target, source_side, target_side, w, transposed):
     """Make target the maps whose tiles are source's tiles times U, or U^T."""
-    c, k = w.shape[2:]
-    stored = POINTS * 4 * c * k * w.itemsize <= FILTERS_BYTES
-    run = _image_by_image if stored else _point_by_point
-    w = w.reshape(4, 4, c * k)
-    run(source, target, source_side, target_side, w, (4 * c, k), grid, transposed)
-
-
-def _image_by_image(source, target, source_side, target_side, w, u_shape, grid, transposed):
-    """All of U first; then each block of images goes all the way, with its tiles in a core's cache."""
-    n, per_image = len(source), prod(grid)
-    (u,) = workspace("filters", w.dtype, (POINTS, 4, w.shape[2]))
-    matrix = u.reshape(POINTS, *u_shape)
+    rows, columns = (side.tiles(1)[2] * side.phases for side in (source_side, target_side))
+    width = panel_columns(w.dtype)
     if transposed:
-        matrix = matrix.transpose(0, 2, 1)
+        w = w.transpose(0, 1, 3, 2)
+    panels = (-(-columns // width), rows, width)
+    filters = _Filters(np.ascontiguousarray(w), source_side.plan, transposed, panels, columns)
+    stored = filters.plan.points * prod(filters.panels) * w.itemsize <= FILTERS_BYTES
+    run = _image_by_image if stored else _point_by_point
+    run(source, target, source_side, target_side, filters)
 
-    def points(start, stop, _):
-        for i in range(start, stop):
-            filter_point(w, u[i], i)
+
+class _Filters(NamedTuple):
+    """Filters, and the shape of the panels that a point of them fills."""
+
+    w: np.ndarray
+    plan: Plan
+    transposed: bool
+    panels: tuple
+    columns: int
+
+    def transform(self):
+        """All points of U, or of U^T."""
+        w, rows = self.w, self.plan.rows
+        (u,) = workspace("filters", w.dtype, (self.plan.points, *self.panels))
+        if self.columns % self.panels[2]:
+            u[:, -1, :, self.columns % self.panels[2] :] = 0
+
+        def make(start, stop, _):
+            (half,) = workspace("half", w.dtype, (rows.points, rows.taps, w.shape[3]))
+            maps = self.plan.maps(transforms.SPLIT_W)
+            filter_points(w, start, stop, *maps, rows.points, self.plan.phases, self.transposed, u, half)
+
+        parallel(make, w.shape[2])
+        return u
+
+
+def _image_by_image(source, target, source_side, target_side, filters):
+    """Each block of images goes all the way, with its tiles in a core's cache."""
+    n, per_image, dtype = len(source), prod(filters.plan.grid), source.dtype
+    u, zeros = filters.transform(), np.zeros(filters.columns, dtype)
 
     def images(start, stop, _):
         count = (stop - start) * per_image
-        v, m = workspace("block", w.dtype, source_side.tiles(count), target_side.tiles(count))
-        _convert(to_tiles, source[start:stop], v, source_side, grid)
-        np.matmul(source_side.matrix(v), matrix, out=target_side.matrix(m))
-        _convert(from_tiles, target[start:stop], m, target_side, grid)
+        v, m = workspace("block", dtype, source_side.tiles(count), target_side.tiles(count))
+        source_side.convert(to_tiles, source[start:stop], v)
+        _multiply_points(source_side.matrix(v), u, target_side.matrix(m), zeros, scratch(dtype)[1])
+        target_side.convert(from_tiles, target[start:stop], m)
 
-    parallel(points, POINTS, -(-POINTS // NUM_THREADS))
     parallel(images, n, _even(n, BLOCK_TILES // per_image, NUM_THREADS))
 
 
-def _point_by_point(source, target, source_side, target_side, w, u_shape, grid, transposed):
-    """The tiles of many images first; then each of the 25 products, its filters made where they are used."""
-    n, per_image = len(source), prod(grid)
-    size = _even(n, STORED_BYTES // (POINTS * u_shape[0] * w.itemsize * per_image))
+def _point_by_point(source, target, source_side, target_side, filters):
+    """Many images' tiles first; then each of the products, so that its filters are read once."""
+    n, per_image, points = len(source), prod(filters.plan.grid), filters.plan.points
+    dtype = source.dtype
+    size = _even(n, STORED_BYTES // (points * filters.panels[1] * source.itemsize * per_image))
+    u, zeros = filters.transform(), np.zeros(filters.columns, dtype)
     for at in range(0, n, size):
         maps, results = source[at : at + size], target[at : at + size]
         count = len(maps) * per_image
-        v, m = workspace("stored", w.dtype, source_side.tiles(count), target_side.tiles(count))
+        v, m = workspace("stored", dtype, source_side.tiles(count), target_side.tiles(count))
         v_matrix, m_matrix = source_side.matrix(v), target_side.matrix(m)
 
         def split(start, stop, _):
-            _convert(to_tiles, maps[start:stop], v, source_side, grid, start)
+            source_side.convert(to_tiles, maps[start:stop], v, start)
 
-        def multiply(start, stop, _):
-            (u,) = workspace("block", w.dtype, (4, w.shape[2]))
-            matrix = u.reshape(u_shape).T if transposed else u.reshape(u_shape)
-            for i in range(start, stop):
-                filter_point(w, u, i)
-                np.matmul(v_matrix[i], matrix, out=m_matrix[i])
+        def products(start, stop, _):
+            some = slice(start, stop)
+            _multiply_points(v_matrix[some], u[some], m_matrix[some], zeros, scratch(dtype)[1])
 
         def join(start, stop, _):
-            _convert(from_tiles, results[start:stop], m, target_side, grid, start)
+            target_side.convert(from_tiles, results[start:stop], m, start)
 
         block = _even(len(maps), BLOCK_TILES // per_image, NUM_THREADS)
         parallel(split, len(maps), block)
-        parallel(multiply, POINTS, 1)
+        parallel(products, points, 1)
         parallel(join, len(maps), block)
 
 
 def conv2d_v3_winograd(x, w, stride=1, padding=0):
-    """Transform 5x5 tiles of x's phases, multiply by the transformed filters at 25 points, transform back."""
+    """Transform tiles of x's phases, multiply by the transformed filters at each point, transform back."""
     c, k = w.shape[2:]
-    x_side, y_side, out_hw, grid = _sides("conv2d", x.shape[1:3], w.shape[:2], c, k, stride, padding)
-    x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
-    y = np.empty((len(x), *out_hw, k), x.dtype)
-    _apply(x_side.rows(x), y_side.rows(y), x_side, y_side, w, grid, False)
+    chosen, x_side, y_side = _sides("conv2d", x.shape[1:3], w.shape[:2], c, k, stride, padding)
+    x = np.ascontiguousarray(x)
+    y = np.empty((len(x), *chosen.out_hw, k), x.dtype)
+    _apply(x_side.rows(x), y_side.rows(y), x_side, y_side, w, False)
     return y
 
 
 def conv2d_grad_input_v3_winograd(dy, w, stride=1, padding=0, *, input_hw):
     """Run the transforms transposed: tiles of dy times transposed filters are tiles of dx, which overlap and add."""
     c, k = w.shape[2:]
-    x_side, y_side, _, grid = _sides("conv2d_grad_input", input_hw, w.shape[:2], c, k, stride, padding)
-    dy, w = np.ascontiguousarray(dy), np.ascontiguousarray(w)
+    _, x_side, y_side = _sides("conv2d_grad_input", input_hw, w.shape[:2], c, k, stride, padding)
+    dy = np.ascontiguousarray(dy)
     dx = np.empty((len(dy), *input_hw, c), dy.dtype)
-    _apply(y_side.rows(dy), x_side.rows(dx), y_side, x_side, w, grid, True)
+    _apply(y_side.rows(dy), x_side.rows(dx), y_side, x_side, w, True)
     return dx
+
+
+# --- back to the filters ----------------------------------------------------------------------------------------------
+
+
+@njit(nogil=True, cache=True)
+def _sum_points(v, m, du, zeros, panel, tile):
+    """dU = V^T M at every point: v (points, T, R), m (points, T, K), du (points, R, K)."""
+    for point in range(v.shape[0]):
+        product_into(v[point].T, m[point], du[point], zeros, panel, tile)
 
 
 def conv2d_grad_weight_v3_winograd(x, dy, stride=1, padding=0, *, kernel_hw):
     """Multiply tiles of x by tiles of dy at each point, sum over tiles, and transform back to filters."""
     c, k = x.shape[3], dy.shape[3]
-    x_side, y_side, _, grid = _sides("conv2d_grad_weight", x.shape[1:3], kernel_hw, c, k, stride, padding)
+    chosen, x_side, y_side = _sides("conv2d_grad_weight", x.shape[1:3], kernel_hw, c, k, stride, padding)
     x, dy = x_side.rows(np.ascontiguousarray(x)), y_side.rows(np.ascontiguousarray(dy))
-    dw = np.zeros((4, 4, c, k), x.dtype)
-    n, per_image = len(x), prod(grid)
+    dw = np.zeros((*kernel_hw, c, k), x.dtype)
+    zeros = np.zeros(k, x.dtype)
+    rows, columns = chosen.rows, chosen.columns
+    maps = chosen.maps(transforms.JOIN_W)
+    n, per_image, channels = len(x), prod(chosen.grid), c * chosen.phases**2
     size = _even(n, SUMMED_TILES // per_image)
     for at in range(0, n, size):
         images = slice(at, min(at + size, n))
         count = (images.stop - at) * per_image
         v, m = workspace("stored", x.dtype, x_side.tiles(count), y_side.tiles(count))
-        v_matrix, m_matrix = x_side.matrix(v).transpose(0, 2, 1), y_side.matrix(m)
+        v_matrix, m_matrix = x_side.matrix(v), y_side.matrix(m)
 
         def split(start, stop, _):
-            _convert(to_tiles, x[images][start:stop], v, x_side, grid, start)
-            _convert(to_tiles, dy[images][start:stop], m, y_side, grid, start)
+            x_side.convert(to_tiles, x[images][start:stop], v, start)
+            y_side.convert(to_tiles, dy[images][start:stop], m, start)
 
-        def multiply(start, stop, _):
-            du, half = workspace("block", x.dtype, (POINTS, stop - start, k), (7, 2, k))
-            np.matmul(v_matrix[:, start:stop], m_matrix, out=du)
-            filter_grad(du, dw, half, start, at > 0)
+        def products(start, stop, _):
+            du, half, terms = workspace(
+                "block",
+                x.dtype,
+                (chosen.points, stop - start, k),
+                (rows.points, columns.taps, k),
+                (rows.taps, columns.taps, k),
+            )
+            _sum_points(v_matrix[:, :, start:stop], m_matrix, du, zeros, *scratch(x.dtype))
+            filter_grad(du, *maps, rows.points, chosen.phases, dw, half, terms, start, at > 0)
 
         parallel(split, images.stop - at, _even(images.stop - at, BLOCK_TILES // per_image, NUM_THREADS))
-        parallel(multiply, 4 * c, _even(4 * c, SUMMED_COLUMNS, NUM_THREADS))
+        parallel(products, channels, _even(channels, SUMMED_COLUMNS, NUM_THREADS))
     return dw
 
 
+# --- what it costs ----------------------------------------------------------------------------------------------------
+
+
 def _flop(n, hw, window, stride, padding, c, k):
-    """Operations of the 25 products, the transforms left out: what this variant does for the direct method's."""
-    geo = spec.geometry("conv2d", tuple(hw), tuple(window), stride, padding)
-    return 2 * POINTS * n * -(-geo.out_h // 4) * -(-geo.out_w // 4) * 4 * c * k
+    """Operations of the products, the transforms left out: what this variant does for the direct method's."""
+    chosen = plan("conv2d", hw, window, stride, padding)
+    return 2 * chosen.points * n * prod(chosen.grid) * chosen.phases**2 * c * k
 
 
 conv2d_v3_winograd.flop = lambda x, w, stride=1, padding=0: _flop(

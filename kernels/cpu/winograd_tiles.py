@@ -1,256 +1,293 @@
-"""Winograd's transforms for :mod:`.winograd`: from maps to tiles and back, from filters to their 25 points and back.
+"""Winograd's transforms for :mod:`.winograd`: from maps to tiles and back, and the filters' points.
 
-The forward transforms are B^T d B, G g G^T and A^T m A of that page; the others are their transposes, for gradients.
-They are linear maps with small fixed numbers, bound by memory: what matters is that each loop runs along channels.
+All are linear maps with small fixed matrices, applied to rows of memory: ``targets = matrix sources`` for as many
+channels (or pixels) as lie side by side. They are bound by memory, so each loads its sources once, keeps what it makes
+of them in registers, and stores its targets once.
 """
 
 import numpy as np
 from numba import njit
 
-FASTMATH = {"contract", "reassoc", "nsz"}  # fused and reordered sums; NaN and infinity keep their meaning
+from .simd import address, emitted
+from .toom_cook import HALF, INFINITY, side_by_side, toom_cook
+
+FOUR = toom_cook(4, 2, (0, 1, -1, 2, INFINITY))
+SEVEN = toom_cook(7, 2, (0, 1, -1, 2, -2, HALF, -HALF, INFINITY))
+FOUR_AND_THREE = side_by_side(FOUR, toom_cook(3, 2, (0, 1, -1, INFINITY)))
+FOUR_OF_FIVE = toom_cook(4, 5, (0, 1, -1, 2, -2, HALF, -HALF, INFINITY))
+ALGORITHMS = (FOUR, SEVEN, FOUR_AND_THREE, FOUR_OF_FIVE)
+
+SPLIT_X, JOIN_X, SPLIT_Y, JOIN_Y, SPLIT_W, JOIN_W = range(6)
+"""What can be done with an algorithm: x's side to points by B^T and back by B, y's by A and A^T, the filters' by G and
+G^T. Tiles of x overlap: JOIN_X adds to the first taps - 1 of its targets, which the tile before has in common."""
+
+
+_MATRICES = {
+    SPLIT_X: lambda algorithm: (algorithm.bt, 0),
+    JOIN_X: lambda algorithm: (algorithm.bt.T, algorithm.taps - 1),
+    SPLIT_Y: lambda algorithm: (algorithm.at.T, 0),
+    JOIN_Y: lambda algorithm: (algorithm.at, 0),
+    SPLIT_W: lambda algorithm: (algorithm.g, 0),
+    JOIN_W: lambda algorithm: (algorithm.g.T, 0),
+}
+_TOGETHER = ((SPLIT_X, SPLIT_Y), (JOIN_X, JOIN_Y), (SPLIT_W,), (JOIN_W,))  # one compiled function each
+
+
+def map_number(algorithm, role):
+    """The number by which the kernels here know one of an algorithm's maps."""
+    roles = next(roles for roles in _TOGETHER if role in roles)
+    index = next(i for i, known in enumerate(ALGORITHMS) if known is algorithm)
+    return len(roles) * index + roles.index(role)
 
 
 # --- one dimension ----------------------------------------------------------------------------------------------------
-# On stretches of memory, one result a loop: LLVM makes vectors of a loop over few arrays, and of no other. The arrays
-# come whole, with the place in them, because ten views a call would cost more than the arithmetic.
 
 
-@njit(nogil=True, cache=True, fastmath=FASTMATH)
-def _split_x(v, a, t, d, n, z, step):
-    """v[a:a+5, t] = B^T d[n, z::step]."""
-    d0, d1, d2, d3, d4 = d[n, z], d[n, z + step], d[n, z + 2 * step], d[n, z + 3 * step], d[n, z + 4 * step]
-    two, half = d.dtype.type(2), d.dtype.type(0.5)  # a bare 0.5 would make the sum float64
-    third, sixth = d.dtype.type(1 / 3), d.dtype.type(1 / 6)
-    out = v[a, t]
-    for e in range(d0.size):
-        out[e] = d0[e] - d2[e] - half * (d1[e] - d3[e])
-    out = v[a + 1, t]
-    for e in range(d0.size):
-        out[e] = d1[e] + half * (d2[e] - d3[e])
-    out = v[a + 2, t]
-    for e in range(d0.size):
-        out[e] = half * d2[e] - third * d1[e] - sixth * d3[e]
-    out = v[a + 3, t]
-    for e in range(d0.size):
-        out[e] = sixth * (d3[e] - d1[e])
-    out = v[a + 4, t]
-    for e in range(d0.size):
-        out[e] = d4[e] - d2[e] + two * (d1[e] - d3[e])
+def _maps(*roles):
+    """Emit a choice of maps, as a function of a map's number that is compiled once for each kernel that calls it."""
+
+    @emitted
+    def apply(emitter, number, source, source_step, target, target_step, count):
+        """Targets = matrix sources, for ``count`` values of each; addresses, and steps in bytes."""
+        emit = emitter()
+        builder = emit.builder
+        builder.function.attributes.add("noinline")
+        vectors = builder.sdiv(count, emit.index(emit.lanes))
+        done = builder.mul(vectors, emit.index(emit.lanes))
+        after = builder.append_basic_block("applied")
+        switch = builder.switch(number, after)
+        for i, (matrix, added) in enumerate(_MATRICES[role](algorithm) for algorithm in ALGORITHMS for role in roles):
+            block = builder.append_basic_block("matrix")
+            switch.add_case(i, block)
+            builder.position_at_end(block)
+            for lanes, first, turns in ((None, emit.index(0), vectors), (1, done, builder.sub(count, done))):
+                with builder.if_then(builder.icmp_signed(">", turns, emit.index(0))):
+                    part = emitter(lanes=lanes)
+                    _apply_matrix(part, matrix, added, first, turns, source, source_step, target, target_step)
+            builder.branch(after)
+        builder.position_at_end(after)
+
+    return apply
 
 
-@njit(nogil=True, cache=True, fastmath=FASTMATH)
-def _join_x(v, a, t, d, n, z, step):
-    """d[n, z::step] = B v[a:a+5, t], but the first, the last of the tile before, is added to."""
-    v0, v1, v2, v3, v4 = v[a, t], v[a + 1, t], v[a + 2, t], v[a + 3, t], v[a + 4, t]
-    two, half = d.dtype.type(2), d.dtype.type(0.5)
-    third, sixth = d.dtype.type(1 / 3), d.dtype.type(1 / 6)
-    out = d[n, z]
-    for e in range(out.size):
-        out[e] += v0[e]
-    out = d[n, z + step]
-    for e in range(out.size):
-        out[e] = v1[e] - half * v0[e] - third * v2[e] - sixth * v3[e] + two * v4[e]
-    out = d[n, z + 2 * step]
-    for e in range(out.size):
-        out[e] = half * (v1[e] + v2[e]) - v0[e] - v4[e]
-    out = d[n, z + 3 * step]
-    for e in range(out.size):
-        out[e] = half * (v0[e] - v1[e]) - sixth * (v2[e] - v3[e]) - two * v4[e]
-    out = d[n, z + 4 * step]
-    for e in range(out.size):
-        out[e] = v4[e]
+_emitted_split, _emitted_join, _emitted_split_w, _emitted_join_w = (_maps(*roles) for roles in _TOGETHER)
 
 
-@njit(nogil=True, cache=True, fastmath=FASTMATH)
-def _split_y(m, a, t, y, n, z):
-    """m[a:a+5, t] = A y[n, z:z+4]."""
-    y0, y1, y2, y3 = y[n, z], y[n, z + 1], y[n, z + 2], y[n, z + 3]
-    two, four, eight = y.dtype.type(2), y.dtype.type(4), y.dtype.type(8)
-    out = m[a, t]
-    for e in range(y0.size):
-        out[e] = y0[e]
-    out = m[a + 1, t]
-    for e in range(y0.size):
-        out[e] = (y0[e] + y2[e]) + (y1[e] + y3[e])
-    out = m[a + 2, t]
-    for e in range(y0.size):
-        out[e] = (y0[e] + y2[e]) - (y1[e] + y3[e])
-    out = m[a + 3, t]
-    for e in range(y0.size):
-        out[e] = y0[e] + two * y1[e] + four * y2[e] + eight * y3[e]
-    out = m[a + 4, t]
-    for e in range(y0.size):
-        out[e] = y3[e]
+@njit(nogil=True, cache=True)
+def _split(dtype, number, source, source_step, target, target_step, count):
+    _emitted_split(dtype, number, source, source_step, target, target_step, count)
 
 
-@njit(nogil=True, cache=True, fastmath=FASTMATH)
-def _join_y(m, a, t, y, n, z):
-    """y[n, z:z+4] = A^T m[a:a+5, t]."""
-    m0, m1, m2, m3, m4 = m[a, t], m[a + 1, t], m[a + 2, t], m[a + 3, t], m[a + 4, t]
-    two, four, eight = y.dtype.type(2), y.dtype.type(4), y.dtype.type(8)
-    out = y[n, z]
-    for e in range(out.size):
-        out[e] = m0[e] + m1[e] + m2[e] + m3[e]
-    out = y[n, z + 1]
-    for e in range(out.size):
-        out[e] = m1[e] - m2[e] + two * m3[e]
-    out = y[n, z + 2]
-    for e in range(out.size):
-        out[e] = m1[e] + m2[e] + four * m3[e]
-    out = y[n, z + 3]
-    for e in range(out.size):
-        out[e] = m1[e] - m2[e] + eight * m3[e] + m4[e]
+@njit(nogil=True, cache=True)
+def _join(dtype, number, source, source_step, target, target_step, count):
+    _emitted_join(dtype, number, source, source_step, target, target_step, count)
 
 
-@njit(nogil=True, cache=True, fastmath=FASTMATH)
-def _join_g(u, a, c, g, i):
-    """g[i] = G^T u[a:a+5, c]."""
-    u0, u1, u2, u3, u4 = u[a, c], u[a + 1, c], u[a + 2, c], u[a + 3, c], u[a + 4, c]
-    two = g.dtype.type(2)
-    out = g[i, 0]
-    for e in range(out.size):
-        out[e] = u0[e] + u1[e] + u2[e] + u3[e]
-    out = g[i, 1]
-    for e in range(out.size):
-        out[e] = u1[e] - u2[e] + two * u3[e] + u4[e]
+@njit(nogil=True, cache=True)
+def _split_w(dtype, number, source, source_step, target, target_step, count):
+    _emitted_split_w(dtype, number, source, source_step, target, target_step, count)
+
+
+@njit(nogil=True, cache=True)
+def _join_w(dtype, number, source, source_step, target, target_step, count):
+    _emitted_join_w(dtype, number, source, source_step, target, target_step, count)
+
+
+def _apply_matrix(emit, matrix, added, first, turns, source, source_step, target, target_step):
+    """Emit one matrix's loop over vectors, from the value number ``first`` on."""
+    builder = emit.builder
+
+    def rows(base, step, count, at):
+        return [emit.at(base, builder.mul(step, emit.index(i)), at) for i in range(count)]
+
+    def body(i, _):
+        at = builder.mul(
+            builder.add(first, builder.mul(i, emit.index(emit.lanes))),
+            emit.index(emit.itemsize),
+        )
+        sources = [emit.load(place) for place in rows(source, source_step, matrix.shape[1], at)]
+        addresses = rows(target, target_step, matrix.shape[0], at)
+        for j, value in _products(emit, matrix, sources):
+            before = [emit.load(addresses[j])] if j < added else []
+            emit.store(builder.fadd(value, before[0]) if before else value, addresses[j])
+        return []
+
+    emit.loop(turns, [], body)
+
+
+def _products(emit, matrix, vectors):
+    """Yield (row number, row times vectors); rows that differ in signs alone, of points p and -p, share their sums."""
+    left = list(range(len(matrix)))
+    while left:
+        i = left.pop(0)
+        row = matrix[i]
+        partner = next((j for j in left if _same_but_for_signs(row, matrix[j])), None)
+        if partner is None:
+            yield i, emit.combine(row, vectors)
+            continue
+        left.remove(partner)
+        same = emit.combine(np.where(row == matrix[partner], row, 0), vectors)
+        opposite = emit.combine(np.where(row == matrix[partner], 0, row), vectors)
+        yield i, emit.builder.fadd(same, opposite)
+        yield partner, emit.builder.fsub(same, opposite)
+
+
+def _same_but_for_signs(a, b):
+    equal, nonzero = a == b, a != 0
+    return np.array_equal(np.abs(a), np.abs(b)) and (equal & nonzero).any() and (~equal).any()
 
 
 # --- two dimensions ---------------------------------------------------------------------------------------------------
-# maps (B, H, W c): images with the channels in the row. tiles (25, tiles * phases + 1, unit): the row phases one after
-# the other, so that as a matrix they are (25, tiles, phases unit); the spare row keeps the 25 streams from starting at
-# equal cache sets. unit = phases * c: of x the two column phases, which lie side by side, of y one pixel. line
-# (5, positions, unit): the five combinations of rows of one row of tiles, edges of zeros included; flat (5, 1, length):
-# the same memory from the first pixel inside the image on. edge (1, 5, W c): a copy of rows some of which are outside.
+# maps (B, H, W c): images with the channels in the row. tiles (points, tiles * phases + 1, unit): the row phases one
+# after the other, so that as a matrix they are (points, tiles, phases unit); the spare row keeps the streams of the
+# points from starting at equal cache sets. unit = phases * c: of x the column phases, which lie side by side, of y one
+# pixel. line (points of a column, positions, unit): the combinations of rows of one row of tiles, edges of zeros
+# included; its first pixel inside the image is ``offset`` values on. edge (inputs, W c): rows, some of them outside.
+#
+# how = (map of rows, map of columns, points of rows, points of columns, rows of a tile, and of its step, positions of a
+# tile's step, phases, first row): what a side of the convolution does with its maps.
 
 
 @njit(nogil=True, cache=True)
-def _copy(source, n, h, edge, i):
-    """Copy row h of image n of the maps to edge[0, i]; a row outside is zero."""
-    out = edge[0, i]
-    if 0 <= h < source.shape[1]:
-        row = source[n, h]
-        for e in range(out.size):
-            out[e] = row[e]
-    else:
-        for e in range(out.size):
-            out[e] = 0
-
-
-@njit(nogil=True, cache=True)
-def to_tiles(maps, tiles, first, grid, phases, top, line, flat, edge):
-    """Maps to tiles ``first`` onward: V = B^T x B of two phases, or M = A y A^T of one."""
-    height = maps.shape[1]
+def to_tiles(maps, tiles, first, grid, how, line, offset, edge):
+    """Maps to tiles ``first`` onward: V = B^T x B of every phase, or M = A dy A^T."""
+    row_map, column_map, row_points, column_points, reach, step, across, phases, top = how
+    height, size = maps.shape[1], maps.itemsize
     th, tw = grid
-    reach = phases * (phases + 2)  # of a tile's last row from its first
-    zero, one = np.int64(0), np.int64(1)  # for each literal argument Numba would compile the callee anew
-    line[:] = 0
+    count, unit = maps.shape[2], tiles.shape[2]
+    maps_at, tiles_at, line_at, edge_at = address(maps), address(tiles), address(line), address(edge)
+    _clear(line, line.shape[1])
     for n in range(maps.shape[0]):
         for r in range(th):
             for p in range(phases):
-                h = phases * 4 * r + p - top
-                if h >= 0 and h + reach < height:
-                    rows, image, row, step = maps, n, h, phases
+                h = phases * step * r + p - top
+                if h >= 0 and h + phases * (reach - 1) < height:
+                    source, source_step = maps_at + (n * height + h) * count * size, phases * count * size
                 else:
-                    for i in range(5):
+                    for i in range(reach):
                         _copy(maps, n, h + i * phases, edge, i)
-                    rows, image, row, step = edge, 0, 0, 1
-                if phases == 2:
-                    _split_x(flat, zero, zero, rows, image, row, step)
-                else:
-                    _split_y(flat, zero, zero, rows, image, row)
+                    source, source_step = edge_at, count * size
+                points, along = line_at + offset * size, line.strides[0]
+                _split(maps.dtype, row_map, source, source_step, points, along, count)
                 for s in range(tw):
                     t = first + ((n * th + r) * tw + s) * phases + p
-                    for a in range(5):
-                        if phases == 2:
-                            _split_x(tiles, 5 * a, t, line, a, 4 * s, one)
-                        else:
-                            _split_y(tiles, 5 * a, t, line, a, 4 * s)
+                    for a in range(row_points):
+                        source = line_at + a * line.strides[0] + s * across * unit * size
+                        target = tiles_at + a * column_points * tiles.strides[0] + t * unit * size
+                        _split(maps.dtype, column_map, source, unit * size, target, tiles.strides[0], unit)
 
 
 @njit(nogil=True, cache=True)
-def from_tiles(tiles, maps, first, grid, phases, top, line, flat, edge):
-    """Tiles ``first`` onward to maps, the transpose: y = A^T M A of one phase, or dx = B dV B^T of two."""
-    height, width = maps.shape[1:]
+def from_tiles(tiles, maps, first, grid, how, line, offset, edge):
+    """Tiles ``first`` onward to maps, the transpose: y = A^T M A, or dx = B dV B^T summed where tiles overlap."""
+    row_map, column_map, row_points, column_points, reach, step, across, phases, top = how
+    height, size = maps.shape[1], maps.itemsize
     th, tw = grid
-    reach = phases * (phases + 2)  # of a tile's last row from its first
-    zero, one = np.int64(0), np.int64(1)  # for each literal argument Numba would compile the callee anew
-    line[:] = 0
+    count, unit = maps.shape[2], tiles.shape[2]
+    overlap = reach - step
+    maps_at, tiles_at, line_at, edge_at = address(maps), address(tiles), address(line), address(edge)
+    _clear(line, line.shape[1])
     for n in range(maps.shape[0]):
-        for h in range(height if phases == 2 else 0):
-            if h < 2 - top or h >= 8 * th + 2 - top:  # the first are added to, the last may belong to no window
-                for e in range(width):
+        for h in range(height):
+            position = (h + top) // phases
+            if position < overlap or position >= step * th + overlap:  # added to only, or of no tile
+                for e in range(count):
                     maps[n, h, e] = 0
         for r in range(th):
             for p in range(phases):
-                line[:, 0] = 0
+                _clear(line, overlap)
                 for s in range(tw):
                     t = first + ((n * th + r) * tw + s) * phases + p
-                    for a in range(5):
-                        if phases == 2:
-                            _join_x(tiles, 5 * a, t, line, a, 4 * s, one)
-                        else:
-                            _join_y(tiles, 5 * a, t, line, a, 4 * s)
-                h = phases * 4 * r + p - top
-                clipped = h < 0 or h + reach >= height
+                    for a in range(row_points):
+                        source = tiles_at + a * column_points * tiles.strides[0] + t * unit * size
+                        target = line_at + a * line.strides[0] + s * across * unit * size
+                        _join(maps.dtype, column_map, source, tiles.strides[0], target, unit * size, unit)
+                h = phases * step * r + p - top
+                clipped = h < 0 or h + phases * (reach - 1) >= height
                 if clipped:
-                    rows, image, row, step = edge, 0, 0, 1
-                    _copy(maps, n, h, edge, zero)
+                    for i in range(overlap):
+                        _copy(maps, n, h + i * phases, edge, i)
+                    target, target_step = edge_at, count * size
                 else:
-                    rows, image, row, step = maps, n, h, phases
-                if phases == 2:
-                    _join_x(flat, zero, zero, rows, image, row, step)
-                else:
-                    _join_y(flat, zero, zero, rows, image, row)
+                    target, target_step = maps_at + (n * height + h) * count * size, phases * count * size
+                points, along = line_at + offset * size, line.strides[0]
+                _join(maps.dtype, row_map, points, along, target, target_step, count)
                 if clipped:
-                    for i in range(phases + 3):
+                    for i in range(reach):
                         if 0 <= h + i * phases < height:
-                            inner, out = edge[0, i], maps[n, h + i * phases]
-                            for e in range(width):
-                                out[e] = inner[e]
-
-
-@njit(nogil=True, cache=True, fastmath=FASTMATH)
-def filter_point(w, u, point):
-    """One of the 25 points of U = G g G^T: filters w (4, 4, C K) to u (4, C K), a row for each phase."""
-    a, b = divmod(point, 5)
-    one = w.dtype.type(1)
-    second = (one, one, -one, one + one, one)  # the factor of a point's second tap
-    for p in range(2):
-        for q in range(2):
-            out = u[2 * p + q]
-            w00, w01, w10, w11 = w[p, q], w[p, 2 + q], w[2 + p, q], w[2 + p, 2 + q]
-            if a == 4:
-                w00, w01 = w10, w11
-            if b == 4:
-                w00, w10 = w01, w11
-            fa, fb = w.dtype.type(second[a]), w.dtype.type(second[b])
-            fab = w.dtype.type(fa * fb)
-            if a % 4 == 0 and b % 4 == 0:
-                for e in range(out.size):
-                    out[e] = w00[e]
-            elif a % 4 == 0:
-                for e in range(out.size):
-                    out[e] = w00[e] + fb * w01[e]
-            elif b % 4 == 0:
-                for e in range(out.size):
-                    out[e] = w00[e] + fa * w10[e]
-            else:
-                for e in range(out.size):
-                    out[e] = w00[e] + fb * w01[e] + fa * w10[e] + fab * w11[e]
+                            for e in range(count):
+                                maps[n, h + i * phases, e] = edge[i, e]
 
 
 @njit(nogil=True, cache=True)
-def filter_grad(du, dw, half, first, accumulate):
-    """dw = G^T dU G for the columns of V from ``first`` on: du (25, columns, K) to dw (4, 4, C, K)."""
-    zero = np.int64(0)
-    for column in range(du.shape[1]):
-        phase, c = divmod(first + column, dw.shape[2])
-        p, q = divmod(phase, 2)
-        for a in range(5):
-            _join_g(du, 5 * a, column, half, a)
-        for v in range(2):
-            _join_g(half, zero, v, half, 5 + v)
-            for t in range(2):
-                out, term = dw[2 * t + p, 2 * v + q, c], half[5 + v, t]
-                for k in range(out.size):
-                    out[k] = out[k] + term[k] if accumulate else term[k]
+def _copy(maps, n, h, edge, i):
+    """Copy row h of image n of the maps to edge[i]; a row outside is zero."""
+    inside = 0 <= h < maps.shape[1]
+    for e in range(edge.shape[1]):
+        edge[i, e] = maps[n, h, e] if inside else 0
+
+
+@njit(nogil=True, cache=True)
+def _clear(line, positions):
+    for a in range(line.shape[0]):
+        for s in range(positions):
+            for e in range(line.shape[2]):
+                line[a, s, e] = 0
+
+
+# --- filters ----------------------------------------------------------------------------------------------------------
+
+
+@njit(nogil=True, cache=True)
+def filter_points(w, start, stop, row_map, column_map, row_points, phases, transposed, u, half):
+    """U = G w G^T as panels: u (points, P, rows, columns of a panel), of which all but spare columns are written.
+
+    Filters w (kh, kw, C, K) give U (phases^2 C, K). Transposed, w is (kh, kw, K, C) and gives U^T (K, phases^2 C).
+    Made are those of w's ``start`` to ``stop`` along its third axis. ``half`` (points of rows, taps, N) is scratch.
+    """
+    taps, n, size = half.shape[1], w.shape[3], w.itemsize
+    width, column_points = u.shape[3], u.shape[0] // row_points
+    w_at, half_at, u_at = address(w), address(half), address(u)
+    for row in range(start, stop):
+        for p in range(phases):
+            for q in range(phases):
+                for j in range(taps):
+                    source = w_at + p * w.strides[0] + (phases * j + q) * w.strides[1] + row * w.strides[2]
+                    target = half_at + j * n * size
+                    _split_w(w.dtype, row_map, source, phases * w.strides[0], target, half.strides[0], n)
+                u_row, first = (row, (p * phases + q) * n) if transposed else ((p * phases + q) * w.shape[2] + row, 0)
+                done = 0
+                while done < n:
+                    panel, column = divmod(first + done, width)
+                    count = min(n - done, width - column)
+                    target = u_at + panel * u.strides[1] + u_row * u.strides[2] + column * size
+                    for a in range(row_points):
+                        source = half_at + a * half.strides[0] + done * size
+                        to = target + a * column_points * u.strides[0]
+                        _split_w(w.dtype, column_map, source, n * size, to, u.strides[0], count)
+                    done += count
+
+
+@njit(nogil=True, cache=True)
+def filter_grad(du, row_map, column_map, row_points, phases, dw, half, terms, first, accumulate):
+    """dw = G^T dU G for the rows of U from ``first`` on: du (points, rows, K) to dw (kh, kw, C, K).
+
+    ``half`` (points of rows, taps, K) and ``terms`` (taps, taps, K) are scratch.
+    """
+    taps, k, size = terms.shape[0], terms.shape[2], du.itemsize
+    column_points = du.shape[0] // row_points
+    du_at, half_at, terms_at = address(du), address(half), address(terms)
+    for row in range(du.shape[1]):
+        phase, c = divmod(first + row, dw.shape[2])
+        p, q = divmod(phase, phases)
+        for a in range(row_points):
+            source = du_at + a * column_points * du.strides[0] + row * du.strides[1]
+            _join_w(du.dtype, column_map, source, du.strides[0], half_at + a * half.strides[0], k * size, k)
+        for j in range(taps):
+            source, target = half_at + j * k * size, terms_at + j * k * size
+            _join_w(du.dtype, row_map, source, half.strides[0], target, terms.strides[0], k)
+        for i in range(taps):
+            for j in range(taps):
+                out, term = dw[phases * i + p, phases * j + q, c], terms[i, j]
+                for e in range(k):
+                    out[e] = out[e] + term[e] if accumulate else term[e]

@@ -1,0 +1,192 @@
+"""Vectors of the machine's own width in Numba kernels, spelled out where LLVM would not find them by itself.
+
+Numba's loops become vector code one statement at a time, with every intermediate result in memory. What decides the
+speed of a matrix product is that its sums stay in registers. So the innermost pieces, and only these, are written as
+Python that emits LLVM's instructions for a whole piece: :class:`Emitter` offers them on vectors, and a function
+decorated by :func:`emitted` is called from Numba kernels like any other.
+"""
+
+from functools import partial
+from inspect import Parameter, Signature, signature
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import njit
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+_INDEX = ir.IntType(64)
+
+
+def _vector_bytes():
+    """Bytes of a vector register: 64 with AVX-512, 32 with AVX2, else the 16 that every 64-bit processor has."""
+    features = llvm.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+
+
+VECTOR_BYTES = _vector_bytes()
+"""Of one register."""
+
+REGISTERS = 32 if VECTOR_BYTES != 32 else 16
+"""How many there are: AVX-512 and NEON have 32, AVX2 has 16."""
+
+
+class Emitter:
+    """Emits instructions on vectors of one dtype at the place where a Numba function is being compiled.
+
+    Addresses and counts are 64-bit integers of LLVM; addresses and steps count bytes.
+
+    Parameters
+    ----------
+    builder : llvmlite.ir.IRBuilder
+    dtype : numba type
+        float32 or float64.
+    lanes : int, optional
+        Values of a vector, by default as many as a register holds; 1 for the rest of a row.
+    """
+
+    def __init__(self, builder, dtype, lanes=None):
+        self.builder = builder
+        self.itemsize = dtype.bitwidth // 8
+        self.lanes = lanes or VECTOR_BYTES // self.itemsize
+        self.element = ir.FloatType() if self.itemsize == 4 else ir.DoubleType()
+        self.vector = self.element if self.lanes == 1 else ir.VectorType(self.element, self.lanes)
+        # Some processors' models make LLVM prefer halves of their registers, and then half of the sums would spill.
+        set.add(builder.function.attributes, f'"min-legal-vector-width"="{8 * VECTOR_BYTES}"')
+
+    # --- numbers ------------------------------------------------------------------------------------------------------
+
+    def index(self, value):
+        """An integer constant."""
+        return ir.Constant(_INDEX, value)
+
+    def splat(self, value):
+        """A vector of one value: a Python number, or an element in a register."""
+        if not isinstance(value, ir.Value):
+            return ir.Constant(self.vector, float(value) if self.lanes == 1 else [float(value)] * self.lanes)
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        first = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+        return self.shuffle(first, undefined, [0] * self.lanes)
+
+    def shuffle(self, a, b, places):
+        """The lanes of two vectors, one after the other, picked by place."""
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
+        return self.builder.shuffle_vector(a, b, mask)
+
+    def multiply_add(self, a, b, c):
+        """Return a b + c, rounded once."""
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        name = f"llvm.fma.{'' if self.lanes == 1 else f'v{self.lanes}'}f{8 * self.itemsize}"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), [a, b, c])
+
+    def combine(self, factors, vectors):
+        """The sum of vectors times constants; terms times 0 are left out."""
+        total = None
+        for factor, vector in sorted(zip(factors, vectors, strict=True), key=lambda term: abs(term[0]) != 1):
+            if factor == 0:
+                continue
+            if total is None:
+                total = vector if factor == 1 else self.builder.fmul(vector, self.splat(factor))
+            elif abs(factor) == 1:
+                total = (self.builder.fadd if factor == 1 else self.builder.fsub)(total, vector)
+            else:
+                total = self.multiply_add(vector, self.splat(factor), total)
+        return self.splat(0.0) if total is None else total
+
+    def transpose(self, rows):
+        """Turn ``lanes`` vectors, the rows of a square, into its columns."""
+        rows, step = list(rows), 1
+        while step < self.lanes:
+            low = [i ^ step ^ self.lanes if i & step else i for i in range(self.lanes)]
+            high = [i + self.lanes if i & step else i | step for i in range(self.lanes)]
+            for i in range(self.lanes):
+                if not i & step:
+                    a, b = rows[i], rows[i | step]
+                    rows[i], rows[i | step] = self.shuffle(a, b, low), self.shuffle(a, b, high)
+            step *= 2
+        return rows
+
+    # --- memory -------------------------------------------------------------------------------------------------------
+
+    def at(self, address, *steps):
+        """An address plus integers of LLVM, or of Python."""
+        for step in steps:
+            address = self.builder.add(address, step if isinstance(step, ir.Value) else self.index(step))
+        return address
+
+    def load_element(self, address):
+        """One value."""
+        value = self.builder.load(self.builder.inttoptr(address, self.element.as_pointer()))
+        value.align = self.itemsize
+        return value
+
+    def load(self, address):
+        """A vector."""
+        value = self.builder.load(self.builder.inttoptr(address, self.vector.as_pointer()))
+        value.align = self.itemsize
+        return value
+
+    def store(self, value, address):
+        """A vector."""
+        self.builder.store(value, self.builder.inttoptr(address, self.vector.as_pointer())).align = self.itemsize
+
+    def prefetch(self, address):
+        """Ask for the cache line at an address, which may lie anywhere."""
+        pointer = self.builder.inttoptr(address, ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        to_read, into_level_2, data = (ir.Constant(number, value) for value in (0, 2, 1))
+        self.builder.call(function, [pointer, to_read, into_level_2, data])
+
+    # --- control ------------------------------------------------------------------------------------------------------
+
+    def loop(self, count, carried, body):
+        """Run ``body(i, values)`` for i from 0 while i < count, at least once; it returns the values of the next turn.
+
+        Returns
+        -------
+        list
+            The values after the last turn.
+        """
+        before = self.builder.block
+        block, after = self.builder.append_basic_block("turn"), self.builder.append_basic_block("turned")
+        self.builder.branch(block)
+        self.builder.position_at_end(block)
+        i = self.builder.phi(_INDEX)
+        values = [self.builder.phi(value.type) for value in carried]
+        new = body(i, values)
+        following = self.builder.add(i, self.index(1))
+        i.add_incoming(self.index(0), before)
+        i.add_incoming(following, self.builder.block)
+        for phi, first, later in zip(values, carried, new, strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(later, self.builder.block)
+        self.builder.cbranch(self.builder.icmp_signed("<", following, count), block, after)
+        self.builder.position_at_end(after)
+        return new
+
+
+def emitted(function):
+    """Make ``function(emitter, *numbers)`` callable from Numba as ``function(dtype, *numbers)``; numbers are int64."""
+
+    def typed(typingctx, dtype, *numbers):
+        def generate(context, builder, signature, arguments):
+            function(partial(Emitter, builder, dtype.dtype), *arguments[1:])
+            return context.get_dummy_value()
+
+        return types.void(dtype, *[types.int64] * len(numbers)), generate
+
+    # Numba reads off the signature which arguments there are; what the emitter stands for is the dtype.
+    numbers = list(signature(function).parameters.values())[1:]
+    first = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("typingctx", "dtype")]
+    typed.__signature__ = Signature([*first, *numbers])
+    typed.__name__, typed.__doc__, typed.__module__ = function.__name__, function.__doc__, function.__module__
+    return intrinsic(typed)
+
+
+@njit(nogil=True, cache=True)
+def address(array):
+    """Where an array begins, as a signed number: Numba makes the sum of an unsigned and a signed one a float64."""
+    return np.int64(array.ctypes.data)
