@@ -132,5 +132,7 @@ def _align():
     functions = ctypes.cast(interface(np._core._multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))
     capsule = ctypes.pythonapi.PyCapsule_New
     capsule.restype, capsule.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+    for kept in (_handler, _new, _new_zeros, _resize, _drop):  # arrays may live longer than this module
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
     set_handler = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)(functions[_SET_HANDLER])
     set_handler(capsule(ctypes.addressof(_handler), b"mem_handler", None))
