@@ -222,7 +222,7 @@ RECIPES = [
     _information("separate", information="separate"),
     _information("joint", information="joint"),
     _information("none", most=0.5, information="none"),
-    _information("authors-codes", continuous="mse", continuous_weight=1.0),
+    _information("learnt-deviation", continuous="nll", continuous_weight=0.1),
     _information("category-alone", codes=("10",)),
     _told("cgan", "cgan"),
     _told("acgan", "acgan"),

@@ -129,7 +129,8 @@ def _information(latents, q, z):
         if isinstance(part, Categorical):
             nll = F.cross_entropy(outputs, code)
         else:
-            posterior = torch.distributions.Normal(outputs[:, :1], F.softplus(outputs[:, 1:]) + STD_FLOOR)
+            std = F.softplus(outputs[:, 1:]) + STD_FLOOR if part.std is None else torch.tensor(part.std)
+            posterior = torch.distributions.Normal(outputs[:, :1], std)
             nll = -posterior.log_prob(code).mean()
         bound = part.entropy_nats - nll
         known, objective, column = known + bound, objective + part.weight * bound, column + part.q_size

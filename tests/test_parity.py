@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from parity_cases import CASES, GOLDEN, arrays_of, build, entries, errors, fingerprint, pack, run
 
+from minigan import kernels
+
 
 def golden_file(name):
     with np.load(GOLDEN / f"{name}.npz") as file:
@@ -20,7 +22,8 @@ def test_training_steps_equal_pytorchs(name):
     assert fingerprint(system) == pytest.approx(float(golden["start"]), rel=1e-9), (
         "the initial weights are no longer those of the golden file: run python -m benchmarks.parity again"
     )
-    arrays = run(case, system, streams) | arrays_of(system)
+    with kernels.use(**case.variants):
+        arrays = run(case, system, streams) | arrays_of(system)
     wrong = {n: f"{e:.1e}" for n, e in errors(case, golden, arrays).items() if not e <= case.tolerance}
     assert not wrong, f"{name}: these differ from PyTorch's by more than {case.tolerance:g} of their largest: {wrong}"
 

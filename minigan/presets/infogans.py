@@ -65,6 +65,8 @@ INFOGANS = [
         steps=5000,
         z=62,
         codes=("10", "uniform", "uniform"),
+        continuous="mse",  # the authors' code: a Gaussian of deviation 1
+        continuous_weight=1.0,
         lr_g=1e-3,
         samples=100,
     ),
