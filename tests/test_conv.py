@@ -18,7 +18,7 @@ NAMES = ("conv2d", "conv2d_grad_input", "conv2d_grad_weight")
 CASES = [(name, variant) for name in NAMES for variant in (*kernels.variants(name), name)]
 each_variant = pytest.mark.parametrize(("name", "variant"), CASES, ids=[v for _, v in CASES])
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-WINOGRAD = {(4, 4, 2, 2), (5, 5, 1, 1)}  # windows and strides that v3 is for
+WINOGRAD = {(3, 3, 1, 1), (4, 4, 1, 1), (5, 5, 1, 1), (4, 4, 2, 2), (5, 5, 2, 2)}  # windows and strides that v3 is for
 BOUND = {np.float32: 2e-5, np.float64: 1e-12}  # of the largest result
 
 # (N, H, W, C, K, kh, kw, stride, padding)
@@ -39,6 +39,9 @@ DCGAN = [
     (9, 16, 16, 13, 100, 4, 4, 2, 1),
     (3, 10, 12, 17, 13, 4, 4, 2, 1),
     (4, 12, 12, 13, 17, 5, 5, 1, 0),
+    (3, 7, 7, 80, 24, 4, 4, 1, "same"),
+    (2, 16, 12, 24, 40, 5, 5, 2, "same"),
+    (2, 9, 14, 20, 64, 3, 3, 1, 1),
     (3, 8, 8, 24, 48, 5, 5, 1, 2),
     (2, 9, 13, 100, 24, 5, 5, 1, "same"),
     (3, 7, 11, 48, 100, 5, 5, 1, 1),
@@ -56,6 +59,10 @@ ODD = [
     (2, 7, 15, 3, 1, 4, 4, 2, ((3, 6), (2, 0))),  # 7x7
     (2, 4, 6, 2, 3, 4, 4, 2, ((6, 6), (12, 12))),  # 7x14, tiles wholly in the padding
     (3, 5, 5, 2, 3, 5, 5, 1, 0),  # one output
+    (2, 5, 6, 2, 3, 5, 5, 2, 0),  # the zeros of a window of 6x6 reach over the edge
+    (2, 11, 7, 2, 3, 5, 5, 2, ((3, 0), (1, 4))),
+    (2, 6, 5, 2, 3, 3, 3, 1, ((0, 2), (1, 0))),
+    (2, 8, 5, 2, 3, 4, 4, 1, ((3, 1), (0, 2))),
     (2, 6, 11, 3, 5, 5, 5, 1, 0),
     (2, 3, 4, 2, 3, 5, 5, (1, 1), ((4, 0), (1, 3))),  # a map smaller than the window
     (2, 5, 6, 3, 2, 5, 5, 1, 7),  # windows wholly in the padding
@@ -87,7 +94,7 @@ def reference(name, case):
 def agree(name, variant, case, dtype=np.float32):
     function = getattr(conv, variant)
     if "winograd" in variant and spec.geometry("test", case[1:3], case[5:7], *case[7:])[:4] not in WINOGRAD:
-        match = f"{name}: the Winograd variant is for 4x4 windows at stride 2 and 5x5 at stride 1, not "
+        match = f"{name}: the Winograd variant is for 3x3 to 5x5 windows at stride 1, and 4x4 and 5x5 at stride 2, not "
         with pytest.raises(ValueError, match=match):
             run(name, function, case, dtype)
         return
@@ -122,6 +129,8 @@ def test_agrees_with_the_reference_on_odd_shapes(name, variant, case, dtype):
         (8, 32, 32, 64, 128, 4, 4, 2, 1),
         (32, 8, 8, 256, 512, 4, 4, 2, 1),
         (128, 12, 12, 32, 64, 5, 5, 1, 0),
+        (8, 7, 7, 512, 128, 4, 4, 1, "same"),
+        (8, 16, 16, 128, 256, 5, 5, 2, "same"),
     ],
     ids=str,
 )
@@ -140,7 +149,7 @@ sides = st.integers(0, 4)
     n=st.integers(1, 3),
     hw=st.tuples(st.integers(4, 20), st.integers(4, 20)),
     ck=st.tuples(st.integers(1, 5), st.integers(1, 5)),
-    window=st.sampled_from([(4, 4, 2), (4, 4, 2), (5, 5, 1), (5, 5, 1), (3, 3, 1), (5, 2, (1, 2)), (4, 4, 3)]),
+    window=st.sampled_from([(4, 4, 2), (5, 5, 1), (5, 5, 2), (4, 4, 1), (3, 3, 1), (5, 2, (1, 2)), (4, 4, 3)]),
     padding=st.one_of(st.just("same"), st.tuples(st.tuples(sides, sides), st.tuples(sides, sides))),
 )
 def test_agrees_with_the_reference_on_any_geometry(name, variant, n, hw, ck, window, padding):
@@ -175,8 +184,13 @@ def test_agrees_with_the_reference_on_any_map_of_sevens(name, n, sevens, ck, odd
 )
 @pytest.mark.parametrize(
     "case",
-    [(7, 14, 10, 6, 5, 4, 4, 2, 1), (7, 28, 14, 6, 5, 4, 4, 2, 1), (7, 9, 8, 6, 5, 5, 5, 1, 1)],
-    ids=["4x4", "sevens", "5x5"],
+    [
+        (7, 14, 10, 6, 5, 4, 4, 2, 1),
+        (7, 28, 14, 6, 5, 4, 4, 2, 1),
+        (7, 9, 8, 6, 5, 5, 5, 1, 1),
+        (7, 9, 8, 6, 5, 5, 5, 2, 1),
+    ],
+    ids=["4x4", "sevens", "5x5", "5x5 at stride 2"],
 )
 def test_winograd_is_the_same_whether_filters_and_tiles_are_stored_or_not(name, limits, case, monkeypatch):
     function = getattr(conv, f"{name}_v3_winograd")
@@ -288,7 +302,10 @@ def test_two_calls_give_the_same_bits(name, variant, case):
         ((1, 8, 8, 256, 512, 4, 4, 2, 1), "v2"),  # too few tiles
         ((128, 32, 32, 64, 128, 3, 3, 2, 1), "v2"),
         ((128, 28, 28, 1, 32, 5, 5, 1, 0), "v2"),
-        ((128, 12, 12, 32, 64, 5, 5, 2, 0), "v2"),
+        ((128, 16, 16, 64, 128, 5, 5, 2, "same"), "v3"),
+        ((128, 7, 7, 512, 128, 4, 4, 1, "same"), "v3"),
+        ((128, 16, 16, 64, 64, 3, 3, 1, 1), "v3"),
+        ((128, 12, 12, 32, 64, 5, 5, 3, 0), "v2"),
     ],
     ids=str,
 )
@@ -310,10 +327,10 @@ def test_the_dispatch_chooses_by_shape(name, case, chosen, monkeypatch):
 
 
 def test_a_forced_variant_runs_and_refuses_what_it_cannot_do():
-    x, w = np.ones((1, 6, 6, 1), np.float32), np.ones((3, 3, 1, 1), np.float32)
+    x, w = np.ones((1, 6, 6, 1), np.float32), np.ones((2, 2, 1, 1), np.float32)
     with kernels.use(conv2d="conv2d_v1_direct"):
-        np.testing.assert_array_equal(kernels.conv2d(x, w), np.full((1, 4, 4, 1), 9, np.float32))
-    with kernels.use(conv2d="conv2d_v3_winograd"), pytest.raises(ValueError, match=r"not 3x3 at \(1, 1\)"):
+        np.testing.assert_array_equal(kernels.conv2d(x, w), np.full((1, 5, 5, 1), 4, np.float32))
+    with kernels.use(conv2d="conv2d_v3_winograd"), pytest.raises(ValueError, match=r"not 2x2 at \(1, 1\)"):
         kernels.conv2d(x, w)
 
 

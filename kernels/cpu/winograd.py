@@ -1,4 +1,4 @@
-"""Convolution with a third to a sixth of the products: Winograd's algorithms, for 4x4 at stride 2 and 5x5 at stride 1.
+"""Convolution with a third to a sixth of the products: Winograd's algorithms, at strides 1 and 2.
 
 A convolution at stride 2 is one at stride 1 of phases: every second row and column of x is a phase, and a 4x4 window
 that moves by 2 meets each phase as a 2x2 window that moves by 1, so it is a 2x2 convolution with 4C channels (Huang et
@@ -29,7 +29,18 @@ from .gemm import STRETCH, multiply, panel_columns, product_into, scratch
 from .simd import address
 from .threads import NUM_THREADS, parallel
 from .toom_cook import Algorithm
-from .winograd_tiles import FOUR, FOUR_AND_THREE, FOUR_OF_FIVE, SEVEN, filter_grad, filter_points, from_tiles, to_tiles
+from .winograd_tiles import (
+    FOUR,
+    FOUR_AND_THREE,
+    FOUR_OF_FIVE,
+    FOUR_OF_FOUR,
+    FOUR_OF_THREE,
+    SEVEN,
+    filter_grad,
+    filter_points,
+    from_tiles,
+    to_tiles,
+)
 from .workspace import workspace
 
 BLOCK_TILES = 128  # a block's rows in each product: enough to be worth its panels, few enough for the cache
@@ -51,6 +62,7 @@ class Plan(NamedTuple):
     left: int
 
     points = property(lambda self: self.rows.points * self.columns.points)
+    window = property(lambda self: self.rows.taps * self.phases)
 
     def maps(self, role):
         """The numbers of the rows' and the columns' maps."""
@@ -69,7 +81,7 @@ def plan(kernel, hw, window, stride, padding):
     algorithms = _algorithms(geo)
     if not algorithms:
         raise ValueError(
-            f"{kernel}: the Winograd variant is for 4x4 windows at stride 2 and 5x5 at stride 1, "
+            f"{kernel}: the Winograd variant is for 3x3 to 5x5 windows at stride 1, and 4x4 and 5x5 at stride 2, "
             f"not {geo.kh}x{geo.kw} at ({geo.sh}, {geo.sw})"
         )
     rows, columns = algorithms
@@ -79,12 +91,16 @@ def plan(kernel, hw, window, stride, padding):
 
 def _algorithms(geo):
     """The algorithms for rows and columns, or None."""
-    if geo[:4] == (5, 5, 1, 1):
-        return FOUR_OF_FIVE, FOUR_OF_FIVE
-    if geo[:4] != (4, 4, 2, 2):
+    if geo.kh != geo.kw or geo.sh != geo.sw or (geo.kh, geo.sh) not in _OF_WINDOW:
         return None
     # One tile of 7 by 7 could do with 64 products, but at an error of 3e-5: 72 keep it below 2e-5.
-    return (SEVEN, FOUR_AND_THREE) if geo.out_h % 7 == geo.out_w % 7 == 0 else (FOUR, FOUR)
+    if (geo.kh, geo.sh) == (4, 2) and geo.out_h % 7 == geo.out_w % 7 == 0:
+        return SEVEN, FOUR_AND_THREE
+    return (_OF_WINDOW[geo.kh, geo.sh],) * 2
+
+
+_OF_WINDOW = {(3, 1): FOUR_OF_THREE, (4, 1): FOUR_OF_FOUR, (5, 1): FOUR_OF_FIVE, (4, 2): FOUR, (5, 2): FOUR_OF_THREE}
+"""By window and stride. At stride 2 a 5x5 window counts as one of 6x6 whose last taps are zero: three of each phase."""
 
 
 def tiles(geo):
@@ -172,6 +188,9 @@ def _apply(source, target, source_side, target_side, w, transposed):
     width = panel_columns(w.dtype)
     if transposed:
         w = w.transpose(0, 1, 3, 2)
+    spare = source_side.plan.window - len(w)
+    if spare:
+        w = np.pad(w, ((0, spare), (0, spare), (0, 0), (0, 0)))
     panels = (-(-columns // width), rows, width)
     filters = _Filters(np.ascontiguousarray(w), source_side.plan, transposed, panels, columns)
     stored = filters.plan.points * prod(filters.panels) * w.itemsize <= FILTERS_BYTES
@@ -282,7 +301,7 @@ def conv2d_grad_weight_v3_winograd(x, dy, stride=1, padding=0, *, kernel_hw):
     c, k = x.shape[3], dy.shape[3]
     chosen, x_side, y_side = _sides("conv2d_grad_weight", x.shape[1:3], kernel_hw, c, k, stride, padding)
     x, dy = x_side.rows(np.ascontiguousarray(x)), y_side.rows(np.ascontiguousarray(dy))
-    dw = np.zeros((*kernel_hw, c, k), x.dtype)
+    dw = np.zeros((chosen.window, chosen.window, c, k), x.dtype)
     zeros = np.zeros(k, x.dtype)
     rows, columns = chosen.rows, chosen.columns
     maps = chosen.maps(transforms.JOIN_W)
@@ -311,7 +330,7 @@ def conv2d_grad_weight_v3_winograd(x, dy, stride=1, padding=0, *, kernel_hw):
 
         parallel(split, images.stop - at, _even(images.stop - at, BLOCK_TILES // per_image, NUM_THREADS))
         parallel(products, channels, _even(channels, SUMMED_COLUMNS, NUM_THREADS))
-    return dw
+    return np.ascontiguousarray(dw[: kernel_hw[0], : kernel_hw[1]])
 
 
 # --- what it costs ----------------------------------------------------------------------------------------------------
