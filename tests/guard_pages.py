@@ -69,6 +69,12 @@ def convolutions(side):
             (3, 8, 12, 3, 17, 5, 5, 1, 0),
             (2, 7, 6, 20, 3, 5, 5, 1, 2),
             (2, 5, 3, 4, 2, 5, 5, 1, "same"),
+            (3, 9, 8, 3, 17, 3, 3, 1, 1),
+            (2, 6, 5, 20, 3, 3, 3, 1, 0),
+            (3, 7, 7, 3, 17, 4, 4, 1, "same"),
+            (2, 8, 6, 20, 3, 4, 4, 1, 0),
+            (3, 16, 12, 3, 17, 5, 5, 2, "same"),
+            (2, 11, 7, 20, 3, 5, 5, 2, 0),
         ):
             window, stride, padding = tuple(how[:2]), how[2], how[3]
             geo = spec.geometry("guard", (h, w), window, stride, padding)
@@ -90,7 +96,8 @@ def main(what, side):
     import minigan.kernels.cpu.gemm  # noqa: F401
 
     faulthandler.enable()
-    np.empty = lambda shape, dtype=float: guarded(shape, dtype, side)  # results and scratch memory are guarded too
+    # Results and scratch memory are guarded too; the order is NumPy's own wish, and always C here.
+    np.empty = lambda shape, dtype=float, order="C": guarded(shape, dtype, side)
     {"gemm": products, "conv": convolutions}[what](side)
     print("nothing outside was touched")
 

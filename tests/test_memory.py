@@ -310,7 +310,8 @@ def test_the_system_s_memory_is_left_alone_on_request():
     code = """
 import minigan.kernels.cpu
 import numpy as np
-print(np._core.multiarray.get_handler_name(), sum(np.empty(100).ctypes.data % 64 for _ in range(50)) > 0)
+arrays = [np.empty(100) for _ in range(50)]
+print(np._core.multiarray.get_handler_name(), sum(array.ctypes.data % 64 for array in arrays) > 0)
 """
     assert run(code, MINIGAN_MALLOC="system") == ["default_allocator", "True"]
     assert run(code, MINIGAN_MALLOC="") == ["minigan_aligned", "False"]

@@ -5,10 +5,12 @@ they spin: where another process wants the cores, they were seen to take twenty 
 sleep when they wait.
 """
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from . import gemm
-from .threads import parallel
+from .threads import blas_on_one_thread, parallel
 
 ALONE = 1 << 22  # products: waking a second thread takes 20 to 50 us, what one core needs for some 2 million
 
@@ -73,7 +75,10 @@ def _tiles_win(m, k, n):
 def _by_blas(a, b, bias=None):
     """a b + bias, split along the longer side of the result."""
     if a.size * b.shape[1] <= ALONE:
-        y = np.matmul(a, b)
+        # After a call BLAS's threads spin for milliseconds on the cores that the pool's need next: a thin product, of
+        # a network whose others are large, is not worth that.
+        with blas_on_one_thread() if b.shape[1] < gemm.LEAST_COLUMNS else nullcontext():
+            y = a * b if a.shape[1] == 1 else np.matmul(a, b)
         if bias is not None:
             y += bias
         return y

@@ -6,9 +6,11 @@ let it keep such blocks.
 
 Its blocks begin 16 bytes after a cache line, and then every AVX-512 load of an array touches two lines: a matrix
 product takes a tenth longer. NumPy lets one replace its allocator (NEP 49); this one asks malloc for 64 bytes more,
-gives out the next address that is a multiple of 64, and notes just before it where the block began.
+gives out the next address that is a multiple of 64, and notes just before it where the block began. Like NumPy's own
+it asks for huge pages for blocks from 4 MiB on.
 
-Both hold for the process; ``MINIGAN_MALLOC=system`` leaves memory alone.
+The thresholds hold for the process, the allocator for the thread (and what else is a context to contextvars) that
+imported this; ``MINIGAN_MALLOC=system`` leaves memory alone.
 """
 
 import ctypes
@@ -23,13 +25,16 @@ from numba.extending import intrinsic
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from malloc.h
 _LARGEST_KEPT_BYTES = 1 << 30
 _SET_HANDLER = 304  # the place of PyDataMem_SetHandler in NumPy's C interface
-_LINE = 64
+_LINE, _PAGE = 64, 4096
+_HUGE_FROM_BYTES = 1 << 22  # as NumPy's own allocator
+_MADV_HUGEPAGE = 14  # from mman.h
 
 _address, _size = types.uintp, types.uintp
 _malloc = types.ExternalFunction("malloc", _address(_size))
 _calloc = types.ExternalFunction("calloc", _address(_size, _size))
 _realloc = types.ExternalFunction("realloc", _address(_address, _size))
 _free = types.ExternalFunction("free", types.void(_address))
+_madvise = types.ExternalFunction("madvise", types.intc(_address, _size, types.intc))
 _memmove = types.ExternalFunction("memmove", _address(_address, _address, _size))
 
 
@@ -75,34 +80,38 @@ def _line_in(block):
 
 
 @njit
-def _array_in(block):
+def _array_in(block, size):
     """The array of a block just made, noted; 0 where there is no block."""
     if block == 0:
         return block
-    _note(_line_in(block) - types.uintp(8), block)
-    return _line_in(block)
+    array = _line_in(block)
+    _note(array - types.uintp(8), block)
+    if size >= types.uintp(_HUGE_FROM_BYTES):
+        page = (array + types.uintp(_PAGE - 1)) // types.uintp(_PAGE) * types.uintp(_PAGE)
+        _madvise(page, size - types.uintp(_PAGE), types.intc(_MADV_HUGEPAGE))
+    return array
 
 
 @cfunc(_address(_address, _size), cache=True)
 def _new(_, size):
-    return _array_in(_malloc(size + types.uintp(_LINE)))
+    return _array_in(_malloc(size + types.uintp(_LINE)), size)
 
 
 @cfunc(_address(_address, _size, _size), cache=True)
 def _new_zeros(_, count, size):
-    return _array_in(_calloc(types.uintp(1), count * size + types.uintp(_LINE)))
+    return _array_in(_calloc(types.uintp(1), count * size + types.uintp(_LINE)), count * size)
 
 
 @cfunc(_address(_address, _address, _size), cache=True)
 def _resize(_, array, size):
     if array == 0:
-        return _array_in(_malloc(size + types.uintp(_LINE)))
+        return _array_in(_malloc(size + types.uintp(_LINE)), size)
     block = _noted(array - types.uintp(8))
     shift = array - block
     block = _realloc(block, size + types.uintp(_LINE))
     if block != 0 and _line_in(block) - block != shift:
         _memmove(_line_in(block), block + shift, size)
-    return _array_in(block)
+    return _array_in(block, size)
 
 
 @cfunc(types.void(_address, _address, _size), cache=True)

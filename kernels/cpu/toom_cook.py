@@ -46,7 +46,7 @@ def toom_cook(outputs, taps, points):
     finite = [Fraction(point) for point in points if point is not INFINITY]
     g, bt = [], []
     for point in points:
-        others = [q for q in finite if point is INFINITY or q != point]
+        others = [q for q in finite if q != point]
         scale = Fraction(1)
         for q in others if point is not INFINITY else []:
             scale *= point - q
@@ -54,18 +54,6 @@ def toom_cook(outputs, taps, points):
         row = _polynomial(others)
         bt.append(row + [Fraction(0)] * (len(points) - len(row)))
     return Algorithm(outputs, taps, *(np.array(matrix, float) for matrix in (at, g, bt)))
-
-
-def side_by_side(first, second):
-    """An algorithm for the outputs of one followed by those of another, which has its products too."""
-    assert first.taps == second.taps
-    bt = np.zeros((first.points + second.points, first.outputs + second.inputs))
-    bt[: first.points, : first.inputs] = first.bt
-    bt[first.points :, first.outputs :] = second.bt
-    at = np.zeros((first.outputs + second.outputs, len(bt)))
-    at[: first.outputs, : first.points] = first.at
-    at[first.outputs :, first.points :] = second.at
-    return Algorithm(len(at), first.taps, at, np.vstack((first.g, second.g)), bt)
 
 
 def _power(point, exponent, length):

@@ -9,15 +9,14 @@ import numpy as np
 from numba import njit
 
 from .simd import address, emitted
-from .toom_cook import HALF, INFINITY, side_by_side, toom_cook
+from .toom_cook import HALF, INFINITY, toom_cook
 
 FOUR = toom_cook(4, 2, (0, 1, -1, 2, INFINITY))
 SEVEN = toom_cook(7, 2, (0, 1, -1, 2, -2, HALF, -HALF, INFINITY))
-FOUR_AND_THREE = side_by_side(FOUR, toom_cook(3, 2, (0, 1, -1, INFINITY)))
 FOUR_OF_THREE = toom_cook(4, 3, (0, 1, -1, 2, -HALF, INFINITY))
 FOUR_OF_FOUR = toom_cook(4, 4, (0, 1, -1, 2, -2, HALF, INFINITY))
 FOUR_OF_FIVE = toom_cook(4, 5, (0, 1, -1, 2, -2, HALF, -HALF, INFINITY))
-ALGORITHMS = (FOUR, SEVEN, FOUR_AND_THREE, FOUR_OF_THREE, FOUR_OF_FOUR, FOUR_OF_FIVE)
+ALGORITHMS = (FOUR, SEVEN, FOUR_OF_THREE, FOUR_OF_FOUR, FOUR_OF_FIVE)
 
 SPLIT_X, JOIN_X, SPLIT_Y, JOIN_Y, SPLIT_W, JOIN_W = range(6)
 """What can be done with an algorithm: x's side to points by B^T and back by B, y's by A and A^T, the filters' by G and
