@@ -194,7 +194,7 @@ def curves(steps=20):
     opt_g, opt_d = (optim.Adam(m.astype(np.float64), lr=1e-3, beta1=0.5) for m in (g, d))
     noise, rows = RNG(2), []
     for _ in range(steps):
-        x_real, z = (Tensor(noise.normal(size=(10, *shape))) for shape in ((28, 28, 1), (8,)))
+        x_real, z = (Tensor(noise.normal(size=(14, *shape))) for shape in ((28, 28, 1), (8,)))
         rows.append([float(value) for value in gan_step(g, d, opt_g, opt_d, x_real, z).values()])
     return np.array(rows), np.concatenate([p.data.ravel() for m in (g, d) for p in m.parameters()])
 

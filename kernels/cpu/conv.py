@@ -21,35 +21,35 @@ FASTMATH = {"contract", "reassoc", "nsz"}  # fused and reordered sums; NaN and i
 COLUMNS_BYTES = 1 << 20  # of one block's window matrix: half of a core's L2 cache
 MIN_CHANNELS = 12  # below, v3's transforms cost what its products save
 MIN_INSIDE = 9 / 16  # of the tiles: below, v3 computes too much that is thrown away
-MIN_TILES = 40  # below, v3's filters cost what its products save
-MIN_TILES_GRAD_WEIGHT = 12  # the same for dw, which transforms no filters forward
+MIN_PIXELS = 640  # of y, over all images: below, v3's filters cost what its products save
+MIN_PIXELS_GRAD_WEIGHT = 192  # the same for dw, which transforms no filters forward
 COLUMNS_ROWS = 256  # at least as many rows, or BLAS spends its time packing the weights
 
 
 # --- the chosen ones --------------------------------------------------------------------------------------------------
 
 
-def _winograd_wins(geo, n, c, k, min_tiles):
+def _winograd_wins(geo, n, c, k, min_pixels):
     """Whether v3 beats v2, from measurements on two AVX-512 cores.
 
     There must be channels enough that the products outweigh the transforms, tiles that lie mostly inside the map, and
     enough of them to be worth the transformed filters.
     """
-    tiles, inside = winograd.tiles(geo)
-    return min(c, k) >= MIN_CHANNELS and inside >= MIN_INSIDE and n * tiles >= min_tiles
+    pixels = n * geo.out_h * geo.out_w
+    return min(c, k) >= MIN_CHANNELS and winograd.share_inside(geo) >= MIN_INSIDE and pixels >= min_pixels
 
 
 def conv2d(x, w, stride=1, padding=0):
     """The fastest variant for these shapes; see :func:`minigan.kernels.spec.conv2d`."""
     geo = spec.geometry("conv2d", x.shape[1:3], w.shape[:2], stride, padding)
-    variant = conv2d_v3_winograd if _winograd_wins(geo, len(x), *w.shape[2:], MIN_TILES) else conv2d_v2_im2col
+    variant = conv2d_v3_winograd if _winograd_wins(geo, len(x), *w.shape[2:], MIN_PIXELS) else conv2d_v2_im2col
     return variant(x, w, stride, padding)
 
 
 def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
     """The fastest variant for these shapes; see :func:`minigan.kernels.spec.conv2d_grad_input`."""
     geo = spec.geometry("conv2d_grad_input", tuple(input_hw), w.shape[:2], stride, padding)
-    wins = _winograd_wins(geo, len(dy), *w.shape[2:], MIN_TILES)
+    wins = _winograd_wins(geo, len(dy), *w.shape[2:], MIN_PIXELS)
     variant = conv2d_grad_input_v3_winograd if wins else conv2d_grad_input_v2_im2col
     return variant(dy, w, stride, padding, input_hw=input_hw)
 
@@ -57,7 +57,7 @@ def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
 def conv2d_grad_weight(x, dy, stride=1, padding=0, *, kernel_hw):
     """The fastest variant for these shapes; see :func:`minigan.kernels.spec.conv2d_grad_weight`."""
     geo = spec.geometry("conv2d_grad_weight", x.shape[1:3], tuple(kernel_hw), stride, padding)
-    wins = _winograd_wins(geo, len(x), x.shape[3], dy.shape[3], MIN_TILES_GRAD_WEIGHT)
+    wins = _winograd_wins(geo, len(x), x.shape[3], dy.shape[3], MIN_PIXELS_GRAD_WEIGHT)
     variant = conv2d_grad_weight_v3_winograd if wins else conv2d_grad_weight_v2_im2col
     return variant(x, dy, stride, padding, kernel_hw=kernel_hw)
 

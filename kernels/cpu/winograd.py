@@ -101,14 +101,13 @@ _OF_WINDOW = {(3, 1): FOUR_OF_THREE, (4, 1): FOUR_OF_FOUR, (5, 1): FOUR_OF_FIVE,
 """By window and stride. At stride 2 a 5x5 window counts as one of 6x6 whose last taps are zero: three of each phase."""
 
 
-def tiles(geo):
-    """How many tiles cover a map, and the share of them that lies inside; (0, 0) where there is no algorithm."""
+def share_inside(geo):
+    """The share of the tiles that lies inside the map; 0 where there is no algorithm."""
     algorithms = _algorithms(geo)
     if not algorithms:
-        return 0, 0
+        return 0.0
     rows, columns = (algorithm.outputs for algorithm in algorithms)
-    count = -(-geo.out_h // rows) * -(-geo.out_w // columns)
-    return count, geo.out_h * geo.out_w / (count * rows * columns)
+    return geo.out_h * geo.out_w / (-(-geo.out_h // rows) * rows * -(-geo.out_w // columns) * columns)
 
 
 class _Side(NamedTuple):
