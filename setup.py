@@ -33,7 +33,7 @@ setup(
     },
     install_requires=[
         "numpy>=2.1",
-        "numba>=0.61",
+        "numba>=0.62",  # with llvmlite for LLVM 20, whose instructions kernels/cpu/simd.py emits
         "threadpoolctl>=3.5",
         "matplotlib>=3.9",
         "pillow>=11",
