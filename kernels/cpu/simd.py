@@ -8,13 +8,13 @@ decorated by :func:`emitted` is called from Numba kernels like any other.
 
 from functools import partial
 from inspect import Parameter, Signature, signature
+from itertools import count
 
 import llvmlite.binding as llvm
-import numpy as np
 from llvmlite import ir
-from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 
 _INDEX = ir.IntType(64)
 
@@ -169,11 +169,25 @@ class Emitter:
 
 
 def emitted(function):
-    """Make ``function(emitter, *numbers)`` callable from Numba as ``function(dtype, *numbers)``; numbers are int64."""
+    """Make ``function(emitter, *numbers)`` callable from Numba as ``function(dtype, *numbers)``; numbers are int64.
+
+    What it emits is a function of its own, once in whatever Numba compiles: LLVM then takes no longer for two calls
+    than for one.
+    """
+    name = f"{function.__module__}.{function.__qualname__}.{next(_numbers)}"
 
     def typed(typingctx, dtype, *numbers):
         def generate(context, builder, signature, arguments):
-            function(partial(Emitter, builder, dtype.dtype), *arguments[1:])
+            own, full_name = builder.module.globals, f"{name}.{dtype.dtype}"
+            if full_name not in own:
+                kind = ir.FunctionType(ir.VoidType(), [_INDEX] * len(numbers))
+                made = ir.Function(builder.module, kind, full_name)
+                made.linkage = "internal"
+                made.attributes.add("noinline")
+                inside = ir.IRBuilder(made.append_basic_block())
+                function(partial(Emitter, inside, dtype.dtype), *made.args)
+                inside.ret_void()
+            builder.call(own[full_name], arguments[1:])
             return context.get_dummy_value()
 
         return types.void(dtype, *[types.int64] * len(numbers)), generate
@@ -186,7 +200,14 @@ def emitted(function):
     return intrinsic(typed)
 
 
-@njit(nogil=True, cache=True)
-def address(array):
-    """Where an array begins, as a signed number: Numba makes the sum of an unsigned and a signed one a float64."""
-    return np.int64(array.ctypes.data)
+_numbers = count()
+
+
+@intrinsic
+def address(typingctx, array):
+    """Where an array begins, as an int64. (``array.ctypes.data`` is unsigned, and plus an int64 a float64.)"""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ptrtoint(make_array(array)(context, builder, arguments[0]).data, _INDEX)
+
+    return types.int64(array), generate

@@ -31,7 +31,7 @@ _MATRICES = {
     SPLIT_W: lambda algorithm: (algorithm.g, 0),
     JOIN_W: lambda algorithm: (algorithm.g.T, 0),
 }
-_TOGETHER = ((SPLIT_X, SPLIT_Y), (JOIN_X, JOIN_Y), (SPLIT_W,), (JOIN_W,))  # one compiled function each
+_TOGETHER = ((SPLIT_X, SPLIT_Y), (JOIN_X, JOIN_Y), (SPLIT_W,), (JOIN_W,))  # one emitted function each
 
 
 def map_number(algorithm, role):
@@ -45,14 +45,13 @@ def map_number(algorithm, role):
 
 
 def _maps(*roles):
-    """Emit a choice of maps, as a function of a map's number that is compiled once for each kernel that calls it."""
+    """Emit a choice of maps, by a map's number."""
 
     @emitted
     def apply(emitter, number, source, source_step, target, target_step, count):
         """Targets = matrix sources, for ``count`` values of each; addresses, and steps in bytes."""
         emit = emitter()
         builder = emit.builder
-        builder.function.attributes.add("noinline")
         vectors = builder.sdiv(count, emit.index(emit.lanes))
         done = builder.mul(vectors, emit.index(emit.lanes))
         after = builder.append_basic_block("applied")
@@ -71,27 +70,7 @@ def _maps(*roles):
     return apply
 
 
-_emitted_split, _emitted_join, _emitted_split_w, _emitted_join_w = (_maps(*roles) for roles in _TOGETHER)
-
-
-@njit(nogil=True, cache=True)
-def _split(dtype, number, source, source_step, target, target_step, count):
-    _emitted_split(dtype, number, source, source_step, target, target_step, count)
-
-
-@njit(nogil=True, cache=True)
-def _join(dtype, number, source, source_step, target, target_step, count):
-    _emitted_join(dtype, number, source, source_step, target, target_step, count)
-
-
-@njit(nogil=True, cache=True)
-def _split_w(dtype, number, source, source_step, target, target_step, count):
-    _emitted_split_w(dtype, number, source, source_step, target, target_step, count)
-
-
-@njit(nogil=True, cache=True)
-def _join_w(dtype, number, source, source_step, target, target_step, count):
-    _emitted_join_w(dtype, number, source, source_step, target, target_step, count)
+_split, _join, _split_w, _join_w = (_maps(*roles) for roles in _TOGETHER)
 
 
 def _apply_matrix(emit, matrix, added, first, turns, source, source_step, target, target_step):
