@@ -114,9 +114,10 @@ def _transpose_square(emitter, source, source_row, target, target_row):
 
 
 @emitted
-def _copy_part(emitter, source, source_row, target, target_row, rows, columns):
-    """Copy part of a tile, value by value."""
+def _copy_part(emitter, source, source_row, source_column, target, target_row, rows, columns, spare):
+    """Copy part of a panel or a tile, value by value, and write so many zeros after each row."""
     emit = emitter(lanes=1)
+    size = emit.index(emit.itemsize)
 
     def row(i, _):
         from_row, to_row = (
@@ -124,11 +125,17 @@ def _copy_part(emitter, source, source_row, target, target_row, rows, columns):
         )
 
         def value(j, _):
-            at = emit.builder.mul(j, emit.index(emit.itemsize))
-            emit.store(emit.load(emit.at(from_row, at)), emit.at(to_row, at))
+            value = emit.load(emit.at(from_row, emit.builder.mul(j, source_column)))
+            emit.store(value, emit.at(to_row, emit.builder.mul(j, size)))
+            return []
+
+        def zero(j, _):
+            emit.store(emit.splat(0.0), emit.at(to_row, emit.builder.mul(emit.builder.add(j, columns), size)))
             return []
 
         emit.loop(columns, [], value)
+        with emit.builder.if_then(emit.builder.icmp_signed(">", spare, emit.index(0))):
+            emit.loop(spare, [], zero)
         return []
 
     emit.loop(rows, [], row)
@@ -150,94 +157,92 @@ def _prefetch(emitter, first, row, rows, lines):
 # --- in one thread ----------------------------------------------------------------------------------------------------
 
 
+# Matrices are addresses, and steps in bytes: one compiled function for all layouts, and for all parts of a matrix. The
+# dtype is that of ``tile``, scratch for one tile.
+
+
 @njit(nogil=True, cache=True)
-def pack(b, panel):
-    """Copy b (k, n), of any strides, to a panel (k, columns of a tile), with zeros after the last column."""
-    length, n = b.shape
-    width, size = panel.shape[1], b.itemsize
+def _pack(b, row, column, length, n, panel, tile):
+    """Copy b (length, n) to a panel of a tile's columns, with zeros after the last column."""
+    width, size = tile.shape[1], tile.itemsize
     lanes = width // TILE_VECTORS
-    b_at, to = address(b), address(panel)
-    row, column = b.strides
+    panel_row = width * size
     if n == width and column == size:
         for k in range(length):
-            _copy_row(b.dtype, b_at + k * row, to + k * width * size)
+            _copy_row(tile.dtype, b + k * row, panel + k * panel_row)
     elif n == width and row == size:
         squares = length // lanes * lanes
         for k in range(0, squares, lanes):
             for e in range(0, width, lanes):
-                source = b_at + e * column + k * size
-                _transpose_square(b.dtype, source, column, to + (k * width + e) * size, width * size)
-        for k in range(squares, length):
-            for e in range(width):
-                panel[k, e] = b[k, e]
-    else:
-        for k in range(length):
-            for e in range(width):
-                panel[k, e] = b[k, e] if e < n else 0
+                _transpose_square(
+                    tile.dtype, b + e * column + k * size, column, panel + k * panel_row + e * size, panel_row
+                )
+        if squares < length:
+            rest, to = b + squares * row, panel + squares * panel_row
+            _copy_part(tile.dtype, rest, row, column, to, panel_row, length - squares, n, 0)
+    elif length > 0:
+        _copy_part(tile.dtype, b, row, column, panel, panel_row, length, n, width - n)
 
 
 @njit(nogil=True, cache=True)
-def multiply(a, panel, c, start, start_row, tile, ahead, ahead_row, ahead_rows, ahead_lines):
-    """c = start + a b, for as many columns as a panel of b has.
+def multiply(a, a_row, a_k, panel, c, c_row, start, start_row, m, k, columns, tile, ahead, ahead_row, rows, lines):
+    """c (m, columns) = start + a (m, k) b, for as many columns as a panel of b has.
 
-    a (M, k) has any strides, the rows of c (M, columns) are contiguous. ``start`` is the address of a matrix whose rows
-    are ``start_row`` bytes apart: c's own to add to c, a bias and 0 for the same row everywhere. ``tile`` is scratch.
-    Meanwhile the cache lines of ``ahead_rows`` rows from ``ahead`` on are fetched, for the panel that comes next.
+    ``start`` is c's own address and row to add to c, or those of a bias and 0 for the same row everywhere. Meanwhile
+    ``lines`` cache lines of ``rows`` rows from ``ahead`` on are fetched, for the panel that comes next.
     """
-    m, columns = c.shape
-    length = a.shape[1]
-    a_at, b_at, c_at, tile_at = address(a), address(panel), address(c), address(tile)
-    a_row, a_k = a.strides
-    c_row, tile_row = c.strides[0], tile.strides[0]
-    share = -(-ahead_rows // max(1, -(-m // TILE_ROWS)))
+    size, tile_at, tile_row = tile.itemsize, address(tile), tile.strides[0]
+    share = -(-rows // max(1, -(-m // TILE_ROWS)))
     i = 0
     while i < m:
-        if ahead_rows > 0:
-            _prefetch(a.dtype, ahead, ahead_row, min(share, ahead_rows), ahead_lines)
+        if rows > 0:
+            _prefetch(tile.dtype, ahead, ahead_row, min(share, rows), lines)
             ahead += share * ahead_row
-            ahead_rows -= share
+            rows -= share
         height = TILE_ROWS if m - i >= TILE_ROWS else SHORT_ROWS
-        rows = min(height, m - i)
-        from_at, from_row, to_at, to_row = start + i * start_row, start_row, c_at + i * c_row, c_row
-        whole = rows == height and columns == panel.shape[1]
+        left = min(height, m - i)
+        from_at, from_row, to_at, to_row = start + i * start_row, start_row, c + i * c_row, c_row
+        whole = left == height and columns == tile.shape[1]
         if not whole:
-            _copy_part(a.dtype, from_at, from_row, tile_at, tile_row, rows, columns)
+            _copy_part(tile.dtype, from_at, from_row, size, tile_at, tile_row, left, columns, 0)
             from_at, from_row, to_at, to_row = tile_at, tile_row, tile_at, tile_row
         if height == TILE_ROWS:
-            _tile(a.dtype, a_at + i * a_row, a_row, a_k, b_at, from_at, from_row, to_at, to_row, length, rows)
+            _tile(tile.dtype, a + i * a_row, a_row, a_k, panel, from_at, from_row, to_at, to_row, k, left)
         else:
-            _short_tile(a.dtype, a_at + i * a_row, a_row, a_k, b_at, from_at, from_row, to_at, to_row, length, rows)
+            _short_tile(tile.dtype, a + i * a_row, a_row, a_k, panel, from_at, from_row, to_at, to_row, k, left)
         if not whole:
-            _copy_part(a.dtype, tile_at, tile_row, c_at + i * c_row, c_row, rows, columns)
+            _copy_part(tile.dtype, tile_at, tile_row, size, c + i * c_row, c_row, left, columns, 0)
         i += height
 
 
 @njit(nogil=True, cache=True)
-def product_into(a, b, c, first, panel, tile):
-    """c = first + a b, the rows of ``first`` being one row for all; ``panel`` and ``tile`` are scratch."""
-    width, size = panel.shape[1], b.itemsize
-    (k_size, n), (row, column) = b.shape, b.strides
+def multiply_packing(a, a_row, a_k, b, row, column, c, c_row, first, shape, panel, tile):
+    """c = first + a b for shape (m, k, n), ``first`` being one row for all; b is packed into ``panel`` (k, columns)."""
+    (m, k_size, n), width, size = shape, tile.shape[1], tile.itemsize
+    panel_at = address(panel)
     for e in range(0, n, width):
-        into = c[:, e : e + width]
+        into, columns = c + e * size, min(width, n - e)
         for k in range(0, k_size, STRETCH):
             stretch = min(STRETCH, k_size - k)
-            start, start_row = (address(into), c.strides[0]) if k else (address(first) + e * size, 0)
-            part, done = a[:, k : k + stretch], 0
-            if column == size and into.shape[1] == width and len(a) >= TILE_ROWS:
-                b_at, panel_at, a_at = address(b) + k * row + e * size, address(panel), address(part)
-                c_at, c_row, (a_row, a_k) = address(into), c.strides[0], a.strides
-                _tile_packing(a.dtype, a_at, a_row, a_k, b_at, row, start, start_row, c_at, c_row, stretch, panel_at)
+            start, start_row = (into, c_row) if k else (first + e * size, 0)
+            b_part, part, done = b + k * row + e * column, a + k * a_k, 0
+            if column == size and columns == width and m >= TILE_ROWS:
+                _tile_packing(
+                    tile.dtype, part, a_row, a_k, b_part, row, start, start_row, into, c_row, stretch, panel_at
+                )
                 done = TILE_ROWS
             else:
-                pack(b[k : k + stretch, e : e + width], panel)
+                _pack(b_part, row, column, stretch, columns, panel_at, tile)
             next_k, next_e = (k + stretch, e) if k + stretch < k_size else (0, e + width)
-            rows, columns = min(STRETCH, k_size - next_k), min(width, n - next_e)
-            ahead, step, length = address(b) + next_k * row + next_e * column, row, columns
+            rows, length, step = min(STRETCH, k_size - next_k), min(width, n - next_e), row
             if row < column:
-                step, rows, length = column, columns, rows
-            lines = -(-length * size // LINE)
-            rest, start = into[done:], start + done * start_row
-            multiply(part[done:], panel, rest, start, start_row, tile, ahead, step, rows if columns > 0 else 0, lines)
+                step, rows, length = column, length, rows
+            ahead, rows = b + next_k * row + next_e * column, rows if next_e < n else 0
+            part, to, start = part + done * a_row, into + done * c_row, start + done * start_row
+            multiply(
+                *(part, a_row, a_k, panel_at, to, c_row, start, start_row, m - done, stretch, columns, tile),
+                *(ahead, step, rows, -(-length * size // LINE)),
+            )
 
 
 # --- over the pool ----------------------------------------------------------------------------------------------------
@@ -247,6 +252,22 @@ def scratch(dtype):
     """A panel and a tile, of the calling thread."""
     columns = panel_columns(dtype)
     return workspace("panel", dtype, (STRETCH, columns), (TILE_ROWS, columns))
+
+
+def place(array):
+    """An array's address, the steps of its axes in bytes."""
+    return (array.__array_interface__["data"][0], *array.strides)
+
+
+def pack(b, panel):
+    """Copy b (k, columns) of any strides to a panel (k, columns of a tile), with zeros after the last column."""
+    _pack(*place(b), *b.shape, place(panel)[0], scratch(panel.dtype)[1])
+
+
+def product_into(a, b, c, first, panel, tile):
+    """c = first + a b, the rows of ``first`` being one row for all; ``panel`` and ``tile`` are scratch."""
+    shape = (*a.shape, b.shape[1])
+    multiply_packing(*place(a), *place(b), *place(c)[:2], place(first)[0], shape, panel, tile)
 
 
 def multiply_here(a, b, c):

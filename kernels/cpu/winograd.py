@@ -25,7 +25,7 @@ from numba import njit
 
 from .. import spec
 from . import winograd_tiles as transforms
-from .gemm import multiply, panel_columns, product_into, scratch
+from .gemm import multiply, multiply_packing, panel_columns, scratch
 from .simd import address
 from .threads import NUM_THREADS, parallel
 from .toom_cook import Algorithm
@@ -169,14 +169,17 @@ def _even(n, most, ranges=1):
 @njit(nogil=True, cache=True)
 def _multiply_points(v, panels, m, zeros, tile):
     """M = V U at every point: v (points, T, R), panels (points, P, R, columns), m (points, T, N)."""
-    width = panels.shape[3]
+    rows, width, size = panels.shape[2], panels.shape[3], v.itemsize
+    count, columns = m.shape[1:]
+    v_row, m_row = v.strides[1], m.strides[1]
     for point in range(v.shape[0]):
         for p in range(panels.shape[1]):
-            columns = m[point, :, p * width : (p + 1) * width]
-            for r in range(0, v.shape[2], SUMMED):
-                part, panel = v[point, :, r : r + SUMMED], panels[point, p, r : r + SUMMED]
-                start, start_row = (address(columns), m.strides[1]) if r else (address(zeros), 0)
-                multiply(part, panel, columns, start, start_row, tile, 0, 0, 0, 0)
+            panel = address(panels) + (point * panels.shape[1] + p) * rows * width * size
+            into, some = address(m) + point * m.strides[0] + p * width * size, min(width, columns - p * width)
+            for r in range(0, rows, SUMMED):
+                a, b, k = address(v) + point * v.strides[0] + r * size, panel + r * width * size, min(SUMMED, rows - r)
+                start, start_row = (into, m_row) if r else (address(zeros), 0)
+                multiply(a, v_row, size, b, into, m_row, start, start_row, count, k, some, tile, 0, 0, 0, 0)
 
 
 def _apply(source, target, source_side, target_side, w, transposed):
@@ -289,8 +292,13 @@ def conv2d_grad_input_v3_winograd(dy, w, stride=1, padding=0, *, input_hw):
 @njit(nogil=True, cache=True)
 def _sum_points(v, m, du, zeros, panel, tile):
     """dU = V^T M at every point: v (points, T, R), m (points, T, K), du (points, R, K)."""
+    shape = (v.shape[2], v.shape[1], m.shape[2])
     for point in range(v.shape[0]):
-        product_into(v[point].T, m[point], du[point], zeros, panel, tile)
+        a, b = address(v) + point * v.strides[0], address(m) + point * m.strides[0]
+        c, first = address(du) + point * du.strides[0], address(zeros)
+        multiply_packing(
+            a, v.strides[2], v.strides[1], b, m.strides[1], m.strides[2], c, du.strides[1], first, shape, panel, tile
+        )
 
 
 def conv2d_grad_weight_v3_winograd(x, dy, stride=1, padding=0, *, kernel_hw):
