@@ -174,3 +174,14 @@ def test_range_length_wakes_a_thread_only_for_large_arrays():
     assert threads.range_length(100, 1000) == 100
     assert threads.range_length(101, 1 << 20) == 51
     assert threads.range_length(0, 0) == 1
+
+
+def test_a_region_given_after_an_interrupted_wait_is_not_lost():
+    done, hold = [], threading.Event()
+    helper = threads._Helper(1)
+    helper.give(threads._Region(lambda start, stop, thread: hold.wait(10), 1, 1))
+    for name in "ab":  # given while the helper is still busy with the first
+        helper.give(threads._Region(lambda start, stop, thread, name=name: done.append(name), 1, 1))
+    hold.set()
+    helper.wait()
+    assert done == ["a", "b"]

@@ -7,13 +7,13 @@ two crowds of threads on the same cores cost up to 40%.
 Whoever waits looks for its turn for some 50 us before it goes to sleep, for being woken takes as long: a step has a
 hundred regions, of which a small network's last no longer than that. A sleeping thread costs other processes nothing.
 
-The number of threads is ``MINIGAN_NUM_THREADS``, else
-``OMP_NUM_THREADS``, else the cores this process may use; results depend on it at most in their rounding, and never on
-which thread ran first.
+The number of threads is ``MINIGAN_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the cores this process may use; results
+depend on it at most in their rounding, and never on which thread ran first.
 """
 
 import os
 import threading
+from collections import deque
 from functools import cache
 from itertools import count
 from queue import SimpleQueue
@@ -109,12 +109,13 @@ class _Region:
 class _Helper:
     """A thread that works on the regions it is given, and sleeps when there have been none for a while.
 
-    Each side counts in a place of ``_counts`` that the other looks at: GIVEN, the regions given, and DONE. It also says
-    before it goes to sleep that it will, and then looks once more, so that the other either is seen or sees it.
+    Each side counts in a place of ``counts`` that the other looks at: GIVEN, the regions given, and DONE. It also says
+    before it goes to sleep that it will, and then looks once more, so that the other either is seen or sees it. Regions
+    queue up: who was interrupted while waiting for one may give the next before the helper has come to the first.
     """
 
     def __init__(self, number):
-        self.number, self.region = number, None
+        self.number, self.regions = number, deque()
         self.counts = np.zeros(2, np.int64)
         self.given_at, self.done_at = self.counts.ctypes.data, self.counts.ctypes.data + 8
         self.asleep = self.awaited = False
@@ -122,7 +123,7 @@ class _Helper:
         threading.Thread(target=self.serve, name="minigan-kernels", daemon=True).start()
 
     def give(self, region):
-        self.region = region
+        self.regions.append(region)
         self.counts[GIVEN] += 1
         if self.asleep:
             self.asleep = False
@@ -133,9 +134,11 @@ class _Helper:
         wanted = int(self.counts[GIVEN])
         if not _look_for(self.done_at, wanted, LOOKS):
             self.awaited = True
-            while self.counts[DONE] < wanted:
-                self.finished.get()
-            self.awaited = False
+            try:
+                while self.counts[DONE] < wanted:
+                    self.finished.get()
+            finally:
+                self.awaited = False
 
     def serve(self):
         done = 0
@@ -145,7 +148,7 @@ class _Helper:
                 while self.counts[GIVEN] == done:
                     self.wake.get()
                 self.asleep = False
-            region, self.region = self.region, None
+            region = self.regions.popleft()
             region.work(self.number)
             del region  # or its arrays would live until the next region
             done += 1
