@@ -129,7 +129,8 @@ def _dispatcher(entry):
     @wraps(rule)
     def dispatch(*args, **kwargs):
         rule(*args, **kwargs)
-        if type(args[0]) is np.ndarray:
+        first = args[0][0] if type(args[0]) is list else args[0]
+        if type(first) is np.ndarray:
             backend = _Choice.numpy_table
         else:
             backend = "gpu"
@@ -143,11 +144,12 @@ def _check_device_arrays(name, arguments):
     """Refuse what the CUDA kernels do not take: another library's arrays, float64, arrays with gaps."""
     from .gpu import runtime
 
-    first = type(next(iter(arguments.values())))
+    given = [(p, a) for p, value in arguments.items() for a in (value if isinstance(value, list) else [value])]
+    first = type(given[0][1])
     if runtime.of_type(first) is None:
         kind = f"{first.__module__}.{first.__name__}"
         raise TypeError(f"{name}: the first argument is a {kind}; there are kernels for numpy.ndarray and cupy.ndarray")
-    for parameter, array in arguments.items():
+    for parameter, array in given:
         if not hasattr(array, "dtype") or isinstance(array, np.generic):  # a NumPy scalar is a number like others
             continue
         if array.dtype == np.float64:

@@ -63,11 +63,14 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 def _floats(kernel, **arrays):
     """Check that all arrays are of one array type and one floating dtype."""
-    first_name, first = next(iter(arrays.items()))
+    names = iter(arrays)
+    first_name = next(names)
+    first = arrays[first_name]
     kind, dtype = type(first), getattr(first, "dtype", None)
     if dtype is None or dtype not in _FLOATS:  # NumPy says that None == float64
         raise TypeError(f"{kernel}: {first_name} must be a float32 or float64 array, got {_describe(first)}")
-    for name, array in arrays.items():
+    for name in names:
+        array = arrays[name]
         if type(array) is not kind:
             raise TypeError(f"{kernel}: {first_name} is a {_describe(first)} but {name} is a {_describe(array)}")
         if array.dtype is not dtype and array.dtype != dtype:
@@ -79,23 +82,23 @@ def _describe(array):
     return f"{kind} of {array.dtype}" if hasattr(array, "dtype") else kind
 
 
-def _expect(condition, message):
-    if not condition:
-        raise ValueError(message)
-
-
 def _ndim(kernel, name, array, ndim, meaning):
     if array.ndim != ndim:
         raise ValueError(f"{kernel}: {name} must have {ndim} axes {meaning}, got shape {array.shape}")
 
 
 def _same_shape(kernel, **arrays):
-    (first_name, first), *rest = arrays.items()
-    for name, array in rest:
-        if array.shape != first.shape:
-            raise ValueError(
-                f"{kernel}: {name} has shape {array.shape}, expected {first.shape}, the shape of {first_name}"
-            )
+    names = iter(arrays)
+    first = next(names)
+    shape = arrays[first].shape
+    for name in names:
+        if arrays[name].shape != shape:
+            raise ValueError(f"{kernel}: {name} has shape {arrays[name].shape}, expected {shape}, the shape of {first}")
+
+
+def _slope(kernel, slope):
+    if not slope >= 0:
+        raise ValueError(f"{kernel}: slope must be >= 0, got {slope}")
 
 
 class Geometry(NamedTuple):
@@ -142,10 +145,8 @@ def geometry(kernel, hw, window, stride, padding):
 @lru_cache(maxsize=4096)
 def _geometry(kernel, hw, window, stride, padding):
     strides = (stride, stride) if isinstance(stride, int) else stride
-    _expect(
-        isinstance(strides, tuple) and len(strides) == 2 and min(strides) >= 1,
-        f"{kernel}: stride must be a positive int or a pair of them, got {stride!r}",
-    )
+    if not (isinstance(strides, tuple) and len(strides) == 2 and min(strides) >= 1):
+        raise ValueError(f"{kernel}: stride must be a positive int or a pair of them, got {stride!r}")
     if padding == "same":
         total = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(hw, window, strides, strict=True)]
         sides = tuple((t // 2, t - t // 2) for t in total)
@@ -156,15 +157,16 @@ def _geometry(kernel, hw, window, stride, padding):
     well_formed = (
         isinstance(sides, tuple) and len(sides) == 2 and all(isinstance(p, tuple) and len(p) == 2 for p in sides)
     )
-    _expect(
-        well_formed and min(min(p) for p in sides) >= 0,
-        f'{kernel}: padding must be an int, ((top, bottom), (left, right)) or "same", all >= 0; got {padding!r}',
-    )
+    if not (well_formed and min(min(p) for p in sides) >= 0):
+        raise ValueError(
+            f'{kernel}: padding must be an int, ((top, bottom), (left, right)) or "same", all >= 0; got {padding!r}'
+        )
     out = [(n + sum(p) - k) // s + 1 for n, k, s, p in zip(hw, window, strides, sides, strict=True)]
-    _expect(
-        min(out) >= 1,
-        f"{kernel}: a {window[0]}x{window[1]} window does not fit an image of {hw[0]}x{hw[1]} with padding {padding!r}",
-    )
+    if min(out) < 1:
+        raise ValueError(
+            f"{kernel}: a {window[0]}x{window[1]} window does not fit an image of {hw[0]}x{hw[1]} "
+            f"with padding {padding!r}"
+        )
     return Geometry(*window, *strides, *sides[0], *sides[1], *out)
 
 
@@ -221,10 +223,10 @@ def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
             f"conv2d_grad_input: dy {dy.shape} has {dy.shape[3]} channels but w {w.shape} makes {w.shape[3]}"
         )
     geo = geometry("conv2d_grad_input", tuple(input_hw), w.shape[:2], stride, padding)
-    _expect(
-        dy.shape[1:3] == (geo.out_h, geo.out_w),
-        f"conv2d_grad_input: an image of {tuple(input_hw)} gives maps of {geo[-2:]}, but dy is {dy.shape}",
-    )
+    if dy.shape[1:3] != (geo.out_h, geo.out_w):
+        raise ValueError(
+            f"conv2d_grad_input: an image of {tuple(input_hw)} gives maps of {geo[-2:]}, but dy is {dy.shape}"
+        )
     return (dy.shape[0], *input_hw, w.shape[2])
 
 
@@ -248,19 +250,17 @@ def conv2d_grad_weight(x, dy, stride=1, padding=0, *, kernel_hw):
     _ndim("conv2d_grad_weight", "dy", dy, 4, "(N, P, Q, K)")
     geo = geometry("conv2d_grad_weight", x.shape[1:3], tuple(kernel_hw), stride, padding)
     expected = (x.shape[0], geo.out_h, geo.out_w)
-    _expect(
-        dy.shape[:3] == expected,
-        f"conv2d_grad_weight: x {x.shape} gives maps (N, P, Q) = {expected}, but dy is {dy.shape}",
-    )
+    if dy.shape[:3] != expected:
+        raise ValueError(f"conv2d_grad_weight: x {x.shape} gives maps (N, P, Q) = {expected}, but dy is {dy.shape}")
     return (*kernel_hw, x.shape[3], dy.shape[3])
 
 
 # --- linear -----------------------------------------------------------------------------------------------------------
 
 
-@kernel("linear", flop=lambda x, w, b=None: 2 * x.shape[0] * w.shape[0] * w.shape[1])
-def linear(x, w, b=None):
-    """y = x w + b: x (N, in), w (in, out), b (out,) or None: y (N, out)."""
+@kernel("linear", flop=lambda x, w, b=None, slope=1.0: 2 * x.shape[0] * w.shape[0] * w.shape[1])
+def linear(x, w, b=None, slope=1.0):
+    """y = lrelu(x w + b, slope): x (N, in), w (in, out), b (out,) or None: y (N, out). Slope 1 is the identity."""
     _floats("linear", x=x, w=w, **({} if b is None else {"b": b}))
     _ndim("linear", "x", x, 2, "(N, in)")
     _ndim("linear", "w", w, 2, "(in, out)")
@@ -268,6 +268,7 @@ def linear(x, w, b=None):
         raise ValueError(f"linear: x {x.shape} has {x.shape[1]} features but w {w.shape} expects {w.shape[0]}")
     if b is not None and b.shape != w.shape[1:]:
         raise ValueError(f"linear: b has shape {b.shape}, expected {w.shape[1:]} for w {w.shape}")
+    _slope("linear", slope)
     return (x.shape[0], w.shape[1])
 
 
@@ -295,6 +296,27 @@ def linear_grad_weight(x, dy):
     return (x.shape[1], dy.shape[1])
 
 
+@kernel(
+    "linear",
+    flop=lambda dy, y, x, w, slope=1.0, inputs=True, weights=True: 2 * dy.shape[0] * w.size * (inputs + weights),
+)
+def linear_grad(dy, y, x, w, slope=1.0, inputs=True, weights=True):
+    """Gradients of linear from its output y (N, out): dx (N, in) if ``inputs``; dw (in, out), db (out,) if ``weights``.
+
+    With g = dy where y > 0, slope dy elsewhere: dx = g w^T, dw = x^T g, db the sum of g over its rows.
+    """
+    _floats("linear_grad", dy=dy, y=y, x=x, w=w)
+    _ndim("linear_grad", "x", x, 2, "(N, in)")
+    _ndim("linear_grad", "w", w, 2, "(in, out)")
+    _same_shape("linear_grad", y=y, dy=dy)
+    if dy.shape != (x.shape[0], w.shape[1]) or x.shape[1] != w.shape[0]:
+        raise ValueError(f"linear_grad: dy {dy.shape} is not of the product of x {x.shape} and w {w.shape}")
+    _slope("linear_grad", slope)
+    if not (inputs or weights):
+        raise ValueError("linear_grad: neither inputs nor weights are asked for")
+    return (*([x.shape] if inputs else []), *([w.shape, w.shape[1:]] if weights else []))
+
+
 # --- batchnorm --------------------------------------------------------------------------------------------------------
 # Ioffe & Szegedy, arXiv:1502.03167. ``slope`` fuses the activation that nearly always follows: leaky ReLU with that
 # slope, where 1 is the identity and 0 is ReLU. Statistics run over every axis but the last.
@@ -303,7 +325,8 @@ _BATCH_NORM = "Ioffe & Szegedy, Batch normalization, arXiv:1502.03167"
 
 
 def _channel_vectors(kernel, x, **vectors):
-    _expect(x.ndim >= 2, f"{kernel}: x must have a channel axis and at least one more, got shape {x.shape}")
+    if x.ndim < 2:
+        raise ValueError(f"{kernel}: x must have a channel axis and at least one more, got shape {x.shape}")
     for name, vector in vectors.items():
         if vector.shape != x.shape[-1:]:
             raise ValueError(f"{kernel}: {name} has shape {vector.shape}, expected {x.shape[-1:]} for x {x.shape}")
@@ -317,7 +340,8 @@ def batch_norm(x, gamma, beta, *, eps, slope=1.0):
     """
     _floats("batch_norm", x=x, gamma=gamma, beta=beta)
     _channel_vectors("batch_norm", x, gamma=gamma, beta=beta)
-    _expect(x.size > 0, f"batch_norm: x is empty, shape {x.shape}")
+    if x.size == 0:
+        raise ValueError(f"batch_norm: x is empty, shape {x.shape}")
     return (x.shape, x.shape[-1:], x.shape[-1:])
 
 
@@ -363,7 +387,8 @@ def moving_averages_(running_mean, running_var, mean, var, *, momentum, count):
     arrays = {"running_mean": running_mean, "running_var": running_var, "mean": mean, "var": var}
     _floats("moving_averages_", **arrays)
     _same_shape("moving_averages_", **arrays)
-    _expect(count >= 1, f"moving_averages_: count must be at least 1, got {count}")
+    if count < 1:
+        raise ValueError(f"moving_averages_: count must be at least 1, got {count}")
 
 
 def unbiased(count):
@@ -378,7 +403,7 @@ def unbiased(count):
 def leaky_relu(x, slope=0.01):
     """y = x where x > 0, slope x elsewhere; slope 0 is ReLU."""
     _floats("leaky_relu", x=x)
-    _expect(slope >= 0, f"leaky_relu: slope must be >= 0, got {slope}")
+    _slope("leaky_relu", slope)
     return x.shape
 
 
@@ -395,7 +420,7 @@ def bias_leaky_relu(x, b, slope=1.0):
     """y = lrelu(x + b, slope): x (..., C), b (C,). Slope 1 is the bias alone, 0 is ReLU."""
     _floats("bias_leaky_relu", x=x, b=b)
     _channel_vectors("bias_leaky_relu", x, b=b)
-    _expect(slope >= 0, f"bias_leaky_relu: slope must be >= 0, got {slope}")
+    _slope("bias_leaky_relu", slope)
     return x.shape
 
 
@@ -404,7 +429,8 @@ def bias_leaky_relu_grad(dy, y, slope):
     """Gradients of bias_leaky_relu from its output y (..., C): dx like y; db (C,), the sum of dx over the others."""
     _floats("bias_leaky_relu_grad", dy=dy, y=y)
     _same_shape("bias_leaky_relu_grad", y=y, dy=dy)
-    _expect(y.ndim >= 2, f"bias_leaky_relu_grad: y must have a channel axis and at least one more, got {y.shape}")
+    if y.ndim < 2:
+        raise ValueError(f"bias_leaky_relu_grad: y must have a channel axis and at least one more, got {y.shape}")
     return (y.shape, y.shape[-1:])
 
 
@@ -508,10 +534,10 @@ def avg_pool2d_grad(dy, window, stride=None, *, input_hw):
     _floats("avg_pool2d_grad", dy=dy)
     _ndim("avg_pool2d_grad", "dy", dy, 4, "(N, P, Q, C)")
     geo = pool_geometry("avg_pool2d_grad", input_hw, window, stride)
-    _expect(
-        dy.shape[1:3] == (geo.out_h, geo.out_w),
-        f"avg_pool2d_grad: an image of {tuple(input_hw)} gives maps of {geo[-2:]}, but dy is {dy.shape}",
-    )
+    if dy.shape[1:3] != (geo.out_h, geo.out_w):
+        raise ValueError(
+            f"avg_pool2d_grad: an image of {tuple(input_hw)} gives maps of {geo[-2:]}, but dy is {dy.shape}"
+        )
     return (dy.shape[0], *input_hw, dy.shape[3])
 
 
@@ -589,14 +615,18 @@ def squared_error(x, targets):
 
 
 # --- optim ------------------------------------------------------------------------------------------------------------
-# In place: the parameter and the optimiser's state are written, the gradient is not. What changes from step to step, lr
-# and step, is a number, or an array of one element that lives beside the parameter: float32 for lr, int32 for step. A
-# captured graph has its numbers frozen, but reads an array anew each time.
+# In place: the parameter and the optimiser's state are written, the gradient is not. Each of them is an array, or a
+# list of the arrays of as many parameters, for a network's biases are updated in less time than a call takes. What
+# changes from step to step, lr and step, is a number, or an array of one element that lives beside the parameter:
+# float32 for lr, int32 for step. A captured graph has its numbers frozen, but reads an array anew each time.
+
+_NUMBERS = (int, float, np.number)
 
 
 def _changing(kernel, param, name, value, dtype):
-    if isinstance(value, int | float | np.number):
+    if isinstance(value, _NUMBERS):
         return
+    param = param[0] if isinstance(param, list) else param
     if type(value) is not type(param) or value.dtype != dtype or value.size != 1:
         shape = f" of shape {value.shape}" if hasattr(value, "shape") else ""
         kind = type(param).__name__
@@ -610,11 +640,31 @@ def number(value):
     return value.item() if isinstance(value, np.ndarray) else value
 
 
+def each(*arrays):
+    """The calls on single arrays that an optimiser's call stands for: one, or as many as its lists are long."""
+    return zip(*arrays, strict=True) if isinstance(arrays[0], list) else [arrays]
+
+
+def _alike(kernel, **arrays):
+    """Check that the arrays are of one dtype and shape, or lists of as many, those at the same place of one shape."""
+    lengths = [len(array) if isinstance(array, list) else None for array in arrays.values()]
+    if lengths.count(lengths[0]) < len(lengths) or lengths[0] == 0:
+        found = ", ".join(f"{name} {'one' if n is None else n}" for name, n in zip(arrays, lengths, strict=True))
+        raise ValueError(f"{kernel}: expected an array each, or lists of as many, got {found}")
+    dtypes = set()
+    for group in each(*arrays.values()):
+        named = dict(zip(arrays, group, strict=True))
+        _floats(kernel, **named)
+        _same_shape(kernel, **named)
+        dtypes.add(group[0].dtype)
+    if len(dtypes) > 1:
+        raise TypeError(f"{kernel}: the arrays of a list must have one dtype, got {' and '.join(map(str, dtypes))}")
+
+
 @kernel("optim", flop=lambda param, grad, velocity, *, lr, momentum: 4 * param.size)
 def sgd_(param, grad, velocity, *, lr, momentum):
     """velocity = momentum velocity + grad; param -= lr velocity."""
-    _floats("sgd_", param=param, grad=grad, velocity=velocity)
-    _same_shape("sgd_", param=param, grad=grad, velocity=velocity)
+    _alike("sgd_", param=param, grad=grad, velocity=velocity)
     _changing("sgd_", param, "lr", lr, np.float32)
 
 
@@ -625,12 +675,11 @@ def sgd_(param, grad, velocity, *, lr, momentum):
 )
 def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
     """m, v: moving moments of grad; param -= lr mhat / (sqrt(vhat) + eps), mhat = m / (1 - beta1^step), step from 1."""
-    _floats("adam_", param=param, grad=grad, m=m, v=v)
-    _same_shape("adam_", param=param, grad=grad, m=m, v=v)
+    _alike("adam_", param=param, grad=grad, m=m, v=v)
     _changing("adam_", param, "lr", lr, np.float32)
     _changing("adam_", param, "step", step, np.int32)
-    if type(param) is np.ndarray or isinstance(step, int):  # to look into a device's array is to wait for it
-        _expect(number(step) >= 1, f"adam_: step counts from 1, got {step}")
+    if isinstance(step, (int, np.ndarray)) and number(step) < 1:  # to look into a device's array is to wait for it
+        raise ValueError(f"adam_: step counts from 1, got {step}")
 
 
 @kernel(
@@ -640,8 +689,7 @@ def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
 )
 def rmsprop_(param, grad, square_mean, *, lr, decay, eps):
     """square_mean = decay square_mean + (1 - decay) grad^2; param -= lr grad / (sqrt(square_mean) + eps)."""
-    _floats("rmsprop_", param=param, grad=grad, square_mean=square_mean)
-    _same_shape("rmsprop_", param=param, grad=grad, square_mean=square_mean)
+    _alike("rmsprop_", param=param, grad=grad, square_mean=square_mean)
     _changing("rmsprop_", param, "lr", lr, np.float32)
 
 
@@ -662,10 +710,8 @@ def _state(kernel, state):
 
 
 def _new_shape(kernel, shape):
-    _expect(
-        isinstance(shape, tuple) and all(isinstance(n, int | np.integer) and n >= 0 for n in shape),
-        f"{kernel}: shape must be a tuple of ints >= 0, got {shape!r}",
-    )
+    if not (isinstance(shape, tuple) and all(isinstance(n, int | np.integer) and n >= 0 for n in shape)):
+        raise ValueError(f"{kernel}: shape must be a tuple of ints >= 0, got {shape!r}")
     return shape
 
 
@@ -681,7 +727,8 @@ def random_uniform_(state, shape, low=0.0, high=1.0):
     u lies within (0, 1), symmetric about 1/2, and is exact; all tables give the same bits.
     """
     _state("random_uniform_", state)
-    _expect(low < high, f"random_uniform_: low must be below high, got {low} and {high}")
+    if not low < high:
+        raise ValueError(f"random_uniform_: low must be below high, got {low} and {high}")
     return _new_shape("random_uniform_", shape)
 
 
@@ -707,6 +754,7 @@ def random_categorical_(state, n, classes):
     All classes are equally likely to within classes / 2^32.
     """
     _state("random_categorical_", state)
-    _expect(classes >= 1, f"random_categorical_: classes must be >= 1, got {classes}")
+    if classes < 1:
+        raise ValueError(f"random_categorical_: classes must be >= 1, got {classes}")
     _new_shape("random_categorical_", (n,))
     return (n, classes)

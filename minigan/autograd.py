@@ -205,8 +205,9 @@ def record(name, data, *rules):
         The result.
     *rules : (input, function, *saved)
         ``function(dy, *saved)`` returns the gradient of ``input``, a Tensor. ``input`` may be a tuple of Tensors; the
-        function then returns as many gradients. A constant (None, a float) as input has no gradient. ``saved`` are
-        Tensors, constants, or OUTPUT, given back as they were.
+        function then returns as many gradients, or functions without arguments that do: those that nobody needs are
+        not called. A constant (None, a float) as input has no gradient. ``saved`` are Tensors, constants, or OUTPUT,
+        given back as they were.
 
     Returns
     -------
@@ -349,7 +350,8 @@ def _inputs_gradients(operation, gradient, needed):
         try:
             parts = function(gradient, *tensors)
             for target, part in zip(targets, parts if type(parts) is tuple else (parts,), strict=True):
-                if target is not None:
+                if target is not None and (needed is None or target in needed):
+                    part = part if type(part) is Tensor else part()
                     if _Mode.detecting:
                         _check_finite("it", part.data, [(gradient, None)])
                     yield target, part

@@ -1,4 +1,4 @@
-"""Optimisers: they turn gradients into new weights, in place, one fused pass over each parameter."""
+"""Optimisers: they turn gradients into new weights, in place, one fused pass over all parameters."""
 
 import numpy as np
 
@@ -76,14 +76,19 @@ class Optimizer:
     def step(self):
         """Update every parameter that has a gradient."""
         self.steps += 1
-        for i, (_, parameter) in enumerate(self.named):
-            if parameter.grad is not None:
-                parameter.mark_written()
-                self._update(parameter.data, parameter.grad, *(arrays[i] for arrays in self.state.values()))
-                if self.clip is not None:
-                    parameter.data.clip(-self.clip, self.clip, out=parameter.data)
+        some = [i for i, (_, parameter) in enumerate(self.named) if parameter.grad is not None]
+        if not some:
+            return
+        parameters = [self.named[i][1] for i in some]
+        for parameter in parameters:
+            parameter.mark_written()
+        arrays, grads = [parameter.data for parameter in parameters], [parameter.grad for parameter in parameters]
+        self._update(arrays, grads, *([state[i] for i in some] for state in self.state.values()))
+        if self.clip is not None:
+            for array in arrays:
+                array.clip(-self.clip, self.clip, out=array)
 
-    def _update(self, param, grad, *state):
+    def _update(self, params, grads, *states):
         raise TypeError(f"{type(self).__name__} is not an optimiser: it defines no _update")
 
     def state_dict(self):
@@ -133,8 +138,8 @@ class SGD(Optimizer):
         super().__init__(*modules, lr=lr, clip=clip)
         self.momentum = momentum
 
-    def _update(self, param, grad, velocity):
-        kernels.sgd_(param, grad, velocity, lr=self._lr, momentum=self.momentum)
+    def _update(self, params, grads, velocities):
+        kernels.sgd_(params, grads, velocities, lr=self._lr, momentum=self.momentum)
 
 
 class Adam(Optimizer):
@@ -157,8 +162,9 @@ class Adam(Optimizer):
         super().__init__(*modules, lr=lr, clip=clip)
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
 
-    def _update(self, param, grad, m, v):
-        kernels.adam_(param, grad, m, v, step=self.steps, lr=self._lr, beta1=self.beta1, beta2=self.beta2, eps=self.eps)
+    def _update(self, params, grads, m, v):
+        numbers = {"lr": self._lr, "beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
+        kernels.adam_(params, grads, m, v, step=self.steps, **numbers)
 
 
 class RMSProp(Optimizer):
@@ -170,5 +176,5 @@ class RMSProp(Optimizer):
         super().__init__(*modules, lr=lr, clip=clip)
         self.decay, self.eps = decay, eps
 
-    def _update(self, param, grad, square_mean):
-        kernels.rmsprop_(param, grad, square_mean, lr=self._lr, decay=self.decay, eps=self.eps)
+    def _update(self, params, grads, square_means):
+        kernels.rmsprop_(params, grads, square_means, lr=self._lr, decay=self.decay, eps=self.eps)

@@ -108,6 +108,17 @@ def test_agrees_with_numpy_on_layers_of_gans(sizes, dtype):
 
 
 @each_dtype
+@pytest.mark.parametrize("slope", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("sizes", [(7, 300, 130), (130, 300, 70), (130, 300, 5), (200, 2, 1), (5, 0, 70)], ids=str)
+def test_an_activation_bends_what_is_not_positive_and_keeps_nan(sizes, slope, dtype):
+    a, b, bias = matrices(*sizes, dtype)
+    plain, bent = gemm.product(a, b, bias), gemm.product(a, b, bias, slope)
+    np.testing.assert_array_equal(bent, np.where(plain > 0, plain, dtype(slope) * plain))
+    bias[0] = np.nan
+    assert np.isnan(gemm.product(a, b, bias, slope)[:, 0]).all()
+
+
+@each_dtype
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0), (0, 100), (100, 0)], ids=str)
 @pytest.mark.parametrize("number", [1, 2])
 def test_no_rows_or_no_columns_give_an_empty_result(shape, dtype, number, monkeypatch):
@@ -262,6 +273,7 @@ def test_nothing_outside_of_the_arrays_is_read_or_written(side):
 # --- dense layers -----------------------------------------------------------------------------------------------------
 
 NAMES = ("linear", "linear_grad_input", "linear_grad_weight")
+GRADS = list(kernels.variants("linear_grad"))
 CASES = [(name, variant) for name in NAMES for variant in (*kernels.variants(name), name)]
 each_variant = pytest.mark.parametrize(("name", "variant"), CASES, ids=[v for _, v in CASES])
 
@@ -278,7 +290,7 @@ def arguments(name, n, inputs, outputs, dtype=np.float32, layout=np.ascontiguous
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
     "sizes",
-    [(128, 100, 300), (128, 784, 200), (64, 600, 1), (1, 300, 300), (300, 1, 300), (130, 257, 129)],
+    [(128, 100, 300), (128, 784, 200), (64, 600, 1), (1, 300, 300), (300, 1, 300), (130, 257, 129), (2000, 30, 20)],
     ids=str,
 )
 def test_every_variant_agrees_with_the_reference(name, variant, sizes, dtype, layout):
@@ -326,36 +338,11 @@ def test_use_forces_tiles_or_blas_whatever_the_shape(name, tiled):
         tiled.clear()
 
 
-def test_tiles_are_chosen_above_a_border_of_products_and_of_columns():
-    few, many = gemm.LEAST_COLUMNS - 1, gemm.LEAST_COLUMNS
-    assert not linear._tiles_win(1000, 1000, few)
-    assert linear._tiles_win(1000, 1000, many)
-    columns = 64
-    assert columns >= many
-    assert linear.ALONE % columns == 0
-    at_border = linear.ALONE // columns
-    assert not linear._tiles_win(at_border, 1, columns)
-    assert linear._tiles_win(at_border + 1, 1, columns)
-    assert not linear._tiles_win(1, at_border, columns)
-    assert linear._tiles_win(1, at_border + 1, columns)
-
-
-@pytest.mark.parametrize("columns", [gemm.LEAST_COLUMNS - 1, gemm.LEAST_COLUMNS])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_dispatch_asks_for_the_columns_of_the_result(name, columns, tiled):
-    sizes = {"linear": (700, 500, columns), "linear_grad_input": (700, columns, 500)}.get(name, (700, 500, columns))
-    assert 700 * 500 * columns > linear.ALONE
-    getattr(kernels, name)(*arguments(name, *sizes))
-    assert len(tiled) == (columns == gemm.LEAST_COLUMNS)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_dispatch_leaves_small_products_to_blas(name, tiled):
-    side = round(linear.ALONE ** (1 / 3))
-    getattr(kernels, name)(*arguments(name, side - 1, side - 1, side - 1))
-    assert len(tiled) == 0
-    getattr(kernels, name)(*arguments(name, side + 1, side + 1, side + 1))
-    assert len(tiled) == 1
+def test_the_dispatch_chooses_tiles_for_all_shapes(name, tiled):
+    for sizes in ((3, 4, 5), (200, 100, 1), (300, 200, 150)):
+        getattr(kernels, name)(*arguments(name, *sizes))
+    assert len(tiled) == 3
 
 
 @each_variant
@@ -366,3 +353,63 @@ def test_a_layer_on_one_thread_and_on_several_agrees(name, variant, monkeypatch)
     for module in (threads, gemm):
         monkeypatch.setattr(module, "NUM_THREADS", 1)
     np.testing.assert_allclose(function(*args), several, rtol=0, atol=1e-11)
+
+
+def layer(rows, features, outputs, dtype=np.float32, layout=np.ascontiguousarray):
+    """Gradient and output, input and weights of a layer: what linear_grad takes."""
+    x, w, _ = matrices(rows, features, outputs, dtype)
+    dy, y = np.random.default_rng(1).standard_normal((2, rows, outputs)).astype(dtype)
+    y.flat[::7] = 0
+    return [layout(array) for array in (dy, y, x, w)]
+
+
+@each_dtype
+@pytest.mark.parametrize("variant", GRADS)
+@pytest.mark.parametrize("layout", ["plain", "transposed", "every second row and third column"])
+@pytest.mark.parametrize("slope", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize(
+    "sizes",
+    [(256, 128, 128), (256, 2, 128), (256, 128, 1), (7, 3, 2), (1, 1, 1), (20, 300, 200), (131, 47, 48), (60, 9, 4500)],
+    ids=str,
+)
+def test_all_gradients_at_once_agree_with_the_reference(variant, sizes, slope, layout, dtype):
+    args = layer(*sizes, dtype, LAYOUTS[layout])
+    before = [array.copy() for array in args]
+    with kernels.use("reference"):
+        expected = kernels.linear_grad(*(array.astype(np.float64) for array in args), slope)
+    with kernels.use(linear_grad=variant):
+        for array in expected:
+            garbage(array.shape, dtype)
+        got = kernels.linear_grad(*args, slope)
+        assert len(got) == 3
+        for inputs, weights in ((True, False), (False, True)):
+            part = kernels.linear_grad(*args, slope, inputs, weights)
+            for array, same in zip(part, got[:1] if inputs else got[1:], strict=True):
+                np.testing.assert_array_equal(array, same)
+    for array, right in zip(got, expected, strict=True):
+        assert (array.dtype, array.shape, array.flags.c_contiguous) == (dtype, right.shape, True)
+        bound = (1e-5 if dtype is np.float32 else 1e-13) * np.abs(right).max()
+        np.testing.assert_allclose(array, right, rtol=0, atol=bound)
+    for array, same in zip(args, before, strict=True):
+        np.testing.assert_array_equal(array, same)
+
+
+@pytest.mark.parametrize("variant", GRADS)
+@pytest.mark.parametrize("sizes", [(0, 5, 3), (4, 0, 3), (4, 5, 0), (0, 0, 0)], ids=str)
+def test_all_gradients_of_a_layer_without_rows_inputs_or_outputs(variant, sizes):
+    args = layer(*sizes)
+    with kernels.use("reference"):
+        expected = kernels.linear_grad(*args, 0.2)
+    with kernels.use(linear_grad=variant):
+        for array, right in zip(kernels.linear_grad(*args, 0.2), expected, strict=True):
+            np.testing.assert_allclose(array, right, rtol=1e-6)
+
+
+@pytest.mark.parametrize("number", [1, 3, 5])
+def test_all_gradients_agree_on_any_number_of_threads(number, monkeypatch):
+    args = layer(200, 40, 30, np.float64)
+    two = kernels.linear_grad(*args, 0.2)
+    for module in (threads, gemm):
+        monkeypatch.setattr(module, "NUM_THREADS", number)
+    for array, same in zip(kernels.linear_grad(*args, 0.2), two, strict=True):
+        np.testing.assert_allclose(array, same, rtol=0, atol=1e-12)

@@ -24,7 +24,12 @@ WRITTEN = {"sgd_": (0, 2), "adam_": (0, 2, 3), "rmsprop_": (0, 2), "moving_avera
     RANDOM, (0,)
 )
 CONVOLUTIONS = ("conv2d", "conv2d_grad_input", "conv2d_grad_weight")
-ONLY_CHOOSES_A_SIDE = {"leaky_relu_grad": 1, "bias_leaky_relu_grad": 1, "batch_norm_grad": 3}  # y and beta
+ONLY_CHOOSES_A_SIDE = {
+    "leaky_relu_grad": 1,
+    "bias_leaky_relu_grad": 1,
+    "linear_grad": 1,
+    "batch_norm_grad": 3,
+}  # y and beta
 
 
 class Sizes(NamedTuple):
@@ -66,7 +71,12 @@ def call(name, sizes, dtype, seed=0):
         }[name]
     if entry.family == "linear":
         x, w, dy = a(s.n * s.h, s.c), a(s.c, s.k), a(s.n * s.h, s.k)
-        return {"linear": (x, w, a(s.k)), "linear_grad_input": (dy, w), "linear_grad_weight": (x, dy)}[name], {}
+        return {
+            "linear": (x, w, a(s.k), s.slope),
+            "linear_grad_input": (dy, w),
+            "linear_grad_weight": (x, dy),
+            "linear_grad": (dy, a(*dy.shape), x, w, s.slope),
+        }[name], {}
     if entry.family == "pool":
         geo = spec.pool_geometry(name, (s.h, s.w), s.window, s.stride)
         rows, columns = rng.integers(0, s.h, size=2), rng.integers(0, s.w, size=2)
@@ -441,6 +451,24 @@ def test_optimisers_take_what_changes_from_step_to_step_from_memory(backend, nam
         expected = results(name, copied(args), kwargs)
         for out, e in zip(results(name, copied(args), kwargs | memory), expected, strict=True):
             np.testing.assert_array_equal(out, e)
+
+
+@pytest.mark.parametrize("backend", NUMPY_TABLES)
+@pytest.mark.parametrize("name", ["sgd_", "adam_", "rmsprop_"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_optimisers_lists_are_as_many_calls(backend, name, dtype):
+    many = [call(name, Sizes(n=n, h=h), dtype, seed=n) for n, h in ((3, 8), (1, 1), (200, 3), (0, 2))]
+    kwargs = many[0][1]
+    lists = [
+        [with_gaps(a) if i % 2 else np.copy(a) for a in arrays]
+        for i, arrays in enumerate(zip(*(a for a, _ in many), strict=True))
+    ]
+    with kernels.use(backend):
+        expected = [results(name, copied(args), kwargs) for args, _ in many]
+        getattr(kernels, name)(*lists, **kwargs)
+    for i, alone in enumerate(expected):
+        for position, array in zip(WRITTEN[name], alone, strict=True):
+            np.testing.assert_array_equal(lists[position][i], array)
 
 
 # --- random -----------------------------------------------------------------------------------------------------------

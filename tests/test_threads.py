@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import njit
 
 from minigan import kernels
 from minigan.kernels.cpu import threads
+from minigan.kernels.cpu.tasks import Arguments, array_at, compiled, data, matrix
 
 
 @pytest.fixture(autouse=True)
@@ -141,15 +143,19 @@ def test_one_region_runs_at_a_time_so_that_no_thread_name_is_in_use_twice():
 def test_the_pool_works_in_a_forked_child():
     code = """
 import os
+import numpy as np
+from minigan.kernels.cpu import gemm
 from minigan.kernels.cpu.threads import parallel
 def ranges():
     done = []
     parallel(lambda start, *_: done.append(start), 4, 1)
     return sorted(done)
 assert ranges() == [0, 1, 2, 3]
+a = np.ones((300, 200), np.float32)
+assert (gemm.product(a, a.T) == 200).all()
 child = os.fork()
 if child == 0:
-    os._exit(ranges() != [0, 1, 2, 3])
+    os._exit(ranges() != [0, 1, 2, 3] or not (gemm.product(a, a.T) == 200).all())
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert ranges() == [0, 1, 2, 3]
 """
@@ -185,3 +191,73 @@ def test_a_region_given_after_an_interrupted_wait_is_not_lost():
     hold.set()
     helper.wait()
     assert done == ["a", "b"]
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+_visits = Arguments("counts size share:d")
+_LAYOUT = _visits.layout
+
+
+def visit(arguments, number):
+    """Count a visit of a range, after some work: all of it is one range's own."""
+    it = array_at(arguments, (1,), _LAYOUT)[0]
+    counts = array_at(data(it.counts), (it.size,), np.float64)
+    for _ in range(1000):
+        counts[number] += it.share
+
+
+@pytest.fixture(scope="module")
+def visiting():
+    return compiled(visit)
+
+
+def visits(task, ranges):
+    counts = np.zeros(ranges + 1)
+    threads.share(task.address, _visits(id(counts), len(counts), 0.001), ranges)
+    return counts
+
+
+@pytest.mark.parametrize("ranges", [0, 1, 2, 3, 100])
+def test_a_task_visits_each_range_once(visiting, ranges):
+    for _ in range(200):
+        np.testing.assert_allclose(visits(visiting, ranges), [*[1] * ranges, 0])
+
+
+def test_a_task_runs_while_threads_sleep_or_work_on_regions(visiting):
+    threads.parallel(lambda *_: None, 2, 1)
+    time.sleep(0.05)
+    assert all(helper.asleep for helper in threads._helpers)
+    np.testing.assert_allclose(visits(visiting, 5)[:5], 1)
+    inside = []
+    threads.parallel(lambda start, *_: inside.append(visits(visiting, 7)), 4, 1)
+    assert len(inside) == 4
+    for counts in inside:
+        np.testing.assert_allclose(counts[:7], 1)
+
+
+def test_callers_at_once_get_their_own_tasks_done(visiting):
+    found = []
+
+    def caller(ranges):
+        for _ in range(300):
+            found.append((ranges, visits(visiting, ranges)))
+
+    callers = [threading.Thread(target=caller, args=(ranges,)) for ranges in (2, 3, 4, 5)]
+    for one in callers:
+        one.start()
+    for one in callers:
+        one.join(timeout=60)
+    assert len(found) == 1200
+    for ranges, counts in found:
+        np.testing.assert_allclose(counts, [*[1] * ranges, 0])
+
+
+def test_a_task_reads_arrays_of_any_strides_by_their_id():
+    @njit
+    def read(array_id):
+        return matrix(array_id)
+
+    a = np.arange(24.0).reshape(4, 6)
+    for view in (a, a.T, a[1:, ::-2], np.broadcast_to(a[0], (5, 6))):
+        assert read(id(view)) == (view.ctypes.data, *view.strides)

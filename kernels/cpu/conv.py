@@ -11,8 +11,7 @@ import numpy as np
 from numba import njit
 
 from .. import spec
-from . import linear, winograd
-from .gemm import multiply_here
+from . import gemm, winograd
 from .threads import NUM_THREADS, parallel
 from .winograd import conv2d_grad_input_v3_winograd, conv2d_grad_weight_v3_winograd, conv2d_v3_winograd
 from .workspace import workspace
@@ -212,14 +211,14 @@ def conv2d_v2_im2col(x, w, stride=1, padding=0):
     (n, height, width, c), k = x.shape, w.shape[3]
     x, filters = np.ascontiguousarray(x), np.ascontiguousarray(w).reshape(-1, k)
     if _is_dense(geo, (height, width)):
-        return linear.product(x.reshape(n, -1), filters).reshape(n, 1, 1, k)
+        return gemm.product(x.reshape(n, -1), filters).reshape(n, 1, 1, k)
     y = np.empty((n, geo.out_h, geo.out_w, k), x.dtype)
     window = (geo.out_h, geo.out_w, geo.kh, geo.kw * c)
 
     def body(start, stop, _):
         (cols,) = workspace("block", x.dtype, (stop - start, *window))
         _im2col(x[start:stop].reshape(-1, height, width * c), cols, tuple(geo))
-        multiply_here(cols.reshape(-1, len(filters)), filters, y[start:stop].reshape(-1, k))
+        gemm.multiply_here(cols.reshape(-1, len(filters)), filters, y[start:stop].reshape(-1, k))
 
     parallel(body, n, _block(n, window, x.itemsize))
     return y
@@ -231,13 +230,13 @@ def conv2d_grad_input_v2_im2col(dy, w, stride=1, padding=0, *, input_hw):
     (n, _, _, k), c, (height, width) = dy.shape, w.shape[2], input_hw
     dy, filters = np.ascontiguousarray(dy), np.ascontiguousarray(w).reshape(-1, k)
     if _is_dense(geo, input_hw):
-        return linear.product(dy.reshape(n, k), filters.T).reshape(n, height, width, c)
+        return gemm.product(dy.reshape(n, k), filters.T).reshape(n, height, width, c)
     dx = np.empty((n, height, width, c), dy.dtype)
     window = (geo.out_h, geo.out_w, geo.kh, geo.kw * c)
 
     def body(start, stop, _):
         (cols,) = workspace("block", dy.dtype, (stop - start, *window))
-        multiply_here(dy[start:stop].reshape(-1, k), filters.T, cols.reshape(-1, len(filters)))
+        gemm.multiply_here(dy[start:stop].reshape(-1, k), filters.T, cols.reshape(-1, len(filters)))
         _col2im(cols, dx[start:stop].reshape(-1, height, width * c), tuple(geo))
 
     parallel(body, n, _block(n, window, dy.itemsize))
@@ -251,7 +250,7 @@ def conv2d_grad_weight_v2_im2col(x, dy, stride=1, padding=0, *, kernel_hw):
     x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
     shape = (*kernel_hw, c, k)
     if _is_dense(geo, (height, width)):
-        return linear.product(x.reshape(n, -1).T, dy.reshape(n, k)).reshape(shape)
+        return gemm.product(x.reshape(n, -1).T, dy.reshape(n, k)).reshape(shape)
     window = (geo.out_h, geo.out_w, geo.kh, geo.kw * c)
     share = max(1, -(-n // NUM_THREADS))  # of the images: one range a thread, whichever thread that is
     block = _block(n, window, x.itemsize)
@@ -262,7 +261,7 @@ def conv2d_grad_weight_v2_im2col(x, dy, stride=1, padding=0, *, kernel_hw):
             images = slice(at, min(at + block, stop))
             cols, product = workspace("block", x.dtype, (len(x[images]), *window), parts.shape[1:])
             _im2col(x[images].reshape(-1, height, width * c), cols, tuple(geo))
-            multiply_here(cols.reshape(-1, parts.shape[1]).T, dy[images].reshape(-1, k), product)
+            gemm.multiply_here(cols.reshape(-1, parts.shape[1]).T, dy[images].reshape(-1, k), product)
             parts[start // share] += product
 
     parallel(body, n, share)

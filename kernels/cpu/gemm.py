@@ -11,11 +11,15 @@ A stretch is short enough for its panels to stay in a core's cache. It also keep
 of its stretches, not one long sum.
 """
 
+import threading
+from functools import cache
+
 import numpy as np
 from numba import njit
 
 from .simd import REGISTERS, VECTOR_BYTES, address, emitted
-from .threads import NUM_THREADS, parallel
+from .tasks import Arguments, array_at, compiled, data, matrix
+from .threads import NUM_THREADS, share
 from .workspace import workspace
 
 TILE_ROWS = 6
@@ -24,6 +28,7 @@ SHORT_ROWS = 2  # of the tiles that make the last rows: 128 is 21 times 6, and 2
 STRETCH = 256  # of k: a panel of 64 KiB
 LINE = 64  # bytes of a cache line
 LEAST_COLUMNS = 48  # narrower results leave most of a tile empty
+ALONE = 1 << 13  # values to fetch, or 16 products each: less than a microsecond's work is not worth sharing
 
 
 def panel_columns(dtype):
@@ -247,6 +252,71 @@ def multiply_packing(a, a_row, a_k, b, row, column, c, c_row, first, shape, pane
 
 # --- over the pool ----------------------------------------------------------------------------------------------------
 
+SCRATCH_BYTES = (STRETCH + TILE_ROWS + LEAST_COLUMNS + 1) * TILE_VECTORS * VECTOR_BYTES
+"""A panel, a tile, and a transposed result of few rows, with a row of zeros."""
+
+
+@njit(nogil=True)
+def multiply_range(a, b, c, first, slope, shape, turned, scratch):
+    """c = lrelu(first + a b, slope) in the calling thread, for shape (m, k, n); ``slope`` has the dtype.
+
+    a, b, c are (address, step of a row, step of a column) in bytes, ``first`` one row for all, its address; ``scratch``
+    is that of memory. A ``turned`` result, of fewer than LEAST_COLUMNS, is made as the transpose of one of few rows,
+    whose tiles are full. (What is turned follows from all of a product, not a range: the order of sums depends on it.)
+    """
+    (m, k, n), dtype = shape, type(slope)
+    size = array_at(scratch, (1,), dtype).itemsize
+    width = TILE_VECTORS * VECTOR_BYTES // size
+    panel = array_at(scratch, (STRETCH, width), dtype)
+    tile = array_at(scratch + panel.nbytes, (TILE_ROWS, width), dtype)
+    if not turned:
+        multiply_packing(*a, *b, c[0], c[1], first, shape, panel, tile)
+        if slope != 1:
+            for i in range(m):
+                row = array_at(c[0] + i * c[1], (n,), dtype)
+                for j in range(n):
+                    row[j] = row[j] if row[j] > 0 else slope * row[j]
+        return
+    part = array_at(scratch + panel.nbytes + tile.nbytes, (LEAST_COLUMNS + 1, width), dtype)
+    bias, zeros = array_at(first, (n,), dtype), part[LEAST_COLUMNS]
+    zeros[:] = 0
+    for e in range(0, m, width):
+        columns = min(width, m - e)
+        into, start = (address(part), width * size), address(zeros)
+        multiply_packing(b[0], b[2], b[1], a[0] + e * a[1], a[2], a[1], *into, start, (n, k, columns), panel, tile)
+        for j in range(columns):
+            row = array_at(c[0] + (e + j) * c[1], (n,), dtype)
+            for i in range(n):
+                value = part[i, j] + bias[i]
+                row[i] = value if value > 0 else slope * value
+
+
+_arguments = Arguments("a b c first slope:d m k n step by_columns scratch")
+_LAYOUT = _arguments.layout
+
+
+@cache
+def _task(dtype):
+    """The task of a product, for one dtype."""
+    kind = dtype.type
+
+    def product_range(arguments, number):
+        it = array_at(arguments, (1,), _LAYOUT)[0]
+        a, b, c, first = matrix(it.a), matrix(it.b), matrix(it.c), data(it.first)
+        rows, columns, start = it.m, it.n, number * it.step
+        if it.by_columns:
+            columns = min(it.step, it.n - start)
+            b, c = (b[0] + start * b[2], b[1], b[2]), (c[0] + start * c[2], c[1], c[2])
+            first += start * c[2]
+        else:
+            rows = min(it.step, it.m - start)
+            a, c = (a[0] + start * a[1], a[1], a[2]), (c[0] + start * c[1], c[1], c[2])
+        scratch = it.scratch + number * SCRATCH_BYTES
+        turned = it.n < LEAST_COLUMNS <= it.m
+        multiply_range(a, b, c, first, kind(it.slope), (rows, it.k, columns), turned, scratch)
+
+    return compiled(product_range)
+
 
 def scratch(dtype):
     """A panel and a tile, of the calling thread."""
@@ -278,32 +348,59 @@ def multiply_here(a, b, c):
         product_into(a, b, c, np.zeros(b.shape[1], a.dtype), *scratch(a.dtype))
 
 
-def product(a, b, bias=None):
-    """a b + bias, each thread making its own rows or columns of the result, whichever are more.
+@cache
+def zeros(n, dtype):
+    """A row of zeros that nobody writes."""
+    return np.zeros(n, dtype)
+
+
+class _Scratch(threading.local):
+    """Memory for so many ranges at once, of each thread that shares a product out: its address."""
+
+    def __init__(self):
+        self.ranges = 0
+
+    def __call__(self, ranges):
+        if ranges > self.ranges:
+            (self.memory,) = workspace("product", np.uint8, (ranges * SCRATCH_BYTES,))
+            self.ranges, self.at = ranges, self.memory.ctypes.data
+        return self.at
+
+
+range_scratch = _Scratch()
+
+
+def product(a, b, bias=None, slope=1.0):
+    """lrelu(a b + bias, slope), each thread making its own rows or columns of the result, whichever are more.
 
     Parameters
     ----------
     a : array, shape (M, K), any strides
     b : array, shape (K, N), any strides, same dtype
     bias : array, shape (N,), optional
+    slope : float
+        Of a leaky ReLU; 1 is none.
 
     Returns
     -------
     array, shape (M, N)
     """
-    (m, _), n = a.shape, b.shape[1]
-    c = np.empty((m, n), a.dtype)
-    first = np.zeros(n, a.dtype) if bias is None else np.ascontiguousarray(bias)
-    if not a.shape[1]:
+    (m, k), n, dtype = a.shape, b.shape[1], a.dtype
+    c = np.empty((m, n), dtype)
+    first = zeros(n, dtype) if bias is None else np.ascontiguousarray(bias)
+    if not (m and k and n):
         c[:] = first
-        return c
+        return np.where(c > 0, c, dtype.type(slope) * c)
     by_columns = n >= m
-    step = panel_columns(a.dtype) if by_columns else TILE_ROWS
-
-    def piece(start, stop, _):
-        rows, columns = (slice(None), slice(start, stop)) if by_columns else (slice(start, stop), slice(None))
-        product_into(a[rows], b[:, columns], c[rows, columns], first[columns], *scratch(a.dtype))
-
-    size = n if by_columns else m
-    parallel(piece, size, max(step, -(-size // (NUM_THREADS * step)) * step))
+    unit = TILE_ROWS if LEAST_COLUMNS <= n < m else panel_columns(dtype)
+    ranges, step = ranges_of(n if by_columns else m, unit, m, k, n)
+    arrays = (id(a), id(b), id(c), id(first))
+    share(_task(dtype).address, _arguments(*arrays, slope, m, k, n, step, by_columns, range_scratch(ranges)), ranges)
     return c
+
+
+def ranges_of(length, unit, m, k, n):
+    """Into how many ranges to cut a product's rows or columns, and how long these are: one a thread, in whole units."""
+    ranges = NUM_THREADS if m * k + k * n + m * n + m * k * n // 16 > ALONE else 1
+    step = -(-length // (ranges * unit)) * unit
+    return -(-length // step), step

@@ -1,23 +1,25 @@
-"""Dense layers: matrix products, each thread of the pool making its own columns (or rows) of the result.
+"""Dense layers: matrix products, each thread of the pool making its own rows (or columns) of the result.
 
-v1 gives the pieces to BLAS, v2 to :mod:`.gemm`. BLAS's own threads would share the work as well on a quiet machine. But
-they spin: where another process wants the cores, they were seen to take twenty times as long, while the pool's threads
-sleep when they wait.
+v1 gives the pieces to BLAS, v2 to :mod:`.gemm`, which is always chosen. BLAS's own threads would share the work as
+well on a quiet machine. But they spin: where another process wants the cores, they were seen to take twenty times as
+long, and the kernels after a product find the cores taken; the pool's threads sleep when they wait.
 """
 
-from contextlib import nullcontext
+from functools import cache
 
 import numpy as np
 
 from . import gemm
-from .threads import blas_on_one_thread, parallel
+from .pointwise import add_rows, bias_leaky_relu_grad, leaky_relu
+from .simd import address
+from .tasks import Arguments, array_at, compiled, data, matrix
+from .threads import NUM_THREADS, parallel, share
 
-ALONE = 1 << 22  # products: waking a second thread takes 20 to 50 us, what one core needs for some 2 million
 
-
-def linear_v1_blas(x, w, b=None):
+def linear_v1_blas(x, w, b=None, slope=1.0):
     """Let BLAS make each thread's piece of x w, and add b to it."""
-    return _by_blas(x, w, b)
+    y = _by_blas(x, w, b)
+    return y if slope == 1 else leaky_relu(y, slope)
 
 
 def linear_grad_input_v1_blas(dy, w):
@@ -30,9 +32,9 @@ def linear_grad_weight_v1_blas(x, dy):
     return _by_blas(x.T, dy)
 
 
-def linear_v2_tiles(x, w, b=None):
-    """Sum tiles of x w in registers, and start them from b."""
-    return gemm.product(x, w, b)
+def linear_v2_tiles(x, w, b=None, slope=1.0):
+    """Sum tiles of x w in registers, start them from b, and bend the rows that a thread has made."""
+    return gemm.product(x, w, b, slope)
 
 
 def linear_grad_input_v2_tiles(dy, w):
@@ -45,43 +47,110 @@ def linear_grad_weight_v2_tiles(x, dy):
     return gemm.product(x.T, dy)
 
 
-# --- the chosen ones --------------------------------------------------------------------------------------------------
+linear, linear_grad_input, linear_grad_weight = linear_v2_tiles, linear_grad_input_v2_tiles, linear_grad_weight_v2_tiles
 
 
-def linear(x, w, b=None):
-    """The faster variant for these shapes; see :func:`minigan.kernels.spec.linear`."""
-    return product(x, w, b)
+# --- all gradients of a layer -----------------------------------------------------------------------------------------
 
 
-def linear_grad_input(dy, w):
-    """The faster variant for these shapes; see :func:`minigan.kernels.spec.linear_grad_input`."""
-    return product(dy, w.T)
+def linear_grad_v1_apart(dy, y, x, w, slope=1.0, inputs=True, weights=True):
+    """Bend dy, with a sum over rows, then make both products."""
+    if slope == 1:
+        g, db = dy, gemm.product(np.ones((1, len(dy)), dy.dtype), dy)[0] if weights else None
+    else:
+        g, db = bias_leaky_relu_grad(dy, y, slope)
+    dx = (linear_grad_input(g, w),) if inputs else ()
+    return (*dx, linear_grad_weight(x, g), db) if weights else dx
 
 
-def linear_grad_weight(x, dy):
-    """The faster variant for these shapes; see :func:`minigan.kernels.spec.linear_grad_weight`."""
-    return product(x.T, dy)
+def linear_grad_v2_rows(dy, y, x, w, slope=1.0, inputs=True, weights=True):
+    """Let each thread bend its rows of dy, sum them, and multiply them from its cache; dw is a sum over threads."""
+    (rows, outputs), features, dtype = dy.shape, w.shape[0], dy.dtype
+    if not (rows and outputs and features):
+        return linear_grad_v1_apart(dy, y, x, w, slope, inputs, weights)
+    ranges, step = gemm.ranges_of(rows, gemm.TILE_ROWS, rows, outputs, features)
+    dy, y = np.ascontiguousarray(dy), np.ascontiguousarray(y)
+    g = dy if slope == 1 else np.empty(dy.shape, dtype)
+    dx = np.empty((rows, features), dtype) if inputs else dy
+    several = (ranges,) if ranges > 1 else ()
+    dw, db = (np.empty(several + w.shape, dtype), np.empty((*several, outputs), dtype)) if weights else (dy, dy)
+    arrays = (id(dy), id(y), id(g), id(x), id(w), id(dx), id(dw), id(db), id(gemm.zeros(max(features, outputs), dtype)))
+    sizes = (rows, outputs, features, step, inputs, weights)
+    share(_grad_task(dtype).address, _grad(*arrays, *sizes, slope, gemm.range_scratch(ranges)), ranges)
+    if not weights:
+        return (dx,)
+    if several:
+        dw, db = _total(dw), _total(db)
+    return (dx, dw, db) if inputs else (dw, db)
 
 
-def product(a, b, bias=None):
-    """a b + bias, from measurements on two AVX-512 cores: v2's way for wide and large products, v1's for others."""
-    return (gemm.product if _tiles_win(*a.shape, b.shape[1]) else _by_blas)(a, b, bias)
+def _total(parts):
+    """The sum of the ranges' parts, of which there are at least two."""
+    total = parts[0] + parts[1]
+    for part in parts[2:]:
+        total += part
+    return total
 
 
-def _tiles_win(m, k, n):
-    return m * k * n > ALONE and n >= gemm.LEAST_COLUMNS
+def linear_grad(dy, y, x, w, slope=1.0, inputs=True, weights=True):
+    """v2, but v1 where w is so large that its panels cost more than a batch's rows save: of layers wider than that."""
+    few_rows = NUM_THREADS * w.size > dy.shape[0] * sum(w.shape)
+    variant = linear_grad_v1_apart if few_rows else linear_grad_v2_rows
+    return variant(dy, y, x, w, slope, inputs, weights)
+
+
+_SUMS = gemm.SCRATCH_BYTES // 16  # in float64, half of a range's scratch
+
+_grad = Arguments("dy y g x w dx dw db zeros rows outputs features step inputs weights slope:d scratch")
+_LAYOUT = _grad.layout
+
+
+@cache
+def _grad_task(dtype):
+    """The task of bending, summing and multiplying some rows of dy, for one dtype."""
+    kind = dtype.type
+
+    def grad_rows(arguments, number):
+        it = array_at(arguments, (1,), _LAYOUT)[0]
+        start, stop = number * it.step, min((number + 1) * it.step, it.rows)
+        shape, slope = (it.rows, it.outputs), kind(it.slope)
+        dy, g = array_at(data(it.dy), shape, kind)[start:stop], array_at(data(it.g), shape, kind)[start:stop]
+        if slope != 1:
+            y = array_at(data(it.y), shape, kind)[start:stop]
+            for i in range(g.shape[0]):
+                for j in range(g.shape[1]):
+                    g[i, j] = dy[i, j] if y[i, j] > 0 else slope * dy[i, j]
+        rows, zeros, scratch = stop - start, data(it.zeros), it.scratch + number * gemm.SCRATCH_BYTES
+        g_at, g_row, g_column = address(g), g.strides[0], g.strides[1]
+        if it.inputs:
+            w, w_row, w_column = matrix(it.w)
+            dx, dx_row, dx_column = matrix(it.dx)
+            shape, turned = (rows, it.outputs, it.features), it.features < gemm.LEAST_COLUMNS <= it.rows
+            into = (dx + start * dx_row, dx_row, dx_column)
+            gemm.multiply_range(
+                (g_at, g_row, g_column), (w, w_column, w_row), into, zeros, kind(1), shape, turned, scratch
+            )
+        if it.weights:
+            x, x_row, x_column = matrix(it.x)
+            dw, db = data(it.dw) + number * it.features * g_row, data(it.db) + number * g_row
+            shape, turned = (it.features, rows, it.outputs), it.outputs < gemm.LEAST_COLUMNS <= it.features
+            some_x, into = (x + start * x_row, x_column, x_row), (dw, g_row, g_column)
+            gemm.multiply_range(some_x, (g_at, g_row, g_column), into, zeros, kind(1), shape, turned, scratch)
+            sums, total = array_at(scratch, (_SUMS,), np.float64), array_at(db, (it.outputs,), kind)
+            for first in range(0, it.outputs, _SUMS):
+                last = min(first + _SUMS, it.outputs)
+                sums[: last - first] = 0
+                add_rows(g[:, first:last], sums[: last - first])
+                total[first:last] = sums[: last - first]
+
+    return compiled(grad_rows)
+
+
+# --- by BLAS ----------------------------------------------------------------------------------------------------------
 
 
 def _by_blas(a, b, bias=None):
     """a b + bias, split along the longer side of the result."""
-    if a.size * b.shape[1] <= ALONE:
-        # After a call BLAS's threads spin for milliseconds on the cores that the pool's need next: a thin product, of
-        # a network whose others are large, is not worth that.
-        with blas_on_one_thread() if b.shape[1] < gemm.LEAST_COLUMNS else nullcontext():
-            y = a * b if a.shape[1] == 1 else np.matmul(a, b)
-        if bias is not None:
-            y += bias
-        return y
     y = np.empty((a.shape[0], b.shape[1]), a.dtype)
     by_columns = y.shape[1] >= y.shape[0]
     split = y.shape[by_columns]

@@ -5,17 +5,21 @@ right digits in float32.
 """
 
 import math
+from functools import cache
 
 import numpy as np
 from numba import njit
 
-from ..spec import number
-from .threads import parallel, range_length
+from ..spec import each, number
+from .tasks import Arguments, array_at, compiled, data
+from .threads import NUM_THREADS, share
+
+ALONE = 1 << 13  # values: one thread has done with them before another has taken notice
 
 
 def sgd_(param, grad, velocity, *, lr, momentum):
     """velocity = momentum velocity + grad; param -= lr velocity."""
-    _in_place(_sgd, (param, velocity), grad, number(lr), momentum)
+    _in_place(_sgd_task, (grad, param, velocity), number(lr), momentum)
 
 
 def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
@@ -23,43 +27,97 @@ def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
     step = number(step)
     corrected_lr = number(lr) / (1 - beta1**step)
     root_correction = 1 / math.sqrt(1 - beta2**step)
-    _in_place(_adam, (param, m, v), grad, corrected_lr, root_correction, beta1, 1 - beta1, beta2, 1 - beta2, eps)
+    scalars = (corrected_lr, root_correction, beta1, 1 - beta1, beta2, 1 - beta2, eps)
+    _in_place(_adam_task, (grad, param, m, v), *scalars)
 
 
 def rmsprop_(param, grad, square_mean, *, lr, decay, eps):
     """square_mean = decay square_mean + (1 - decay) grad^2; param -= lr grad / (sqrt(square_mean) + eps)."""
-    _in_place(_rmsprop, (param, square_mean), grad, number(lr), decay, 1 - decay, eps)
+    _in_place(_rmsprop_task, (grad, param, square_mean), number(lr), decay, 1 - decay, eps)
 
 
-def _in_place(update, written, grad, *scalars):
-    """Call ``update(grad, *written, *scalars)`` on flat pieces; arrays with gaps are updated as copies and put back."""
-    kind = grad.dtype.type
-    scalars = [kind(scalar) for scalar in scalars]
-    flat = [np.ascontiguousarray(array).reshape(-1) for array in (grad, *written)]
-    size = grad.size
-    parallel(lambda start, stop, _: update(*[a[start:stop] for a in flat], *scalars), size, range_length(size, size))
-    for array, updated in zip(written, flat[1:], strict=True):
-        if not array.flags.c_contiguous:
-            array[...] = updated.reshape(array.shape)
+_arguments = Arguments("arrays count ranges s0:d s1:d s2:d s3:d s4:d s5:d s6:d")
+_LAYOUT = _arguments.layout
 
 
-@njit(nogil=True, cache=True)
-def _sgd(grad, param, velocity, lr, momentum):
-    for i in range(param.size):
-        velocity[i] = momentum * velocity[i] + grad[i]
-        param[i] -= lr * velocity[i]
+def _in_place(task, arrays, *scalars):
+    """Update arrays (grad, param, states), or lists of them, over the pool: a range is a piece of each."""
+    calls = list(each(*arrays))
+    flat = [[a if a.flags.c_contiguous else a.copy() for a in group] for group in calls]
+    unused = (0,) * (4 - len(arrays))
+    table = np.array([(group[0].size, *map(id, group), *unused) for group in flat], np.int64)
+    ranges = NUM_THREADS if sum(group[0].size for group in flat) > ALONE else 1
+    arguments = _arguments(id(table), len(table), ranges, *scalars, *_NONE[len(scalars) :])
+    share(task(flat[0][0].dtype).address, arguments, ranges)
+    for group, updated in zip(calls, flat, strict=True):
+        for array, copy in zip(group, updated, strict=True):
+            if array is not copy and array is not group[0]:  # it has gaps, and is not the gradient
+                array[...] = copy
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _adam(grad, param, m, v, corrected_lr, root_correction, beta1, rest1, beta2, rest2, eps):
-    for i in range(param.size):
-        m[i] = beta1 * m[i] + rest1 * grad[i]
-        v[i] = beta2 * v[i] + rest2 * (grad[i] * grad[i])
-        param[i] -= corrected_lr * m[i] / (math.sqrt(v[i]) * root_correction + eps)
+_NONE = (0.0,) * 7
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _rmsprop(grad, param, square_mean, lr, decay, rest, eps):
-    for i in range(param.size):
-        square_mean[i] = decay * square_mean[i] + rest * (grad[i] * grad[i])
-        param[i] -= lr * grad[i] / (math.sqrt(square_mean[i]) + eps)
+@njit
+def _piece(it, parameter, which, number, dtype):
+    """A range's piece of an array of a parameter: 0 is its gradient, 1 the parameter, 2 and 3 its states."""
+    row = array_at(data(it.arrays), (it.count, 5), np.int64)[parameter]
+    size = row[0]
+    return array_at(data(row[1 + which]), (size,), dtype)[size * number // it.ranges : size * (number + 1) // it.ranges]
+
+
+@cache
+def _sgd_task(dtype):
+    kind = dtype.type
+
+    def sgd(arguments, number):
+        it = array_at(arguments, (1,), _LAYOUT)[0]
+        lr, momentum = kind(it.s0), kind(it.s1)
+        for p in range(it.count):
+            grad = _piece(it, p, 0, number, kind)
+            param = _piece(it, p, 1, number, kind)
+            velocity = _piece(it, p, 2, number, kind)
+            for i in range(param.size):
+                velocity[i] = momentum * velocity[i] + grad[i]
+                param[i] -= lr * velocity[i]
+
+    return compiled(sgd)
+
+
+@cache
+def _adam_task(dtype):
+    kind = dtype.type
+
+    def adam(arguments, number):
+        it = array_at(arguments, (1,), _LAYOUT)[0]
+        corrected_lr, root_correction, eps = kind(it.s0), kind(it.s1), kind(it.s6)
+        beta1, rest1, beta2, rest2 = kind(it.s2), kind(it.s3), kind(it.s4), kind(it.s5)
+        for p in range(it.count):
+            grad = _piece(it, p, 0, number, kind)
+            param = _piece(it, p, 1, number, kind)
+            m = _piece(it, p, 2, number, kind)
+            v = _piece(it, p, 3, number, kind)
+            for i in range(param.size):
+                m[i] = beta1 * m[i] + rest1 * grad[i]
+                v[i] = beta2 * v[i] + rest2 * (grad[i] * grad[i])
+                param[i] -= corrected_lr * m[i] / (math.sqrt(v[i]) * root_correction + eps)
+
+    return compiled(adam)
+
+
+@cache
+def _rmsprop_task(dtype):
+    kind = dtype.type
+
+    def rmsprop(arguments, number):
+        it = array_at(arguments, (1,), _LAYOUT)[0]
+        lr, decay, rest, eps = kind(it.s0), kind(it.s1), kind(it.s2), kind(it.s3)
+        for p in range(it.count):
+            grad = _piece(it, p, 0, number, kind)
+            param = _piece(it, p, 1, number, kind)
+            square_mean = _piece(it, p, 2, number, kind)
+            for i in range(param.size):
+                square_mean[i] = decay * square_mean[i] + rest * (grad[i] * grad[i])
+                param[i] -= lr * grad[i] / (math.sqrt(square_mean[i]) + eps)
+
+    return compiled(rmsprop)

@@ -3,11 +3,15 @@
 NumPy's tanh and exp are vectorised, which Numba's are not; everything else is one short loop.
 """
 
+from functools import cache
+
 import numpy as np
 from numba import njit
 
-from .threads import parallel, range_length
+from .tasks import Arguments, array_at, compiled, data
+from .threads import NUM_THREADS, parallel, range_length, share
 
+ALONE = 1 << 13  # values: one thread has done with them before another has taken notice
 BLOCK = 1 << 16  # values; 256 KiB of float32, so that a block's second pass finds it in the second-level cache
 
 
@@ -56,74 +60,97 @@ def _leaky_relu(value, sign, slope, out):
 
 def bias_leaky_relu(x, b, slope=1.0):
     """One pass: read x, write y."""
-    y = np.empty(x.shape, x.dtype)
-    (rows_x, rows_y), b, _ = _long_rows((np.ascontiguousarray(x), y), b)
-    slope, n = x.dtype.type(slope), len(rows_x)
-    parallel(
-        lambda start, stop, _: _bias_leaky_relu(rows_x[start:stop], b, slope, rows_y[start:stop]),
-        n,
-        range_length(n, x.size),
-    )
+    x, y = np.ascontiguousarray(x), np.empty(x.shape, x.dtype)
+    width = _row_width(x)
+    b = np.ascontiguousarray(b) if width == b.size else np.tile(b, width // b.size)
+    rows, ranges, step = _ranges(x, width)
+    share(_bias_task(x.dtype).address, _bias(id(x), id(b), id(y), slope, rows, width, step), ranges)
     return y
+
+
+_bias = Arguments("x b y slope:d rows width step")
+_BIAS = _bias.layout
+
+
+@cache
+def _bias_task(dtype):
+    kind = dtype.type
+
+    def bias_leaky_relu_rows(arguments, number):
+        it = array_at(arguments, (1,), _BIAS)[0]
+        shape, slope = (it.rows, it.width), kind(it.slope)
+        x, y = array_at(data(it.x), shape, kind), array_at(data(it.y), shape, kind)
+        b = array_at(data(it.b), (it.width,), kind)
+        for r in range(number * it.step, min((number + 1) * it.step, it.rows)):
+            for c in range(it.width):
+                value = x[r, c] + b[c]
+                y[r, c] = value if value > 0 else slope * value
+
+    return compiled(bias_leaky_relu_rows)
 
 
 def bias_leaky_relu_grad(dy, y, slope):
     """One pass: read dy and y, write dx and one float64 sum a channel for each range of rows."""
-    dx, channels = np.empty(y.shape, y.dtype), y.shape[-1]
-    (rows_dy, rows_y, rows_dx), _, width = _long_rows((np.ascontiguousarray(dy), np.ascontiguousarray(y), dx))
-    slope, n = y.dtype.type(slope), len(rows_dy)
-    length = range_length(n, y.size)
-    partial = np.zeros((-(-n // length), width))
-
-    def run(start, stop, _):
-        _bias_leaky_relu_grad(
-            rows_dy[start:stop], rows_y[start:stop], slope, rows_dx[start:stop], partial[start // length]
-        )
-
-    parallel(run, n, length)
-    return dx, partial.reshape(-1, channels).sum(axis=0).astype(y.dtype)
+    dy, y, dx = np.ascontiguousarray(dy), np.ascontiguousarray(y), np.empty(y.shape, y.dtype)
+    width, channels = _row_width(y), y.shape[-1]
+    if not y.size:
+        return dx, np.zeros(channels, y.dtype)
+    rows, ranges, step = _ranges(y, width)
+    sums = np.zeros((ranges, width))
+    arguments = _bias_grad(id(dy), id(y), id(dx), id(sums), slope, rows, width, step)
+    share(_bias_grad_task(y.dtype).address, arguments, ranges)
+    return dx, sums.reshape(-1, channels).sum(axis=0).astype(y.dtype)
 
 
-def _long_rows(arrays, b=None):
-    """View arrays (..., C) as rows of at least 64 values where that divides them: loops over 1 or 3 channels are slow.
-
-    Returns the views, b repeated to a row's width, and that width.
-    """
-    channels, size = arrays[0].shape[-1], arrays[0].size
-    repeat = 1
-    while channels * repeat < 64 and size and size % (2 * channels * repeat) == 0:
-        repeat *= 2
-    width = channels * repeat
-    if b is not None:
-        b = np.tile(b, repeat) if repeat > 1 else np.ascontiguousarray(b)
-    return [a.reshape(-1, width) for a in arrays], b, width
+_bias_grad = Arguments("dy y dx sums slope:d rows width step")
+_BIAS_GRAD = _bias_grad.layout
 
 
-@njit(nogil=True, cache=True)
-def _bias_leaky_relu(x, b, slope, y):
-    for r in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            value = x[r, c] + b[c]
-            y[r, c] = value if value > 0 else slope * value
+@cache
+def _bias_grad_task(dtype):
+    kind = dtype.type
+
+    def bias_leaky_relu_grad_rows(arguments, number):
+        it = array_at(arguments, (1,), _BIAS_GRAD)[0]
+        shape, stop, slope = (it.rows, it.width), min((number + 1) * it.step, it.rows), kind(it.slope)
+        dy, y = array_at(data(it.dy), shape, kind), array_at(data(it.y), shape, kind)
+        dx = array_at(data(it.dx), shape, kind)
+        sums = array_at(data(it.sums), (number + 1, it.width), np.float64)[number]
+        for first in range(number * it.step, stop, 4):  # rows that are still in the cache when they are added up
+            last = min(first + 4, stop)
+            for r in range(first, last):
+                for c in range(it.width):
+                    dx[r, c] = dy[r, c] if y[r, c] > 0 else slope * dy[r, c]
+            add_rows(dx[first:last], sums)
+
+    return compiled(bias_leaky_relu_grad_rows)
 
 
-@njit(nogil=True, cache=True)
-def _bias_leaky_relu_grad(dy, y, slope, dx, total):
-    # Four rows of dx, then their sum: the float64 sums are loaded and stored a quarter as often.
-    count, channels = dy.shape
-    for start in range(0, count, 4):
-        for r in range(start, min(start + 4, count)):
-            for c in range(channels):
-                dx[r, c] = dy[r, c] if y[r, c] > 0 else slope * dy[r, c]
-        if start + 4 <= count:
-            for c in range(channels):
-                d0, d1 = np.float64(dx[start, c]), np.float64(dx[start + 1, c])
-                d2, d3 = np.float64(dx[start + 2, c]), np.float64(dx[start + 3, c])
-                total[c] += (d0 + d1) + (d2 + d3)
-        else:
-            for r in range(start, count):
-                for c in range(channels):
-                    total[c] += dx[r, c]
+def _row_width(x):
+    """Length of rows as which x (..., C) is seen, at least 64 where that fits: loops over 1 or 3 channels are slow."""
+    width = x.shape[-1]
+    while width < 64 and x.size and x.size % (2 * width) == 0:
+        width *= 2
+    return width
+
+
+def _ranges(x, width):
+    """Number of rows of a width, number of ranges, and their length: one a thread where there is work for several."""
+    rows = x.size // width if width else 0
+    step = max(1, -(-rows // (NUM_THREADS if x.size > ALONE else 1)))
+    return rows, -(-rows // step), step
+
+
+@njit(nogil=True)
+def add_rows(x, sums):
+    """Add the rows of x (N, C) to float64 sums (C,), four at a time: their sum is of x's own precision."""
+    whole = len(x) // 4 * 4
+    for r in range(0, whole, 4):
+        for c in range(sums.size):
+            sums[c] += (x[r, c] + x[r + 1, c]) + (x[r + 2, c] + x[r + 3, c])
+    for r in range(whole, len(x)):
+        for c in range(sums.size):
+            sums[c] += x[r, c]
 
 
 def tanh(x):

@@ -4,7 +4,11 @@ A kernel splits its work into ranges and gives them to the pool; what it calls t
 ``np.matmul``, large ufuncs) releases the GIL, so the threads really run at once. BLAS is held to one thread meanwhile:
 two crowds of threads on the same cores cost up to 40%.
 
-Whoever waits looks for its turn for some 50 us before it goes to sleep, for being woken takes as long: a step has a
+There are two ways. :func:`parallel` runs Python, a body that may call anything. :func:`share` runs a task of
+:mod:`.tasks`, compiled code that is handed over in half a microsecond, where a body's thread must first get hold of
+the interpreter's lock.
+
+Whoever waits looks for its turn for some 200 us before it goes to sleep, for being woken takes 20 to 50: a step has a
 hundred regions, of which a small network's last no longer than that. A sleeping thread costs other processes nothing.
 
 The number of threads is ``MINIGAN_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the cores this process may use; results
@@ -19,9 +23,8 @@ from itertools import count
 from queue import SimpleQueue
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+
+from . import tasks
 
 
 def _wanted():
@@ -36,11 +39,33 @@ def _wanted():
 
 NUM_THREADS = _wanted()
 
-LOOKS = 20_000  # at a flag, before a thread that waits goes to sleep
+LOOKS = 8_000  # some 200 us: a thread that waits goes to sleep after so many
 
 _lock = threading.Lock()  # one parallel region at a time; a second caller waits
+_starting = threading.Lock()
 _inside = threading.local()
 _helpers = []
+_counts = np.zeros(tasks.BOARD_BYTES // 8 + 8, np.int64)
+_BOARD = -(-_counts.ctypes.data // 64) * 64  # the board of tasks: its address, at the start of a cache line
+
+
+def share(task, arguments, ranges):
+    """Run a task's ranges on all threads that are awake, and be back when all are done; see :mod:`.tasks`.
+
+    Parameters
+    ----------
+    task : int
+        Address of its function.
+    arguments : int
+        Their address.
+    ranges : int
+        Less than tasks.RANGES. Which thread runs which is not known beforehand.
+    """
+    if ranges > 1:
+        for helper in _started(NUM_THREADS - 1):
+            if helper.asleep:
+                helper.rouse()
+    tasks.share(_BOARD, task, arguments, ranges)
 
 
 def parallel(body, n, block=None):
@@ -125,6 +150,10 @@ class _Helper:
     def give(self, region):
         self.regions.append(region)
         self.counts[GIVEN] += 1
+        self.rouse()
+
+    def rouse(self):
+        """Wake the thread if it sleeps: it looks for work again."""
         if self.asleep:
             self.asleep = False
             self.wake.put(None)
@@ -132,7 +161,7 @@ class _Helper:
     def wait(self):
         """Wait until the region given last is done."""
         wanted = int(self.counts[GIVEN])
-        if not _look_for(self.done_at, wanted, LOOKS):
+        if not tasks.look(_BOARD, self.done_at, wanted, LOOKS):
             self.awaited = True
             try:
                 while self.counts[DONE] < wanted:
@@ -143,11 +172,12 @@ class _Helper:
     def serve(self):
         done = 0
         while True:
-            if not _look_for(self.given_at, done + 1, LOOKS):
+            if not tasks.look(_BOARD, self.given_at, done + 1, LOOKS):
                 self.asleep = True
-                while self.counts[GIVEN] == done:
+                if self.counts[GIVEN] == done:
                     self.wake.get()
                 self.asleep = False
+                continue
             region = self.regions.popleft()
             region.work(self.number)
             del region  # or its arrays would live until the next region
@@ -160,35 +190,19 @@ class _Helper:
 GIVEN, DONE = 0, 1
 
 
-@intrinsic
-def _number_at(typingctx, address):
-    """The number at an address, which another thread may be about to change."""
-
-    def generate(context, builder, signature, arguments):
-        pointer = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
-        return builder.load_atomic(pointer, "acquire", 8)
-
-    return types.int64(types.int64), generate
-
-
-@njit(nogil=True, cache=True)
-def _look_for(address, number, times):
-    """Whether a count has reached a number, looking so many times."""
-    while times > 0 and _number_at(address) < number:
-        times -= 1
-    return times > 0
-
-
 def _started(count):
-    while len(_helpers) < count:
-        _helpers.append(_Helper(len(_helpers) + 1))
+    if len(_helpers) < count:
+        with _starting:
+            while len(_helpers) < count:
+                _helpers.append(_Helper(len(_helpers) + 1))
     return _helpers[:count]
 
 
 def _after_fork():
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _starting
+    _lock, _starting = threading.Lock(), threading.Lock()
     _helpers.clear()
+    _counts[:] = 0
 
 
 if hasattr(os, "register_at_fork"):

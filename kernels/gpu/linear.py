@@ -6,6 +6,7 @@ The product x w is ``Forward`` of 1x1 windows, dy w^T its ``GradInput``, x^T dy 
 
 from .. import spec
 from . import implicit_gemm
+from .pointwise import bias_leaky_relu_grad, leaky_relu
 
 INSTANCES = implicit_gemm.INSTANCES
 
@@ -30,12 +31,16 @@ def _grad_weight(x, dy):
     return _as_convolution("GradWeight", x.shape[0], x.shape[1], dy.shape[1])
 
 
+def _bent(y, slope):
+    return y if slope == 1 else leaky_relu(y, slope)
+
+
 # --- the chosen ones --------------------------------------------------------------------------------------------------
 
 
-def linear(x, w, b=None):
+def linear(x, w, b=None, slope=1.0):
     """y = x w + b, by the kernel for these shapes and this precision."""
-    return implicit_gemm.fastest("linear", x, w, _forward(x, w), b)
+    return _bent(implicit_gemm.fastest("linear", x, w, _forward(x, w), b), slope)
 
 
 def linear_grad_input(dy, w):
@@ -48,12 +53,19 @@ def linear_grad_weight(x, dy):
     return implicit_gemm.fastest("linear_grad_weight", x, dy, _grad_weight(x, dy))
 
 
+def linear_grad(dy, y, x, w, slope=1.0, inputs=True, weights=True):
+    """Bend dy, with a sum over rows, then make both products."""
+    g, db = bias_leaky_relu_grad(dy, y, slope)
+    dx = (linear_grad_input(g, w),) if inputs else ()
+    return (*dx, linear_grad_weight(x, g), db) if weights else dx
+
+
 # --- v1: the formula --------------------------------------------------------------------------------------------------
 
 
-def linear_v1_direct(x, w, b=None):
+def linear_v1_direct(x, w, b=None, slope=1.0):
     """Follow the formula: a thread for each value of y, a loop over its products."""
-    return implicit_gemm.direct("conv2d_direct", x, w, _forward(x, w), b)
+    return _bent(implicit_gemm.direct("conv2d_direct", x, w, _forward(x, w), b), slope)
 
 
 def linear_grad_input_v1_direct(dy, w):
@@ -69,9 +81,9 @@ def linear_grad_weight_v1_direct(x, dy):
 # --- v2: tiles in shared memory ---------------------------------------------------------------------------------------
 
 
-def linear_v2_tiles(x, w, b=None):
+def linear_v2_tiles(x, w, b=None, slope=1.0):
     """Multiply 32 x 32 results a block: each value fetched to shared memory serves 32 threads."""
-    return implicit_gemm.tiles(x, w, _forward(x, w), b)
+    return _bent(implicit_gemm.tiles(x, w, _forward(x, w), b), slope)
 
 
 def linear_grad_input_v2_tiles(dy, w):
@@ -87,9 +99,9 @@ def linear_grad_weight_v2_tiles(x, dy):
 # --- v3: tiles in registers -------------------------------------------------------------------------------------------
 
 
-def linear_v3_registers(x, w, b=None):
+def linear_v3_registers(x, w, b=None, slope=1.0):
     """Multiply 8 x 8 results a thread from registers, and fetch the next tile, 16 bytes at a time, meanwhile."""
-    return implicit_gemm.registers(x, w, _forward(x, w), b)
+    return _bent(implicit_gemm.registers(x, w, _forward(x, w), b), slope)
 
 
 def linear_grad_input_v3_registers(dy, w):
@@ -105,9 +117,9 @@ def linear_grad_weight_v3_registers(x, dy):
 # --- v4: tensor cores -------------------------------------------------------------------------------------------------
 
 
-def linear_v4_tensor_cores(x, w, b=None):
+def linear_v4_tensor_cores(x, w, b=None, slope=1.0):
     """Multiply on tensor cores, two tiles always on their way to shared memory by cp.async."""
-    return implicit_gemm.tensor_cores("linear_v4_tensor_cores", x, w, _forward(x, w), b)
+    return _bent(implicit_gemm.tensor_cores("linear_v4_tensor_cores", x, w, _forward(x, w), b), slope)
 
 
 def linear_grad_input_v4_tensor_cores(dy, w):
@@ -123,9 +135,9 @@ def linear_grad_weight_v4_tensor_cores(x, dy):
 # --- v5: few columns --------------------------------------------------------------------------------------------------
 
 
-def linear_v5_few_columns(x, w, b=None):
+def linear_v5_few_columns(x, w, b=None, slope=1.0):
     """For at most four outputs, a logit say: a warp shares out the products of eight rows, and shuffles add them up."""
-    return implicit_gemm.few_columns("linear_v5_few_columns", x, w, _forward(x, w), b)
+    return _bent(implicit_gemm.few_columns("linear_v5_few_columns", x, w, _forward(x, w), b), slope)
 
 
 def linear_grad_input_v5_few_columns(dy, w):

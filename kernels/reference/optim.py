@@ -2,25 +2,28 @@
 
 import numpy as np
 
-from ..spec import number
+from ..spec import each, number
 
 
 def sgd_(param, grad, velocity, *, lr, momentum):
     """Roll on with the momentum gathered, pushed by the gradient."""
-    velocity[...] = momentum * velocity + grad
-    param -= number(lr) * velocity
+    for p, g, v in each(param, grad, velocity):
+        v[...] = momentum * v + g
+        p -= number(lr) * v
 
 
 def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
     """Step by the mean gradient in units of its own size; both means are freed of their start at zero."""
-    m[...] = beta1 * m + (1 - beta1) * grad
-    v[...] = beta2 * v + (1 - beta2) * grad * grad
-    mhat = m / (1 - beta1 ** number(step))
-    vhat = v / (1 - beta2 ** number(step))
-    param -= number(lr) * mhat / (np.sqrt(vhat) + eps)
+    for p, g, m_p, v_p in each(param, grad, m, v):
+        m_p[...] = beta1 * m_p + (1 - beta1) * g
+        v_p[...] = beta2 * v_p + (1 - beta2) * g * g
+        mhat = m_p / (1 - beta1 ** number(step))
+        vhat = v_p / (1 - beta2 ** number(step))
+        p -= number(lr) * mhat / (np.sqrt(vhat) + eps)
 
 
 def rmsprop_(param, grad, square_mean, *, lr, decay, eps):
     """Step by the gradient in units of its running root mean square."""
-    square_mean[...] = decay * square_mean + (1 - decay) * grad * grad
-    param -= number(lr) * grad / (np.sqrt(square_mean) + eps)
+    for p, g, s in each(param, grad, square_mean):
+        s[...] = decay * s + (1 - decay) * g * g
+        p -= number(lr) * g / (np.sqrt(s) + eps)

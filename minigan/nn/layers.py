@@ -52,14 +52,13 @@ class Linear(_Weighted):
         self.w = _parameter(init(rng, (inputs, outputs), inputs, outputs))
         self.b = _parameter(np.zeros(outputs)) if bias else None
 
-    def __call__(self, x):
-        return ops.linear(x, self.weight(), self.b)
+    def __call__(self, x, slope=1.0):
+        """Multiply x by the weights and add the bias; then a leaky ReLU of this slope, where 1 is none."""
+        return ops.linear(x, self.weight(), self.b, slope)
 
     def fuse(self, following):
-        """This layer's bias and a following (leaky) ReLU as one pass over memory, or None."""
-        if self.b is None or not isinstance(following, LeakyReLU):
-            return None
-        return lambda x: ops.bias_leaky_relu(ops.linear(x, self.weight()), self.b, following.slope)
+        """This layer and a following (leaky) ReLU as one callable, or None."""
+        return (lambda x: self(x, following.slope)) if isinstance(following, LeakyReLU) else None
 
     def out_shape(self, shape):
         return (*shape[:-1], self.w.shape[1])

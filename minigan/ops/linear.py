@@ -3,19 +3,26 @@
 import numpy as np
 
 from .. import kernels
-from ..autograd import Tensor, record
-from .shape import sum, transpose
+from ..autograd import OUTPUT, Tensor, record, recording
+from .pointwise import bias_leaky_relu_grad
+from .shape import transpose
 
 
-def linear(x, w, b=None):
-    """y = x w + b: x (N, in), w (in, out), b (out,): y (N, out)."""
-    return record(
-        "linear",
-        kernels.linear(x.data, w.data, None if b is None else b.data),
-        (x, _linear_grad_input, w),
-        (w, lambda dy, x: _linear_grad_weight(x, dy), x),
-        (b, lambda dy: sum(dy, 0)),
-    )
+def linear(x, w, b=None, slope=1.0):
+    """y = lrelu(x w + b, slope): x (N, in), w (in, out), b (out,): y (N, out). Slope 1 is no activation."""
+    y = kernels.linear(x.data, w.data, None if b is None else b.data, slope)
+    if b is None and slope == 1:
+        return record("linear", y, (x, _linear_grad_input, w), (w, lambda dy, x: _linear_grad_weight(x, dy), x))
+    wanted = (x.requires_grad, w.requires_grad or (b is not None and b.requires_grad))
+
+    def gradients(dy, x, w, y):
+        if recording():  # the fused kernel has no graph of its own, its parts have
+            g, db = bias_leaky_relu_grad(dy, y, slope)
+            return lambda: _linear_grad_input(g, w), lambda: _linear_grad_weight(x, g), db
+        found = [Tensor(a) for a in kernels.linear_grad(dy.data, y.data, x.data, w.data, slope, *wanted)]
+        return (*([] if wanted[0] else [None]), *found, *([] if wanted[1] else [None, None]))
+
+    return record("linear", y, ((x, w, b), gradients, x, w, OUTPUT))
 
 
 def _linear_grad_input(dy, w):

@@ -20,7 +20,7 @@ def _beside(targets, x):
 
 def _like(targets, x):
     """Targets as an array of x's dtype and shape, on x's device; a number stands for all."""
-    if isinstance(targets, int | float):
+    if isinstance(targets, (int, float)):
         return np.full_like(x.data, targets)
     view = np.broadcast_to(_beside(targets, x), x.shape)
     return view if view.flags.c_contiguous else view.copy()
@@ -41,7 +41,7 @@ def sigmoid_cross_entropy(logits, targets):
     ValueError
         For a target outside [0, 1].
     """
-    single = isinstance(targets, int | float)
+    single = isinstance(targets, (int, float))
     t = np.full_like(logits.data, targets) if single else _like(targets, logits)
     low, high = (targets, targets) if single else _span(targets)
     if not (low >= 0 and high <= 1):

@@ -124,18 +124,20 @@ def _leaky_relu_grad(dy, y, slope):
 
 def bias_leaky_relu(x, b, slope=1.0):
     """y = lrelu(x + b, slope): x (..., C), b (C,). Slope 1 adds the bias alone."""
-    axes = tuple(range(x.ndim - 1))
     y = kernels.bias_leaky_relu(x.data, b.data, slope)
     if slope == 1:
+        axes = tuple(range(x.ndim - 1))
         return record("bias", y, (x, lambda dy: dy), (b, lambda dy: sum(dy, axes)))
 
-    def gradients(dy, y):
-        if recording():  # the fused kernel has no graph of its own, its parts have
-            dx = _leaky_relu_grad(dy, y, slope)
-            return dx, sum(dx, axes)
-        return tuple(Tensor(array) for array in kernels.bias_leaky_relu_grad(dy.data, y.data, slope))
+    return record("bias_leaky_relu", y, ((x, b), lambda dy, y: bias_leaky_relu_grad(dy, y, slope), OUTPUT))
 
-    return record("bias_leaky_relu", y, ((x, b), gradients, OUTPUT))
+
+def bias_leaky_relu_grad(dy, y, slope):
+    """Both gradients of y = lrelu(x + b, slope): dx like y, db (C,)."""
+    if recording():  # the fused kernel has no graph of its own, its parts have
+        dx = _leaky_relu_grad(dy, y, slope)
+        return dx, sum(dx, tuple(range(y.ndim - 1)))
+    return tuple(Tensor(array) for array in kernels.bias_leaky_relu_grad(dy.data, y.data, slope))
 
 
 def relu(x):
