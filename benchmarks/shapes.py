@@ -213,6 +213,7 @@ def _train(stage, x, loss, optimizer):
     calls = {}
 
     def note(name, *args, **kwargs):
+        args = [a[0] if isinstance(a, list) else a for a in args]  # of an optimiser's lists: the weight, not the bias
         args, kwargs = (tuple(map(_without_values, args)), {k: _without_values(v) for k, v in kwargs.items()})
         call = calls.setdefault(name, Call(name, args, kwargs))
         shapes = call.entry.rule(*args, **kwargs)
@@ -246,6 +247,10 @@ def _never_called(calls):
         (param, grad, m, _), lr = calls["adam_"].args, calls["adam_"].kwargs["lr"]
         kernels.sgd_(param, grad, m, lr=lr, momentum=0.9)
         kernels.rmsprop_(param, grad, m, lr=lr, decay=0.99, eps=1e-8)
+    if "linear_grad" in calls:
+        dy, _, x, w, *_ = calls["linear_grad"].args
+        kernels.linear_grad_input(dy, w)
+        kernels.linear_grad_weight(x, dy)
     if "batch_norm_grad" in calls:
         kernels.batch_norm_inference(*calls["batch_norm_grad"].args[1:], **calls["batch_norm_grad"].kwargs)
     if "tanh" in calls:

@@ -51,7 +51,7 @@ def prepare(kernel, args, kwargs, device="cpu", precision="float32"):
     return run, arrays
 
 
-WEIGHTS = {("conv2d", 1), ("conv2d_grad_input", 1), ("linear", 1), ("linear_grad_input", 1)}
+WEIGHTS = {("conv2d", 1), ("conv2d_grad_input", 1), ("linear", 1), ("linear_grad_input", 1), ("linear_grad", 3)}
 MAKES_WEIGHTS = {"conv2d_grad_weight", "linear_grad_weight"}
 OPTIMISERS = {"sgd_", "adam_", "rmsprop_"}
 
@@ -108,6 +108,19 @@ def _conv2d_grad_weight(x, dy, stride=1, padding=0, *, kernel_hw):
         padded = F.pad(x, pad) if any(pad) else x
         options = (strides, even, (1, 1), False, (0, 0), 1, (False, True, False))
         return aten.convolution_backward(dy, padded, w, None, *options)[1]
+
+    return run
+
+
+def _linear(x, w, b=None, slope=1.0):
+    return lambda: F.linear(x, w, b) if slope == 1 else F.leaky_relu_(F.linear(x, w, b), slope)
+
+
+def _linear_grad(dy, y, x, w, slope=1.0, inputs=True, weights=True):
+    def run():
+        g = aten.leaky_relu_backward(dy, y, slope, True) if slope != 1 else dy
+        dx = (g @ w,) if inputs else ()
+        return (*dx, (g.T @ x).T, g.sum(0)) if weights else dx
 
     return run
 
@@ -238,9 +251,10 @@ KERNELS = {
     "conv2d": _conv2d,
     "conv2d_grad_input": _conv2d_grad_input,
     "conv2d_grad_weight": _conv2d_grad_weight,
-    "linear": _call(F.linear),
+    "linear": _linear,
     "linear_grad_input": _call(torch.matmul),
     "linear_grad_weight": lambda x, dy: lambda: dy.T @ x,
+    "linear_grad": _linear_grad,
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm_inference,
     "batch_norm_grad": _batch_norm_grad,
@@ -248,6 +262,7 @@ KERNELS = {
     "leaky_relu_grad": lambda dy, y, slope=0.01: lambda: aten.leaky_relu_backward(dy, y, slope, True),
     "bias_leaky_relu": _bias_leaky_relu,
     "bias_leaky_relu_grad": _bias_leaky_relu_grad,
+    "bias_grad": lambda dy: lambda: dy.sum([axis for axis in range(dy.ndim) if axis != 1]),
     "tanh": _call(torch.tanh),
     "tanh_grad": _call(aten.tanh_backward),
     "sigmoid": _call(torch.sigmoid),

@@ -434,6 +434,15 @@ def bias_leaky_relu_grad(dy, y, slope):
     return (y.shape, y.shape[-1:])
 
 
+@kernel("pointwise", flop=lambda dy: dy.size)
+def bias_grad(dy):
+    """Gradient of a bias, the sum of dy (..., C) over all axes but the last: db (C,)."""
+    _floats("bias_grad", dy=dy)
+    if dy.ndim < 2:
+        raise ValueError(f"bias_grad: dy must have a channel axis and at least one more, got {dy.shape}")
+    return dy.shape[-1:]
+
+
 @kernel("pointwise", flop=lambda x: x.size)
 def tanh(x):
     """y = tanh(x)."""
@@ -678,7 +687,7 @@ def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
     _alike("adam_", param=param, grad=grad, m=m, v=v)
     _changing("adam_", param, "lr", lr, np.float32)
     _changing("adam_", param, "step", step, np.int32)
-    if isinstance(step, (int, np.ndarray)) and number(step) < 1:  # to look into a device's array is to wait for it
+    if (isinstance(step, int) or type(step) is np.ndarray) and number(step) < 1:  # a device's would have to be awaited
         raise ValueError(f"adam_: step counts from 1, got {step}")
 
 

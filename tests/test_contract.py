@@ -132,6 +132,7 @@ ERRORS = [
     ("bias_leaky_relu", (f(2, 3), f(3), -0.1), {}, "slope must be >= 0, got -0.1"),
     ("bias_leaky_relu", (f(2, 3), f(4)), {}, r"b has shape \(4,\), expected \(3,\) for x \(2, 3\)"),
     ("bias_leaky_relu_grad", (f(3), f(3), 0.2), {}, "y must have a channel axis and at least one more"),
+    ("bias_grad", (f(3),), {}, r"dy must have a channel axis and at least one more, got \(3,\)"),
     ("tanh_grad", (f(3), f(4)), {}, r"dy has shape \(3,\), expected \(4,\), the shape of y"),
     ("max_pool2d", (IMAGE, 5), {}, "a 5x5 window does not fit an image of 4x4"),
     ("max_pool2d_grad", (f(2, 2, 2, 1), INDEX), HW, r"dy has shape \(2, 2, 2, 1\), expected \(2, 2, 2, 3\)"),

@@ -175,8 +175,12 @@ def matrices(draw, op):
 @case("linear")
 def dense(draw, op):
     n, inputs, outputs = small(draw, 3)
-    bias = (values(draw, outputs),) if draw(st.booleans()) else ()
-    return op, (values(draw, n, inputs), values(draw, inputs, outputs), *bias)
+    x, w = values(draw, n, inputs), values(draw, inputs, outputs)
+    slope = draw(st.sampled_from([1.0, 0.2, 0.0]))
+    if slope != 1:  # a bias that leaves no sum near the kink
+        b = 100.0 * np.where(np.arange(outputs) % 2, 1, -1)
+        return lambda x, w, b: op(x, w, b, slope), (x, w, b)
+    return op, (x, w, *((values(draw, outputs),) if draw(st.booleans()) else ()))
 
 
 @case("conv2d")

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from . import gemm
-from .pointwise import add_rows, bias_leaky_relu_grad, leaky_relu
+from .pointwise import add_rows, bias_grad, bias_leaky_relu_grad, leaky_relu
 from .simd import address
 from .tasks import Arguments, array_at, compiled, data, matrix
 from .threads import NUM_THREADS, parallel, share
@@ -55,10 +55,7 @@ linear, linear_grad_input, linear_grad_weight = linear_v2_tiles, linear_grad_inp
 
 def linear_grad_v1_apart(dy, y, x, w, slope=1.0, inputs=True, weights=True):
     """Bend dy, with a sum over rows, then make both products."""
-    if slope == 1:
-        g, db = dy, gemm.product(np.ones((1, len(dy)), dy.dtype), dy)[0] if weights else None
-    else:
-        g, db = bias_leaky_relu_grad(dy, y, slope)
+    g, db = (dy, bias_grad(dy)) if slope == 1 else bias_leaky_relu_grad(dy, y, slope)
     dx = (linear_grad_input(g, w),) if inputs else ()
     return (*dx, linear_grad_weight(x, g), db) if weights else dx
 

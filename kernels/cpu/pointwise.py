@@ -91,15 +91,26 @@ def _bias_task(dtype):
 
 def bias_leaky_relu_grad(dy, y, slope):
     """One pass: read dy and y, write dx and one float64 sum a channel for each range of rows."""
-    dy, y, dx = np.ascontiguousarray(dy), np.ascontiguousarray(y), np.empty(y.shape, y.dtype)
+    dx = np.empty(y.shape, y.dtype)
+    return dx, _bias_gradient(np.ascontiguousarray(dy), np.ascontiguousarray(y), dx, slope)
+
+
+def bias_grad(dy):
+    """One pass: read dy, write one float64 sum a channel for each range of rows."""
+    dy = np.ascontiguousarray(dy)
+    return _bias_gradient(dy, dy, dy, 1.0)
+
+
+def _bias_gradient(dy, y, dx, slope):
+    """Write dx, where it is another array than dy; returns db."""
     width, channels = _row_width(y), y.shape[-1]
     if not y.size:
-        return dx, np.zeros(channels, y.dtype)
+        return np.zeros(channels, y.dtype)
     rows, ranges, step = _ranges(y, width)
     sums = np.zeros((ranges, width))
     arguments = _bias_grad(id(dy), id(y), id(dx), id(sums), slope, rows, width, step)
     share(_bias_grad_task(y.dtype).address, arguments, ranges)
-    return dx, sums.reshape(-1, channels).sum(axis=0).astype(y.dtype)
+    return sums.reshape(-1, channels).sum(axis=0).astype(y.dtype)
 
 
 _bias_grad = Arguments("dy y dx sums slope:d rows width step")
@@ -118,9 +129,10 @@ def _bias_grad_task(dtype):
         sums = array_at(data(it.sums), (number + 1, it.width), np.float64)[number]
         for first in range(number * it.step, stop, 4):  # rows that are still in the cache when they are added up
             last = min(first + 4, stop)
-            for r in range(first, last):
-                for c in range(it.width):
-                    dx[r, c] = dy[r, c] if y[r, c] > 0 else slope * dy[r, c]
+            if it.dx != it.dy:
+                for r in range(first, last):
+                    for c in range(it.width):
+                        dx[r, c] = dy[r, c] if y[r, c] > 0 else slope * dy[r, c]
             add_rows(dx[first:last], sums)
 
     return compiled(bias_leaky_relu_grad_rows)

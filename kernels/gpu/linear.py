@@ -6,7 +6,7 @@ The product x w is ``Forward`` of 1x1 windows, dy w^T its ``GradInput``, x^T dy 
 
 from .. import spec
 from . import implicit_gemm
-from .pointwise import bias_leaky_relu_grad, leaky_relu
+from .pointwise import bias_grad, bias_leaky_relu_grad, leaky_relu
 
 INSTANCES = implicit_gemm.INSTANCES
 
@@ -55,7 +55,7 @@ def linear_grad_weight(x, dy):
 
 def linear_grad(dy, y, x, w, slope=1.0, inputs=True, weights=True):
     """Bend dy, with a sum over rows, then make both products."""
-    g, db = bias_leaky_relu_grad(dy, y, slope)
+    g, db = (dy, bias_grad(dy)) if slope == 1 else bias_leaky_relu_grad(dy, y, slope)
     dx = (linear_grad_input(g, w),) if inputs else ()
     return (*dx, linear_grad_weight(x, g), db) if weights else dx
 

@@ -24,7 +24,12 @@ def bias_leaky_relu(x, b, slope=1.0):
 def bias_leaky_relu_grad(dy, y, slope):
     """dx = dy lrelu'(x + b); db = sum of dx."""
     dx = leaky_relu_grad(dy, y, slope)
-    return dx, dx.sum(axis=tuple(range(dx.ndim - 1)), dtype=np.float64).astype(dx.dtype)
+    return dx, bias_grad(dx)
+
+
+def bias_grad(dy):
+    """db = sum of dy over all axes but the last."""
+    return dy.sum(axis=tuple(range(dy.ndim - 1)), dtype=np.float64).astype(dy.dtype)
 
 
 def tanh(x):

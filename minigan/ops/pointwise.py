@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import OUTPUT, Tensor, record, recording
-from .shape import sum, sum_to
+from .shape import broadcast_to, sum_to
 
 
 def _data(x):
@@ -126,18 +126,25 @@ def bias_leaky_relu(x, b, slope=1.0):
     """y = lrelu(x + b, slope): x (..., C), b (C,). Slope 1 adds the bias alone."""
     y = kernels.bias_leaky_relu(x.data, b.data, slope)
     if slope == 1:
-        axes = tuple(range(x.ndim - 1))
-        return record("bias", y, (x, lambda dy: dy), (b, lambda dy: sum(dy, axes)))
+        return record("bias", y, (x, lambda dy: dy), (b, bias_grad))
 
     return record("bias_leaky_relu", y, ((x, b), lambda dy, y: bias_leaky_relu_grad(dy, y, slope), OUTPUT))
 
 
 def bias_leaky_relu_grad(dy, y, slope):
     """Both gradients of y = lrelu(x + b, slope): dx like y, db (C,)."""
+    if slope == 1:
+        return dy, bias_grad(dy)
     if recording():  # the fused kernel has no graph of its own, its parts have
         dx = _leaky_relu_grad(dy, y, slope)
-        return dx, sum(dx, tuple(range(y.ndim - 1)))
+        return dx, bias_grad(dx)
     return tuple(Tensor(array) for array in kernels.bias_leaky_relu_grad(dy.data, y.data, slope))
+
+
+def bias_grad(dy):
+    """db (C,), the sum of dy (..., C) over all axes but the last."""
+    shape = dy.shape
+    return record("bias_grad", kernels.bias_grad(dy.data), (dy, lambda g: broadcast_to(g, shape)))
 
 
 def relu(x):
