@@ -1,6 +1,8 @@
 """Goodfellow's algorithm 1: d learns to tell real images from generated ones, g learns to fool it."""
 
 from ...autograd import frozen, no_grad
+from ...nn import Module, has_batch_norm
+from ...ops import concatenate
 from ..losses import NON_SATURATING
 
 
@@ -13,7 +15,7 @@ def discriminator_step(d, opt_d, x_real, x_fake, *, loss=NON_SATURATING, penalty
         Images (N, ...) to logits (N, 1).
     opt_d : Optimizer
     x_real, x_fake : Tensor (N, ...)
-        Real and generated images, seen as two separate batches; x_fake without a graph.
+        Real and generated images, to batch normalisation two separate batches; x_fake without a graph.
     loss : Loss
         From :mod:`minigan.training.losses`.
     penalty : callable(d, x_real, x_fake) -> scalar Tensor, optional
@@ -25,11 +27,23 @@ def discriminator_step(d, opt_d, x_real, x_fake, *, loss=NON_SATURATING, penalty
         loss_d, without the penalty; penalty, if there is one; d_real and d_fake, what d thinks of x and g(z) (for the
         default loss mean probabilities).
     """
-    objective, seen = d_objective(d, x_real, x_fake, d(x_real), d(x_fake), loss, penalty)
+    objective, seen = d_objective(d, x_real, x_fake, *judge(d, x_real, x_fake), loss, penalty)
     opt_d.zero_grad()
     objective.backward()
     opt_d.step()
     return seen
+
+
+def judge(d, x_real, x_fake):
+    """d's outputs for real and for generated images, as two tensors.
+
+    Batch normalisation must see them as two batches, each with its own statistics. A d without it judges each image by
+    itself, so it gets all at once: half the calls, the same numbers.
+    """
+    if not isinstance(d, Module) or has_batch_norm(d):
+        return d(x_real), d(x_fake)
+    outputs = d(concatenate((x_real, x_fake)))
+    return outputs[: len(x_real)], outputs[len(x_real) :]
 
 
 def d_objective(d, x_real, x_fake, real, fake, loss, penalty):
