@@ -22,7 +22,7 @@ from minigan.training import checkpoint
 
 from . import verdicts
 from .machine import describe
-from .recipes import by_name
+from .recipes import GROUPS, by_name, named
 
 RESULT = Path(__file__).parent / "results" / "quality.json"
 FRESH_S = 300  # a log that was written so lately belongs to a training under way
@@ -162,9 +162,9 @@ def measure(recipe, seed, folder, failure):
 
 def main(arguments=None):
     """Train and measure what is missing; print what has been found so far."""
-    recipes = by_name()
+    recipes = [*by_name(), *GROUPS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="recipes (default: all)")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="recipes, or groups of them (default: all)")
     parser.add_argument("--seeds", type=int, metavar="N", help="how many (default: each recipe's own number)")
     parser.add_argument("--first-seed", type=int, default=0, metavar="K", help="seeds K to K + N - 1 (default: 0)")
     parser.add_argument(
@@ -181,7 +181,7 @@ def main(arguments=None):
             parser.error(f"no recipe {name!r}; {'did you mean' if near else 'there are'} {', '.join(near or recipes)}")
     if asked.seeds is not None and asked.seeds < 1:
         parser.error(f"--seeds: expected at least 1, got {asked.seeds}")
-    chosen = [recipes[name] for name in asked.only or recipes]
+    chosen = named(asked.only or by_name())
     if asked.list:
         print(verdicts.listing(chosen))
         return 0

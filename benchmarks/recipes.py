@@ -149,6 +149,30 @@ def _vae(name, elbo, **changes):
 
 PLANE = (Goal("modes", "more"), Goal("good_share", "more"), Goal("mode_kl_nats", "less"))
 
+_WGAN = {"loss": "wasserstein", "d_steps": 5, "beta1": 0.0}
+GAMES = {
+    "minimax": {"loss": "minimax"},
+    "non-saturating": {},
+    "smoothing": {"smoothing": 0.1},
+    "least-squares": {"loss": "least-squares"},
+    "hinge-spectral-norm": {"loss": "hinge", "spectral_norm": True},
+    "wasserstein-clip": _WGAN | {"clip": 0.01, "lr_g": 5e-5, "lr_d": 5e-5},
+    "wgan-gp": _WGAN | {"penalty": "wgan-gp", "lr_g": 1e-4, "lr_d": 1e-4, "beta2": 0.9},
+    "dragan": {"penalty": "dragan"},
+    "r1": {"penalty": "r1", "lr_g": 1e-4, "lr_d": 1e-4, "beta1": 0.0, "beta2": 0.99},
+    "packing-2": {"packing": 2},
+    "average": {"average": 0.999},
+}
+"""What the GAN papers change of the plain game: with the loss what its authors give of the optimiser, and no more."""
+
+
+def _games(group, preset, goals, seeds, **changes):
+    """ "All GANs are about equal": the same networks and as many updates of g, one recipe a game."""
+    for name, game in GAMES.items():
+        without_batch_norm = {"d_norm": "layer"} if "penalty" in game and "2d" not in preset else {}
+        yield Recipe(f"{group}-{name}", preset, goals, {**changes, **game, **without_batch_norm, **QUIET}, seeds)
+
+
 INFOGAN = Recipe(
     "infogan-paper",
     "infogan-paper",
@@ -243,7 +267,21 @@ RECIPES = [
     Recipe("discriminator-only-ring", "discriminator-only-2d", PLANE, QUIET, seeds=10),
 ]
 
+GROUPS = {
+    "games-2d": list(_games("games-2d", "gan-2d", PLANE, 10, data="ring", steps=5000)),
+    "games-mnist": list(
+        _games("games-mnist", "dcgan-mnist", (Goal("frechet_over_floor", "less"),), 3, data="mnist", epochs=5)
+    ),
+}
+"""Recipes that are one comparison, with a table of their own."""
+
 
 def by_name():
-    """The recipes as a dict."""
-    return {recipe.name: recipe for recipe in RECIPES}
+    """All recipes as a dict."""
+    return {recipe.name: recipe for recipe in (*RECIPES, *(r for group in GROUPS.values() for r in group))}
+
+
+def named(names):
+    """The recipes that names stand for, of recipes or of groups; KeyError with the first that is neither."""
+    known = by_name()
+    return [recipe for name in names for recipe in (GROUPS.get(name) or [known[name]])]

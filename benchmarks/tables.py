@@ -3,7 +3,7 @@
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end table -->``. ``ladder conv2d`` has a row for each shape
 measured, ``ladder conv2d dcgan-d2`` one for each variant on that shape, ``train_step`` and ``train_step gpu`` one for
 each preset, ``memory`` one for each engine, ``profile`` one for each preset, ``quality`` one for each goal of each
-recipe. Run as ``python -m benchmarks.tables`` after measuring.
+recipe, ``compared GROUP`` one for each recipe of a group. Run as ``python -m benchmarks.tables`` after measuring.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import verdicts
 from .ladder import PYTORCH, RESULTS
-from .recipes import RECIPES
+from .recipes import GROUPS, RECIPES
 
 README = Path(__file__).parent.parent / "README.md"
 PAGES = (README, Path(__file__).parent / "README.md")
@@ -43,13 +43,13 @@ def render(name, results=RESULTS):
     if len(arguments) not in words:
         raise ValueError(
             f"tables: no table {name!r}; there are ladder KERNEL, ladder KERNEL SHAPE, train_step, memory, profile, "
-            "quality"
+            "quality, compared GROUP"
         )
-    path = results / f"{'_'.join([kind, *arguments[:1]])}.json"
+    path = results / f"{FILES.get(kind) or '_'.join([kind, *arguments[:1]])}.json"
     if not path.exists():
         raise ValueError(f"tables: {name!r} needs {path.name}, which has not been measured")
     measured = json.loads(path.read_text(encoding="utf-8"))
-    headings, rows = make(measured, *arguments[1:])
+    headings, rows = make(measured, *(arguments if kind in FILES else arguments[1:]))
     lines = [headings, ["---"] + ["---:"] * (len(headings) - 1), *rows]
     machines = [measured["machine"]] if "machine" in measured else [entry["machine"] for entry in measured["entries"]]
     where = dict.fromkeys(map(_where, machines))
@@ -139,6 +139,15 @@ def _quality(measured):
     return verdicts.HEADINGS, [[f"`{line[0]}`" if line[0] else "", *line[1:]] for line in lines]
 
 
+def _compared(measured, group):
+    """The recipes of a group side by side, by what tells their names apart."""
+    if group not in GROUPS:
+        raise ValueError(f"tables: no group {group!r}; there are {', '.join(GROUPS)}")
+    recipes = {recipe.name.removeprefix(f"{group}-"): recipe for recipe in GROUPS[group]}
+    headings, lines = verdicts.compared(recipes, measured["entries"])
+    return headings, [[f"`{line[0]}`", *line[1:]] for line in lines]
+
+
 def _spread(ms):
     return f"{ms['median']:.4g} [{ms['q1']:.4g}, {ms['q3']:.4g}]"
 
@@ -149,8 +158,12 @@ TABLES = {
     "memory": (_memory, (0,)),
     "profile": (_profile, (0,)),
     "quality": (_quality, (0,)),
+    "compared": (_compared, (1,)),
 }
 """By the first word of a table's name: what makes it, and how many words may follow."""
+
+FILES = {"compared": "quality"}
+"""The measurements of a table whose file has another name than the table."""
 
 
 def main():

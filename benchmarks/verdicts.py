@@ -82,6 +82,21 @@ def rows(recipe, entries):
     return lines
 
 
+def compared(group, entries):
+    """Headings and lines that set a group's recipes side by side: a line a recipe, a column a score."""
+    lines = []
+    for name, recipe in group.items():
+        found = latest(entries, recipe.name)
+        if found:
+            failed = sum(entry["failure"] is not None for entry in found)
+            minutes = [entry["train_seconds"] / 60 for entry in found if entry["train_seconds"]]
+            spreads = [_spread(goal, values(goal, found)) for goal in recipe.goals]
+            time = f"{np.median(minutes):.2g}" if minutes else ""
+            lines.append([name, *spreads, f"{failed} of {len(found)}", time])
+    scores = [goal.score for goal in next(iter(group.values())).goals]
+    return ["", *scores, "failed", "minutes"], lines
+
+
 def _spread(goal, numbers):
     middle = _number(median(numbers))
     if goal.better == "near":

@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks import quality, recipes, tables, verdicts
 from benchmarks.recipes import Goal, Recipe
-from minigan import run_folder, runs
+from minigan import presets, run_folder, runs
 from minigan.training import checkpoint
+from minigan.training.trainer import random_streams
 
 GOALS = (Goal("js_nats", "less", 0.7, 0.01), Goal("modes", "more", 8, share=0.9, published="7.9 (them)"))
 TINY = Recipe("tiny", "gan-2d", GOALS, {"data": "ring", "steps": 3, "width": 8, "batch": 16, "samples": 20}, 2, 100)
@@ -20,6 +21,7 @@ TINY = Recipe("tiny", "gan-2d", GOALS, {"data": "ring", "steps": 3, "width": 8, 
 @pytest.fixture(autouse=True)
 def one_recipe(monkeypatch):
     monkeypatch.setattr(quality, "by_name", lambda: {"tiny": TINY})
+    monkeypatch.setattr(quality, "named", lambda names: [TINY for _ in names])
     monkeypatch.setattr(quality, "FRESH_S", 0)
 
 
@@ -169,7 +171,10 @@ def test_wrong_arguments_are_told(go, capsys, arguments, message):
 # --- recipes and verdicts ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recipe", recipes.RECIPES, ids=lambda recipe: recipe.name)
+ALL = [*recipes.RECIPES, *recipes.named(recipes.GROUPS)]
+
+
+@pytest.mark.parametrize("recipe", ALL, ids=lambda recipe: recipe.name)
 def test_every_recipe_has_a_config_of_its_own_seed(recipe):
     assert recipe.config(3).seed == 3
     assert recipe.config(3).preset == recipe.preset
@@ -177,7 +182,34 @@ def test_every_recipe_has_a_config_of_its_own_seed(recipe):
 
 
 def test_recipes_have_names_of_their_own():
-    assert len(recipes.by_name()) == len(recipes.RECIPES)
+    assert len(recipes.by_name()) == len(ALL)
+    assert not recipes.by_name().keys() & recipes.GROUPS.keys()
+
+
+@pytest.mark.parametrize("group", recipes.GROUPS)
+def test_a_group_compares_games_of_the_same_networks_for_as_many_updates_of_g(group):
+    built = []
+    for recipe in recipes.named([group]):
+        config = recipe.config(0)
+        preset = presets.get(recipe.preset)
+        system = preset.build(config, preset.default_shape, random_streams(0)["init"])
+        built.append((config.steps, config.epochs, config.batch, sum(p.size for p in system.g.parameters())))
+    assert len(built) == len(recipes.GAMES)
+    assert len(set(built)) == 1
+
+
+def test_a_group_is_shown_a_line_a_recipe(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "GROUPS", {"some": [replace(TINY, name="some-one"), replace(TINY, name="some-other")]})
+    machine = {"cpu": "a cpu", "cores": 2, "python": "3.11", "libraries": {}, "blas": "a blas 1"}
+    more = {"recipe": "some-one", "machine": machine, "train_seconds": 90.0}
+    entries = [entry(0, 8) | more, entry(1, 4, failure="nan") | more]
+    (tmp_path / "quality.json").write_text(json.dumps({"entries": entries}))
+    lines = tables.render("compared some", tmp_path).splitlines()
+    assert lines[0] == "|  | js_nats | modes | failed | minutes |"
+    assert lines[2] == "| `one` | inf [0.5, inf] | -inf [-inf, 8] | 1 of 2 | 1.5 |"
+    assert "other" not in "".join(lines)
+    with pytest.raises(ValueError, match="no group 'same'; there are some"):
+        tables.render("compared same", tmp_path)
 
 
 def test_information_by_2000_comes_from_the_log(tmp_path):
