@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 
 from .simd import REGISTERS, VECTOR_BYTES, address, emitted
-from .tasks import Arguments, array_at, compiled, data, matrix
+from .tasks import Arguments, array_at, call, compiled, data, matrix
 from .threads import NUM_THREADS, share
 from .workspace import workspace
 
@@ -252,53 +252,79 @@ def multiply_packing(a, a_row, a_k, b, row, column, c, c_row, first, shape, pane
 
 # --- over the pool ----------------------------------------------------------------------------------------------------
 
-SCRATCH_BYTES = (STRETCH + TILE_ROWS + LEAST_COLUMNS + 1) * TILE_VECTORS * VECTOR_BYTES
-"""A panel, a tile, and a transposed result of few rows, with a row of zeros."""
+_call = Arguments("a a_row a_k b b_row b_column c c_row first slope:d m k n turned scratch")
+_CALL, _CALL_BYTES = _call.layout, 128
+SCRATCH_BYTES = _CALL_BYTES + (STRETCH + TILE_ROWS + LEAST_COLUMNS + 1) * TILE_VECTORS * VECTOR_BYTES
+"""The arguments of a product, a panel, a tile, and a transposed result of few rows with a row of zeros."""
+
+
+@cache
+def multiplier(dtype):
+    """The product of one range, for a dtype, as a C function: what many kernels call is compiled once."""
+    kind = dtype.type
+
+    def multiply_range(arguments, number):
+        it = array_at(arguments, (1,), _CALL)[0]
+        size, slope, n = array_at(it.scratch, (1,), kind).itemsize, kind(it.slope), it.n
+        width = TILE_VECTORS * VECTOR_BYTES // size
+        panel = array_at(it.scratch, (STRETCH, width), kind)
+        tile_at = it.scratch + STRETCH * width * size
+        tile = array_at(tile_at, (TILE_ROWS, width), kind)
+        part_at = tile_at + TILE_ROWS * width * size
+        zeros_at = part_at + LEAST_COLUMNS * width * size
+        part, zeros = array_at(part_at, (LEAST_COLUMNS, width), kind), array_at(zeros_at, (width,), kind)
+        for i in range(width):
+            zeros[i] = 0
+        step = width if it.turned else max(it.m, 1)
+        for e in range(0, it.m, step):
+            rows = min(step, it.m - e)
+            a, a_row, a_k, b, b_row, b_column = it.a + e * it.a_row, it.a_row, it.a_k, it.b, it.b_row, it.b_column
+            c, c_row, first, shape = it.c + e * it.c_row, it.c_row, it.first, (rows, it.k, n)
+            if it.turned:
+                a, a_row, a_k, b, b_row, b_column = b, b_column, b_row, a, a_k, a_row
+                c, c_row, first, shape = part_at, width * size, zeros_at, (n, it.k, rows)
+            multiply_packing(a, a_row, a_k, b, b_row, b_column, c, c_row, first, shape, panel, tile)
+            if it.turned:
+                bias = array_at(it.first, (n,), kind)
+                for j in range(rows):
+                    row = array_at(it.c + (e + j) * it.c_row, (n,), kind)
+                    for i in range(n):
+                        value = part[i, j] + bias[i]
+                        row[i] = value if value > 0 else slope * value
+            elif slope != 1:
+                for j in range(rows):
+                    row = array_at(c + j * c_row, (n,), kind)
+                    for i in range(n):
+                        row[i] = row[i] if row[i] > 0 else slope * row[i]
+
+    return compiled(multiply_range)
 
 
 @njit(nogil=True)
-def multiply_range(a, b, c, first, slope, shape, turned, scratch):
-    """c = lrelu(first + a b, slope) in the calling thread, for shape (m, k, n); ``slope`` has the dtype.
+def multiply_range(function, a, b, c, first, slope, shape, turned, scratch):
+    """c = lrelu(first + a b, slope) in the calling thread, for shape (m, k, n).
 
-    a, b, c are (address, step of a row, step of a column) in bytes, ``first`` one row for all, its address; ``scratch``
-    is that of memory. A ``turned`` result, of fewer than LEAST_COLUMNS, is made as the transpose of one of few rows,
-    whose tiles are full. (What is turned follows from all of a product, not a range: the order of sums depends on it.)
+    ``function`` is the multiplier's address; a, b, c are (address, step of a row, step of a column) in bytes, ``first``
+    one row for all, its address; ``scratch`` is that of SCRATCH_BYTES. A ``turned`` result, of fewer than
+    LEAST_COLUMNS, is made as the transpose of one of few rows, whose tiles are full. (What is turned follows from all
+    of a product, not a range: the order of sums depends on it.)
     """
-    (m, k, n), dtype = shape, type(slope)
-    size = array_at(scratch, (1,), dtype).itemsize
-    width = TILE_VECTORS * VECTOR_BYTES // size
-    panel = array_at(scratch, (STRETCH, width), dtype)
-    tile = array_at(scratch + panel.nbytes, (TILE_ROWS, width), dtype)
-    if not turned:
-        multiply_packing(*a, *b, c[0], c[1], first, shape, panel, tile)
-        if slope != 1:
-            for i in range(m):
-                row = array_at(c[0] + i * c[1], (n,), dtype)
-                for j in range(n):
-                    row[j] = row[j] if row[j] > 0 else slope * row[j]
-        return
-    part = array_at(scratch + panel.nbytes + tile.nbytes, (LEAST_COLUMNS + 1, width), dtype)
-    bias, zeros = array_at(first, (n,), dtype), part[LEAST_COLUMNS]
-    zeros[:] = 0
-    for e in range(0, m, width):
-        columns = min(width, m - e)
-        into, start = (address(part), width * size), address(zeros)
-        multiply_packing(b[0], b[2], b[1], a[0] + e * a[1], a[2], a[1], *into, start, (n, k, columns), panel, tile)
-        for j in range(columns):
-            row = array_at(c[0] + (e + j) * c[1], (n,), dtype)
-            for i in range(n):
-                value = part[i, j] + bias[i]
-                row[i] = value if value > 0 else slope * value
+    it = array_at(scratch, (1,), _CALL)[0]
+    it.a, it.a_row, it.a_k = a
+    it.b, it.b_row, it.b_column = b
+    it.c, it.c_row, it.first = c[0], c[1], first
+    it.m, it.k, it.n = shape
+    it.turned, it.slope, it.scratch = turned, slope, scratch + _CALL_BYTES
+    call(function, scratch, 0)
 
 
-_arguments = Arguments("a b c first slope:d m k n step by_columns scratch")
+_arguments = Arguments("multiply a b c first slope:d m k n step by_columns scratch")
 _LAYOUT = _arguments.layout
 
 
 @cache
-def _task(dtype):
-    """The task of a product, for one dtype."""
-    kind = dtype.type
+def _task():
+    """The task of a product."""
 
     def product_range(arguments, number):
         it = array_at(arguments, (1,), _LAYOUT)[0]
@@ -313,15 +339,14 @@ def _task(dtype):
             a, c = (a[0] + start * a[1], a[1], a[2]), (c[0] + start * c[1], c[1], c[2])
         scratch = it.scratch + number * SCRATCH_BYTES
         turned = it.n < LEAST_COLUMNS <= it.m
-        multiply_range(a, b, c, first, kind(it.slope), (rows, it.k, columns), turned, scratch)
+        multiply_range(it.multiply, a, b, c, first, it.slope, (rows, it.k, columns), turned, scratch)
 
     return compiled(product_range)
 
 
 def scratch(dtype):
-    """A panel and a tile, of the calling thread."""
-    columns = panel_columns(dtype)
-    return workspace("panel", dtype, (STRETCH, columns), (TILE_ROWS, columns))
+    """A tile, of the calling thread."""
+    return workspace("tile", dtype, (TILE_ROWS, panel_columns(dtype)))[0]
 
 
 def place(array):
@@ -331,21 +356,15 @@ def place(array):
 
 def pack(b, panel):
     """Copy b (k, columns) of any strides to a panel (k, columns of a tile), with zeros after the last column."""
-    _pack(*place(b), *b.shape, place(panel)[0], scratch(panel.dtype)[1])
-
-
-def product_into(a, b, c, first, panel, tile):
-    """c = first + a b, the rows of ``first`` being one row for all; ``panel`` and ``tile`` are scratch."""
-    shape = (*a.shape, b.shape[1])
-    multiply_packing(*place(a), *place(b), *place(c)[:2], place(first)[0], shape, panel, tile)
+    _pack(*place(b), *b.shape, place(panel)[0], scratch(panel.dtype))
 
 
 def multiply_here(a, b, c):
-    """c = a b in the calling thread; by BLAS where a tile's columns would be mostly empty."""
-    if b.shape[1] < LEAST_COLUMNS:
-        np.matmul(a, b, out=c)
-    else:
-        product_into(a, b, c, np.zeros(b.shape[1], a.dtype), *scratch(a.dtype))
+    """c = a b in the calling thread, for matrices of any strides but c, whose rows are contiguous."""
+    (m, k), n = a.shape, b.shape[1]
+    first, turned = zeros(n, a.dtype), n < LEAST_COLUMNS <= m
+    arguments = _call(*place(a), *place(b), *place(c)[:2], place(first)[0], 1.0, m, k, n, turned, range_scratch(1))
+    share(multiplier(a.dtype).address, arguments, 1)
 
 
 @cache
@@ -394,8 +413,9 @@ def product(a, b, bias=None, slope=1.0):
     by_columns = n >= m
     unit = TILE_ROWS if LEAST_COLUMNS <= n < m else panel_columns(dtype)
     ranges, step = ranges_of(n if by_columns else m, unit, m, k, n)
-    arrays = (id(a), id(b), id(c), id(first))
-    share(_task(dtype).address, _arguments(*arrays, slope, m, k, n, step, by_columns, range_scratch(ranges)), ranges)
+    arrays, sizes = (id(a), id(b), id(c), id(first)), (m, k, n, step, by_columns)
+    arguments = _arguments(multiplier(dtype).address, *arrays, slope, *sizes, range_scratch(ranges))
+    share(_task().address, arguments, ranges)
     return c
 
 

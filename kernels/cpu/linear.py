@@ -71,9 +71,11 @@ def linear_grad_v2_rows(dy, y, x, w, slope=1.0, inputs=True, weights=True):
     dx = np.empty((rows, features), dtype) if inputs else dy
     several = (ranges,) if ranges > 1 else ()
     dw, db = (np.empty(several + w.shape, dtype), np.empty((*several, outputs), dtype)) if weights else (dy, dy)
-    arrays = (id(dy), id(y), id(g), id(x), id(w), id(dx), id(dw), id(db), id(gemm.zeros(max(features, outputs), dtype)))
+    sums, zeros = np.empty((ranges, outputs)), gemm.zeros(max(features, outputs), dtype)
+    arrays = (id(dy), id(y), id(g), id(x), id(w), id(dx), id(dw), id(db), id(sums), id(zeros))
     sizes = (rows, outputs, features, step, inputs, weights)
-    share(_grad_task(dtype).address, _grad(*arrays, *sizes, slope, gemm.range_scratch(ranges)), ranges)
+    arguments = _grad(gemm.multiplier(dtype).address, *arrays, *sizes, slope, gemm.range_scratch(ranges))
+    share(_grad_task(dtype).address, arguments, ranges)
     if not weights:
         return (dx,)
     if several:
@@ -96,9 +98,7 @@ def linear_grad(dy, y, x, w, slope=1.0, inputs=True, weights=True):
     return variant(dy, y, x, w, slope, inputs, weights)
 
 
-_SUMS = gemm.SCRATCH_BYTES // 16  # in float64, half of a range's scratch
-
-_grad = Arguments("dy y g x w dx dw db zeros rows outputs features step inputs weights slope:d scratch")
+_grad = Arguments("multiply dy y g x w dx dw db sums zeros rows outputs features step inputs weights slope:d scratch")
 _LAYOUT = _grad.layout
 
 
@@ -111,34 +111,36 @@ def _grad_task(dtype):
         it = array_at(arguments, (1,), _LAYOUT)[0]
         start, stop = number * it.step, min((number + 1) * it.step, it.rows)
         shape, slope = (it.rows, it.outputs), kind(it.slope)
-        dy, g = array_at(data(it.dy), shape, kind)[start:stop], array_at(data(it.g), shape, kind)[start:stop]
+        dy, y = array_at(data(it.dy), shape, kind), array_at(data(it.y), shape, kind)
+        g = array_at(data(it.g), shape, kind)
         if slope != 1:
-            y = array_at(data(it.y), shape, kind)[start:stop]
-            for i in range(g.shape[0]):
-                for j in range(g.shape[1]):
+            for i in range(start, stop):
+                for j in range(it.outputs):
                     g[i, j] = dy[i, j] if y[i, j] > 0 else slope * dy[i, j]
         rows, zeros, scratch = stop - start, data(it.zeros), it.scratch + number * gemm.SCRATCH_BYTES
-        g_at, g_row, g_column = address(g), g.strides[0], g.strides[1]
+        g_row, size = g.strides
+        some_g = (address(g) + start * g_row, g_row, size)
         if it.inputs:
             w, w_row, w_column = matrix(it.w)
             dx, dx_row, dx_column = matrix(it.dx)
-            shape, turned = (rows, it.outputs, it.features), it.features < gemm.LEAST_COLUMNS <= it.rows
-            into = (dx + start * dx_row, dx_row, dx_column)
-            gemm.multiply_range(
-                (g_at, g_row, g_column), (w, w_column, w_row), into, zeros, kind(1), shape, turned, scratch
-            )
+            into, turned_w = (dx + start * dx_row, dx_row, dx_column), (w, w_column, w_row)
+            of_dx, turned = (rows, it.outputs, it.features), it.features < gemm.LEAST_COLUMNS <= it.rows
+            gemm.multiply_range(it.multiply, some_g, turned_w, into, zeros, 1.0, of_dx, turned, scratch)
         if it.weights:
             x, x_row, x_column = matrix(it.x)
-            dw, db = data(it.dw) + number * it.features * g_row, data(it.db) + number * g_row
-            shape, turned = (it.features, rows, it.outputs), it.outputs < gemm.LEAST_COLUMNS <= it.features
-            some_x, into = (x + start * x_row, x_column, x_row), (dw, g_row, g_column)
-            gemm.multiply_range(some_x, (g_at, g_row, g_column), into, zeros, kind(1), shape, turned, scratch)
-            sums, total = array_at(scratch, (_SUMS,), np.float64), array_at(db, (it.outputs,), kind)
-            for first in range(0, it.outputs, _SUMS):
-                last = min(first + _SUMS, it.outputs)
-                sums[: last - first] = 0
-                add_rows(g[:, first:last], sums[: last - first])
-                total[first:last] = sums[: last - first]
+            into, turned_x = (
+                (data(it.dw) + number * it.features * g_row, g_row, size),
+                (x + start * x_row, x_column, x_row),
+            )
+            of_dw, turned = (it.features, rows, it.outputs), it.outputs < gemm.LEAST_COLUMNS <= it.features
+            gemm.multiply_range(it.multiply, turned_x, some_g, into, zeros, 1.0, of_dw, turned, scratch)
+            sums = array_at(data(it.sums) + number * it.outputs * 8, (it.outputs,), np.float64)
+            db = array_at(data(it.db) + number * g_row, (it.outputs,), kind)
+            for c in range(it.outputs):  # (an assignment of arrays would take two seconds to compile)
+                sums[c] = 0
+            add_rows(g, start, stop, sums)
+            for c in range(it.outputs):
+                db[c] = sums[c]
 
     return compiled(grad_rows)
 

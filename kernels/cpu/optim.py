@@ -61,9 +61,9 @@ _NONE = (0.0,) * 7
 @njit
 def _piece(it, parameter, which, number, dtype):
     """A range's piece of an array of a parameter: 0 is its gradient, 1 the parameter, 2 and 3 its states."""
-    row = array_at(data(it.arrays), (it.count, 5), np.int64)[parameter]
-    size = row[0]
-    return array_at(data(row[1 + which]), (size,), dtype)[size * number // it.ranges : size * (number + 1) // it.ranges]
+    row = array_at(data(it.arrays) + parameter * 40, (5,), np.int64)
+    start, stop, at = row[0] * number // it.ranges, row[0] * (number + 1) // it.ranges, data(row[1 + which])
+    return array_at(at + start * array_at(at, (1,), dtype).itemsize, (stop - start,), dtype)
 
 
 @cache

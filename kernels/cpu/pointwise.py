@@ -133,7 +133,7 @@ def _bias_grad_task(dtype):
                 for r in range(first, last):
                     for c in range(it.width):
                         dx[r, c] = dy[r, c] if y[r, c] > 0 else slope * dy[r, c]
-            add_rows(dx[first:last], sums)
+            add_rows(dx, first, last, sums)
 
     return compiled(bias_leaky_relu_grad_rows)
 
@@ -154,13 +154,13 @@ def _ranges(x, width):
 
 
 @njit(nogil=True)
-def add_rows(x, sums):
-    """Add the rows of x (N, C) to float64 sums (C,), four at a time: their sum is of x's own precision."""
-    whole = len(x) // 4 * 4
-    for r in range(0, whole, 4):
+def add_rows(x, start, stop, sums):
+    """Add rows of x (N, C) to float64 sums (C,), four at a time: their sum is of x's own precision."""
+    whole = start + (stop - start) // 4 * 4
+    for r in range(start, whole, 4):
         for c in range(sums.size):
             sums[c] += (x[r, c] + x[r + 1, c]) + (x[r + 2, c] + x[r + 3, c])
-    for r in range(whole, len(x)):
+    for r in range(whole, stop):
         for c in range(sums.size):
             sums[c] += x[r, c]
 

@@ -25,7 +25,7 @@ from numba import njit
 
 from .. import spec
 from . import winograd_tiles as transforms
-from .gemm import multiply, multiply_packing, panel_columns, scratch
+from .gemm import multiplier, multiply, multiply_range, panel_columns, range_scratch, scratch
 from .simd import address
 from .threads import NUM_THREADS, parallel
 from .toom_cook import Algorithm
@@ -232,7 +232,7 @@ def _image_by_image(source, target, source_side, target_side, filters):
         count = (stop - start) * per_image
         v, m = workspace("block", dtype, source_side.tiles(count), target_side.tiles(count))
         source_side.convert(to_tiles, source[start:stop], v)
-        _multiply_points(source_side.matrix(v), u, target_side.matrix(m), zeros, scratch(dtype)[1])
+        _multiply_points(source_side.matrix(v), u, target_side.matrix(m), zeros, scratch(dtype))
         target_side.convert(from_tiles, target[start:stop], m)
 
     parallel(images, n, _even(n, BLOCK_TILES // per_image, NUM_THREADS))
@@ -255,7 +255,7 @@ def _point_by_point(source, target, source_side, target_side, filters):
 
         def products(start, stop, _):
             some = slice(start, stop)
-            _multiply_points(v_matrix[some], u[some], m_matrix[some], zeros, scratch(dtype)[1])
+            _multiply_points(v_matrix[some], u[some], m_matrix[some], zeros, scratch(dtype))
 
         def join(start, stop, _):
             target_side.convert(from_tiles, results[start:stop], m, start)
@@ -290,15 +290,14 @@ def conv2d_grad_input_v3_winograd(dy, w, stride=1, padding=0, *, input_hw):
 
 
 @njit(nogil=True, cache=True)
-def _sum_points(v, m, du, zeros, panel, tile):
+def _sum_points(multiplier, v, m, du, zeros, scratch):
     """dU = V^T M at every point: v (points, T, R), m (points, T, K), du (points, R, K)."""
     shape = (v.shape[2], v.shape[1], m.shape[2])
     for point in range(v.shape[0]):
-        a, b = address(v) + point * v.strides[0], address(m) + point * m.strides[0]
-        c, first = address(du) + point * du.strides[0], address(zeros)
-        multiply_packing(
-            a, v.strides[2], v.strides[1], b, m.strides[1], m.strides[2], c, du.strides[1], first, shape, panel, tile
-        )
+        a = (address(v) + point * v.strides[0], v.strides[2], v.strides[1])
+        b = (address(m) + point * m.strides[0], m.strides[1], m.strides[2])
+        c = (address(du) + point * du.strides[0], du.strides[1], du.strides[2])
+        multiply_range(multiplier, a, b, c, address(zeros), 1.0, shape, False, scratch)
 
 
 def conv2d_grad_weight_v3_winograd(x, dy, stride=1, padding=0, *, kernel_hw):
@@ -330,7 +329,7 @@ def conv2d_grad_weight_v3_winograd(x, dy, stride=1, padding=0, *, kernel_hw):
                 (rows.points, columns.taps, k),
                 (rows.taps, columns.taps, k),
             )
-            _sum_points(v_matrix[:, :, start:stop], m_matrix, du, zeros, *scratch(x.dtype))
+            _sum_points(multiplier(x.dtype).address, v_matrix[:, :, start:stop], m_matrix, du, zeros, range_scratch(1))
             filter_grad(du, *maps, rows.points, chosen.phases, dw, half, terms, start, at > 0)
 
         parallel(split, images.stop - at, _even(images.stop - at, BLOCK_TILES // per_image, NUM_THREADS))
