@@ -258,6 +258,43 @@ SCRATCH_BYTES = _CALL_BYTES + (STRETCH + TILE_ROWS + LEAST_COLUMNS + 1) * TILE_V
 """The arguments of a product, a panel, a tile, and a transposed result of few rows with a row of zeros."""
 
 
+@njit(nogil=True, fastmath={"reassoc", "contract"})
+def _dot(a, b):
+    """The sum of products, in as many parts as suit the processor."""
+    total = a.dtype.type(0)
+    for k in range(a.size):
+        total += a[k] * b[k]
+    return total
+
+
+@njit(nogil=True, fastmath={"contract"})
+def _column(it, dtype):
+    """A product of one column, a logit's, whose time is that of reading a once: rows are dotted, or columns added."""
+    size = array_at(it.scratch, (1,), dtype).itemsize
+    zero, most = dtype(0), STRETCH * TILE_VECTORS * VECTOR_BYTES // size
+    b, start = array_at(it.scratch, (most,), dtype), array_at(it.first, (1,), dtype)[0]
+    for i in range(it.m):
+        array_at(it.c + i * it.c_row, (1,), dtype)[0] = start
+    for k in range(0, it.k, most):
+        length = min(most, it.k - k)
+        for j in range(length):
+            b[j] = array_at(it.b + (k + j) * it.b_row, (1,), dtype)[0]
+        if it.a_k == size:
+            for i in range(it.m):
+                row = array_at(it.a + i * it.a_row + k * size, (length,), dtype)
+                array_at(it.c + i * it.c_row, (1,), dtype)[0] += _dot(row, b)
+        else:
+            c = array_at(it.c, (it.m,), dtype)
+            for j in range(length):
+                column = array_at(it.a + (k + j) * it.a_k, (it.m,), dtype)
+                for i in range(it.m):
+                    c[i] += column[i] * b[j]
+    slope = dtype(it.slope)
+    for i in range(it.m):
+        value = array_at(it.c + i * it.c_row, (1,), dtype)
+        value[0] = value[0] if value[0] > zero else slope * value[0]
+
+
 @cache
 def multiplier(dtype):
     """The product of one range, for a dtype, as a C function: what many kernels call is compiled once."""
@@ -266,6 +303,9 @@ def multiplier(dtype):
     def multiply_range(arguments, number):
         it = array_at(arguments, (1,), _CALL)[0]
         size, slope, n = array_at(it.scratch, (1,), kind).itemsize, kind(it.slope), it.n
+        if n == 1 and (it.a_k == size or (it.a_row == size and it.c_row == size)):
+            _column(it, kind)
+            return
         width = TILE_VECTORS * VECTOR_BYTES // size
         panel = array_at(it.scratch, (STRETCH, width), kind)
         tile_at = it.scratch + STRETCH * width * size
