@@ -198,7 +198,7 @@ def _max_pool2d_gather(x, index):
 
 
 def _avg_pool2d_grad(dy, window, stride=None, *, input_hw):
-    geo = spec.pool_geometry("avg_pool2d_grad", input_hw, window, stride)
+    geo = spec.pool.pool_geometry("avg_pool2d_grad", input_hw, window, stride)
     x = dy.new_empty((*dy.shape[:2], *input_hw)).contiguous(memory_format=torch.channels_last)
     return lambda: aten.avg_pool2d_backward(dy, x, geo[:2], geo[2:4], (0, 0), False, True, None)
 

@@ -78,7 +78,7 @@ def call(name, sizes, dtype, seed=0):
             "linear_grad": (dy, a(*dy.shape), x, w, s.slope),
         }[name], {}
     if entry.family == "pool":
-        geo = spec.pool_geometry(name, (s.h, s.w), s.window, s.stride)
+        geo = spec.pool.pool_geometry(name, (s.h, s.w), s.window, s.stride)
         rows, columns = rng.integers(0, s.h, size=2), rng.integers(0, s.w, size=2)
         index = (s.w * rows[0] + columns[0] + np.zeros((s.n, geo.out_h, geo.out_w, s.c))).astype(np.int32)
         index[:, ::2] = s.w * rows[1] + columns[1]

@@ -8,7 +8,7 @@ instead of being kept. Each pass gives every thread one range of rows; sums are 
 import numpy as np
 from numba import njit
 
-from ..spec import unbiased
+from ..spec.batchnorm import unbiased
 from .threads import parallel, range_length
 
 

@@ -39,14 +39,14 @@ def _winograd_wins(geo, n, c, k, min_pixels):
 
 
 def conv2d(x, w, stride=1, padding=0):
-    """The fastest variant for these shapes; see :func:`minigan.kernels.spec.conv2d`."""
+    """The fastest variant for these shapes; see :func:`minigan.kernels.spec.conv.conv2d`."""
     geo = spec.geometry("conv2d", x.shape[1:3], w.shape[:2], stride, padding)
     variant = conv2d_v3_winograd if _winograd_wins(geo, len(x), *w.shape[2:], MIN_PIXELS) else conv2d_v2_im2col
     return variant(x, w, stride, padding)
 
 
 def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
-    """The fastest variant for these shapes; see :func:`minigan.kernels.spec.conv2d_grad_input`."""
+    """The fastest variant for these shapes; see :func:`minigan.kernels.spec.conv.conv2d_grad_input`."""
     geo = spec.geometry("conv2d_grad_input", tuple(input_hw), w.shape[:2], stride, padding)
     wins = _winograd_wins(geo, len(dy), *w.shape[2:], MIN_PIXELS)
     variant = conv2d_grad_input_v3_winograd if wins else conv2d_grad_input_v2_im2col
@@ -54,7 +54,7 @@ def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
 
 
 def conv2d_grad_weight(x, dy, stride=1, padding=0, *, kernel_hw):
-    """The fastest variant for these shapes; see :func:`minigan.kernels.spec.conv2d_grad_weight`."""
+    """The fastest variant for these shapes; see :func:`minigan.kernels.spec.conv.conv2d_grad_weight`."""
     geo = spec.geometry("conv2d_grad_weight", x.shape[1:3], tuple(kernel_hw), stride, padding)
     wins = _winograd_wins(geo, len(x), x.shape[3], dy.shape[3], MIN_PIXELS_GRAD_WEIGHT)
     variant = conv2d_grad_weight_v3_winograd if wins else conv2d_grad_weight_v2_im2col

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from ..spec import each, number
+from ..spec.optim import each, number
 from .tasks import Arguments, array_at, compiled, data
 from .threads import NUM_THREADS, share
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from ..spec import pool_geometry
+from ..spec.pool import pool_geometry
 from .threads import parallel, range_length
 
 

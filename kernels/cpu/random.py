@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from ..spec import philox_blocks
+from ..spec.random import philox_blocks
 from .threads import parallel, range_length
 
 TWO_PI = np.float32(2 * np.pi)

@@ -3,7 +3,7 @@
 The dispatch's choice is the last of each ladder, for all shapes.
 """
 
-from ..spec import unbiased
+from ..spec.batchnorm import unbiased
 from .columns import VALUES_AT_MOST, merge, new_partial
 from .launch import blocks, empty, launch
 from .packs import FULL_DEVICE, THREADS, layout

@@ -29,17 +29,17 @@ def _grad_weight(x, dy, stride, padding, kernel_hw):
 
 
 def conv2d(x, w, stride=1, padding=0):
-    """The kernel for these shapes and this precision; see :func:`minigan.kernels.spec.conv2d`."""
+    """The kernel for these shapes and this precision; see :func:`minigan.kernels.spec.conv.conv2d`."""
     return implicit_gemm.fastest("conv2d", x, w, _forward(x, w, stride, padding))
 
 
 def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
-    """The kernel for these shapes and this precision; see :func:`minigan.kernels.spec.conv2d_grad_input`."""
+    """The kernel for these shapes and this precision; see :func:`minigan.kernels.spec.conv.conv2d_grad_input`."""
     return implicit_gemm.fastest("conv2d_grad_input", dy, w, _grad_input(dy, w, stride, padding, input_hw))
 
 
 def conv2d_grad_weight(x, dy, stride=1, padding=0, *, kernel_hw):
-    """The kernel for these shapes and this precision; see :func:`minigan.kernels.spec.conv2d_grad_weight`."""
+    """The kernel for these shapes and this precision; see :func:`minigan.kernels.spec.conv.conv2d_grad_weight`."""
     return implicit_gemm.fastest("conv2d_grad_weight", x, dy, _grad_weight(x, dy, stride, padding, kernel_hw))
 
 

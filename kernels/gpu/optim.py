@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..spec import each
+from ..spec.optim import each
 from .packs import update
 
 INSTANCES = {"optim": ("sgd", "adam", "rmsprop")}

@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from ..spec import pool_geometry
+from ..spec.pool import pool_geometry
 from .launch import blocks, empty, launch
 
 INSTANCES = {

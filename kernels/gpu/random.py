@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from ..spec import philox_blocks
+from ..spec.random import philox_blocks
 from .launch import blocks, empty, launch
 
 INSTANCES = {"random": ("uniform", "normal", "categorical", "advance")}

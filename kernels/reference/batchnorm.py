@@ -6,7 +6,7 @@ Moments are summed in float64 and rounded once, to the dtype of x. The value bef
 
 import numpy as np
 
-from ..spec import unbiased
+from ..spec.batchnorm import unbiased
 
 
 def batch_norm(x, gamma, beta, *, eps, slope=1.0):

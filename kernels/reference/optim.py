@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..spec import each, number
+from ..spec.optim import each, number
 
 
 def sgd_(param, grad, velocity, *, lr, momentum):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..spec import pool_geometry
+from ..spec.pool import pool_geometry
 
 
 def max_pool2d(x, window, stride=None):

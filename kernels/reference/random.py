@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..spec import philox_blocks
+from ..spec.random import philox_blocks
 
 MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 WEYL = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)  # the golden ratio and sqrt(3) - 1: what a round adds to the key
