@@ -99,22 +99,24 @@ def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None, *, freeze=False):
 def infogan_step(g, d, q, opt_g, opt_d, x_real, z, z_g, latents, *, weight, information, freeze=False):
     """As minigan.training.steps.infogan_step."""
     both = information == "both"
-    with torch.no_grad():
+    with torch.set_grad_enabled(z_g is None):
         x_fake = g(z)
     opt_d.zero_grad()
     loss_real = mean_bce(d(x_real), 1)
     loss_real.backward()
-    features = d.trunk(x_fake)
+    features = d.trunk(x_fake.detach())
     loss_fake = mean_bce(d.head(features), 0)
     objective = _information(latents, q(features), z)[1] if both else 0
     (loss_fake - weight * objective).backward()
     opt_d.step()
 
+    if z_g is not None:
+        x_fake, z = g(z_g), z_g
     opt_g.zero_grad()
     with frozen(d, *([q] if both else []), on=freeze):
-        features = d.trunk(g(z_g))
+        features = d.trunk(x_fake)
         loss_g = mean_bce(d.head(features), 1)
-        known, objective = _information(latents, q(features), z_g)
+        known, objective = _information(latents, q(features), z)
     (loss_g - weight * objective).backward()
     opt_g.step()
     scalars = {"loss_d": loss_real + loss_fake, "loss_g": loss_g, "information_nats": known}
@@ -169,10 +171,9 @@ class TorchSystem:
             # Not in place: Module.compile() of a Sequential, whose code is PyTorch's own, silently compiles nothing.
             self._replace(partial(torch.compile, mode=setting.compiled))
         self.batch, self.d_batch = system.batch, getattr(system, "d_batch", system.batch)
+        self.fresh_noise = system.fresh_noise
         if "q" in self.networks:
             self.options = {"weight": system.weight, "information": system.information}
-        else:
-            self.fresh_noise = system.fresh_noise
 
     def _optimizer(self, own):
         twins = {id(link.own): link.twin for link in self.links}
@@ -207,11 +208,10 @@ class TorchSystem:
         g, d, *q = self.networks.values()
         x_real, z = next(batches), self._latent(rng, self.d_batch)
         arguments = [*self.optimizers.values(), x_real, z]
+        z_g = self._latent(rng, self.batch) if self.fresh_noise else None
         if q:
-            z_g = self._latent(rng, self.batch)
             options = self.options | {"freeze": self.setting.freeze}
             return infogan_step(g, d, *q, *arguments, z_g, self.latents, **options)
-        z_g = self._latent(rng, self.batch) if self.fresh_noise else None
         return gan_step(g, d, *arguments, z_g, freeze=self.setting.freeze)
 
     def _latent(self, rng, n):

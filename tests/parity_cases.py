@@ -75,9 +75,16 @@ CASES = {
     ),
     "dcgan-keras": Case("dcgan-keras", (64, 64, 3), {"width": 8, "batch": 4}),
     "gan": Case("gan", config={"batch": 4, "fresh_noise": True}),
-    "infogan": Case("infogan", config={"batch": 6, "d_batch": 4, "information": "generator"}),
+    "infogan": Case("infogan", config={"batch": 6, "d_batch": 4, "information": "generator", "fresh_noise": True}),
     "infogan-paper": Case(
-        "infogan-paper", config={"batch": 6, "information": "both", "continuous": "nll", "continuous_weight": 0.1}
+        "infogan-paper",
+        config={
+            "batch": 6,
+            "information": "both",
+            "continuous": "nll",
+            "continuous_weight": 0.1,
+            "fresh_noise": True,
+        },
     ),
     "gan-2d": Case("gan-2d", (2,), {"batch": 32, "width": 16}, steps=3, eps=1e-8),
 }

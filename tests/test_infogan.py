@@ -35,13 +35,14 @@ def networks(latents, information="both"):
     return g, d, q
 
 
-def system(information, weight=1.0, lr=1e-2, batch=32):
+def system(information, weight=1.0, lr=1e-2, batch=32, fresh_noise=True):
     """A small InfoGAN whose optimisers hold what the presets' would."""
     latents = Latents(Noise(2), Categorical(3), Uniform())
     config = dataclasses.replace(presets.get("infogan-paper").config, information=information, lr_g=lr, lr_d=lr)
     g, d, q = networks(latents, information)
     optimizers = presets.infogans._optimizers(config, g, d, q)
-    return InfoGAN(g, d, q, latents, *optimizers, batch=batch, weight=weight, information=information)
+    options = {"weight": weight, "information": information, "fresh_noise": fresh_noise}
+    return InfoGAN(g, d, q, latents, *optimizers, batch=batch, **options)
 
 
 def batches(batch=32):
@@ -105,6 +106,32 @@ def test_without_information_it_is_a_plain_gan_bit_for_bit():
         for key, array in informed.modules[name].state_dict().items():
             np.testing.assert_array_equal(array, plain.modules[name].state_dict()[key], err_msg=f"{name}.{key}")
     assert moved(reader, informed.q.state_dict())
+
+
+@pytest.mark.parametrize("information", INFORMATION)
+def test_without_fresh_noise_g_learns_from_the_fakes_that_d_saw(information):
+    built, again = (system(information, fresh_noise=fresh) for fresh in (False, True))
+    made = []
+    make = type(built.g).__call__
+    built.g.__class__ = type("Counted", (type(built.g),), {"__call__": lambda g, z: made.append(z) or make(g, z)})
+    built.step(batches(), RNG(1))
+    assert len(made) == (2 if information in ("joint", "none") else 1)  # once more for an update of the information's
+    rng = RNG(1)
+    rows, rows_q = again.latents.sample(rng, 32), again.latents.sample(rng, 32)
+    given = iter([rows, rows, rows_q])
+    again.latents.sample = lambda rng, n: next(given)
+    again.step(batches(), RNG(1))
+    for name in ("g", "d", "q"):
+        for key, array in again.modules[name].state_dict().items():
+            np.testing.assert_allclose(built.modules[name].state_dict()[key], array, rtol=1e-5, atol=1e-7)
+
+
+def test_a_smaller_batch_of_fakes_for_d_needs_fresh_noise():
+    config = presets.get("infogan").config
+    assert config.fresh_noise
+    assert config.d_batch < config.batch
+    with pytest.raises(ValueError, match="d_batch: 32 fakes are no batch of 64 for g; give --fresh-noise"):
+        dataclasses.replace(config, fresh_noise=False)
 
 
 @pytest.mark.parametrize("information", ["both", "generator", "separate", "joint"])

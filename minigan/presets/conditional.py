@@ -14,8 +14,7 @@ def _build_cgan(config, image_shape, rng):
     g = dcgan.generator_28(latents.size, channels, config.width, rng=rng)
     d = cgan.discriminator_28(config.classes, channels, config.width, rng=rng)
     opt_g, opt_d = adams(config, [g], [bound(config, d, rng)])
-    options = {"d_steps": config.d_steps, "fresh_noise": config.fresh_noise, **game(config)}
-    return ConditionalGAN(g, d, latents, opt_g, opt_d, batch=config.batch, **options)
+    return ConditionalGAN(g, d, latents, opt_g, opt_d, batch=config.batch, d_steps=config.d_steps, **game(config))
 
 
 def _build_acgan(config, image_shape, rng):

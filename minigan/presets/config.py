@@ -194,6 +194,8 @@ class InfoGANConfig(GANConfig):
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "codes", tuple(self.codes))  # JSON gives a list
+        if self.d_batch not in (None, self.batch) and not self.fresh_noise:
+            raise ValueError(f"d_batch: {self.d_batch} fakes are no batch of {self.batch} for g; give --fresh-noise")
         latents.codes(self.codes)
 
 

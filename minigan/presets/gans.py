@@ -40,18 +40,18 @@ def bound(config, d, rng):
 
 
 def game(config):
-    """The loss, penalty and average of a config, as a system takes them."""
+    """What a config says of the game and of its update, as every system of two players takes it."""
     penalty = None if config.penalty == "none" else partial(PENALTIES[config.penalty], weight=config.penalty_weight)
     loss = LOSSES[config.loss]
     if config.smoothing:
         loss = cross_entropy(smoothing=config.smoothing, saturating=config.loss == "minimax")
-    return {"loss": loss, "penalty": penalty, "average": config.average}
+    return {"loss": loss, "penalty": penalty, "average": config.average, "fresh_noise": config.fresh_noise}
 
 
 def _gan(config, g, d, latents, rng):
     opt_g, opt_d = adams(config, [g], [bound(config, d, rng)])
-    options = {"d_steps": config.d_steps, "fresh_noise": config.fresh_noise, "packing": config.packing}
-    return GAN(g, d, latents, opt_g, opt_d, batch=config.batch, **options, **game(config))
+    options = {"d_steps": config.d_steps, "packing": config.packing, **game(config)}
+    return GAN(g, d, latents, opt_g, opt_d, batch=config.batch, **options)
 
 
 def _build_gan(config, image_shape, rng):

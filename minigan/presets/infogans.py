@@ -48,6 +48,7 @@ INFOGANS = [
         epochs=100,
         batch=64,
         d_batch=32,
+        fresh_noise=True,
         z=62,
         information="generator",
         samples=100,
@@ -68,6 +69,7 @@ INFOGANS = [
         continuous="mse",  # the authors' code: a Gaussian of deviation 1
         continuous_weight=1.0,
         lr_g=1e-3,
+        fresh_noise=True,  # one for each session.run of the authors' code
         samples=100,
     ),
 ]

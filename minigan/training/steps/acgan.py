@@ -1,8 +1,9 @@
 """AC-GAN: a GAN whose discriminator also names the class of every image, real or generated."""
 
-from ...autograd import Tensor, frozen, no_grad
+from ...autograd import Tensor, frozen
 from ..losses import NON_SATURATING
-from .infogan import read_generator_step, reading_discriminator_step
+from .gan import fakes
+from .infogan import read_generator_step, reading_discriminator_step, refreshed
 
 
 def acgan_step(
@@ -27,8 +28,10 @@ def acgan_step(
     x_real : Tensor (N, ...)
     labels : array of int (N,)
         Their classes.
-    z, z_g : array (N, latents.size), (M, latents.size)
-        Latent rows for d's and for g's update.
+    z : array (N, latents.size)
+        Latent rows for d's update.
+    z_g : array (M, latents.size) or None
+        Fresh rows for g's; without them g learns from the same fakes that d saw.
     latents : Latents
         With one Categorical code: the class.
     weight : float
@@ -42,9 +45,9 @@ def acgan_step(
         loss_d, loss_g (adversarial parts), d_real, d_fake; class_loss_real, the cross-entropy of the real images'
         labels; information_nats and information_nats_0, ln K less that of the generated ones' codes in g's update.
     """
-    with no_grad():
-        x_fake = g(Tensor(z))
-    game = {"loss": loss, "penalty": penalty}
-    seen = reading_discriminator_step(d, q, opt_d, x_real, x_fake, z, latents, weight=weight, labels=labels, **game)
+    x_fake = fakes(g, Tensor(z), z_g)
+    game = {"labels": labels, "loss": loss, "penalty": penalty}
+    seen = reading_discriminator_step(d, q, opt_d, x_real, x_fake.detach(), z, latents, weight=weight, **game)
+    x_fake, z = refreshed(g, x_fake, z, z_g)
     with frozen(q):
-        return seen | read_generator_step(g, d, q, opt_g, z_g, latents, weight=weight, loss=loss)
+        return seen | read_generator_step(d, q, opt_g, x_fake, z, latents, weight=weight, loss=loss)

@@ -1,5 +1,7 @@
 """Goodfellow's algorithm 1: d learns to tell real images from generated ones, g learns to fool it."""
 
+from contextlib import nullcontext
+
 from ...autograd import frozen, no_grad
 from ...nn import Module, has_batch_norm
 from ...ops import concatenate
@@ -69,6 +71,12 @@ def generator_step(d, opt_g, x_fake, *, loss=NON_SATURATING):
     return {"loss_g": loss_g.data}
 
 
+def fakes(g, z, z_g):
+    """g(z) for d to see; with a graph where g shall learn from it as well, for want of fresh noise z_g."""
+    with nullcontext() if z_g is None else no_grad():
+        return g(z)
+
+
 def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None, *, loss=NON_SATURATING, penalty=None):
     """One iteration of algorithm 1: d learns to tell real from fake, then g learns to fool it.
 
@@ -90,12 +98,8 @@ def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None, *, loss=NON_SATURATING, pe
     dict of scalars
         loss_d, loss_g, d_real, d_fake, and penalty if there is one.
     """
-    if z_g is None:
-        x_fake = g(z)
-        seen = discriminator_step(d, opt_d, x_real, x_fake.detach(), loss=loss, penalty=penalty)
-    else:
-        with no_grad():
-            x_fake = g(z)
-        seen = discriminator_step(d, opt_d, x_real, x_fake, loss=loss, penalty=penalty)
+    x_fake = fakes(g, z, z_g)
+    seen = discriminator_step(d, opt_d, x_real, x_fake.detach(), loss=loss, penalty=penalty)
+    if z_g is not None:
         x_fake = g(z_g)
     return seen | generator_step(d, opt_g, x_fake, loss=loss)

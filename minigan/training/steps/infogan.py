@@ -5,9 +5,9 @@ way teaches whom is the table in :func:`infogan_step`.
 """
 
 from ... import ops
-from ...autograd import Tensor, frozen, no_grad
+from ...autograd import Tensor, frozen
 from ..losses import NON_SATURATING
-from .gan import d_objective, discriminator_step, generator_step
+from .gan import d_objective, discriminator_step, fakes, generator_step
 
 INFORMATION = ("both", "generator", "separate", "joint", "none")
 
@@ -54,8 +54,10 @@ def infogan_step(
         in "separate" images.
     opt_g, opt_d : Optimizer
     x_real : Tensor (N, ...)
-    z, z_g : array (N, latents.size), (M, latents.size)
-        Latent rows for d's and for g's update.
+    z : array (N, latents.size)
+        Latent rows for d's update.
+    z_g : array (M, latents.size) or None
+        Fresh rows for g's; without them g learns from the same fakes that d saw, which saves a pass through g.
     latents : Latents
     weight : float
         The paper's lambda, times each code's own weight.
@@ -71,20 +73,28 @@ def infogan_step(
         loss_d, loss_g (adversarial parts), d_real, d_fake, penalty if there is one; information_nats (sum over codes)
         and information_nats_0, ... of each code, measured where g last learns, or q.
     """
-    with no_grad():
-        x_fake = g(Tensor(z))
+    x_fake = fakes(g, Tensor(z), z_g)
     game = {"loss": loss, "penalty": penalty}
     if information == "both":
-        seen = reading_discriminator_step(d, q, opt_d, x_real, x_fake, z, latents, weight=weight, **game)
+        seen = reading_discriminator_step(d, q, opt_d, x_real, x_fake.detach(), z, latents, weight=weight, **game)
+        x_fake, z = refreshed(g, x_fake, z, z_g)
         with frozen(q):
-            return seen | read_generator_step(g, d, q, opt_g, z_g, latents, weight=weight, loss=loss)
-    seen = discriminator_step(d, opt_d, x_real, x_fake, **game)
+            return seen | read_generator_step(d, q, opt_g, x_fake, z, latents, weight=weight, loss=loss)
+    seen = discriminator_step(d, opt_d, x_real, x_fake.detach(), **game)
+    x_fake, z = refreshed(g, x_fake, z, z_g)
     if information in ("generator", "separate"):
         own_trunk = information == "separate"
-        return seen | read_generator_step(g, d, q, opt_g, z_g, latents, weight=weight, own_trunk=own_trunk, loss=loss)
-    seen |= generator_step(d, opt_g, g(Tensor(z_g)), loss=loss)
+        return seen | read_generator_step(
+            d, q, opt_g, x_fake, z, latents, weight=weight, own_trunk=own_trunk, loss=loss
+        )
+    seen |= generator_step(d, opt_g, x_fake, loss=loss)
     with frozen(*([g, d.trunk] if information == "none" else [])):
         return seen | information_step(g, d, q, opt_q, z_q, latents, weight=weight)
+
+
+def refreshed(g, x_fake, z, z_g):
+    """What g learns from: the images that d saw and their rows z, or new ones of rows z_g."""
+    return (x_fake, z) if z_g is None else (g(Tensor(z_g)), z_g)
 
 
 def reading_discriminator_step(
@@ -108,9 +118,8 @@ def reading_discriminator_step(
     return seen
 
 
-def read_generator_step(g, d, q, opt_g, z, latents, *, weight=1.0, own_trunk=False, loss=NON_SATURATING):
-    """g learns to fool d, and to make images whose codes q can read; q learns too, unless it is frozen."""
-    x_fake = g(Tensor(z))
+def read_generator_step(d, q, opt_g, x_fake, z, latents, *, weight=1.0, own_trunk=False, loss=NON_SATURATING):
+    """g learns to fool d with its images x_fake of rows z, whose codes q shall read; q learns too, unless frozen."""
     with frozen(d):
         features = d.trunk(x_fake)
         loss_g = loss.g(d.head(features))

@@ -26,9 +26,9 @@ class InfoGAN(GAN):
     information : {"both", "generator", "separate", "joint", "none"}
         Who ascends the bound, and what each optimiser must hold; see :func:`~minigan.training.steps.infogan_step`.
     d_batch : int, optional
-        Real and generated images of d's update, where they are fewer than g's.
+        Real and generated images of d's update, where they are fewer than g's, which then takes fresh noise.
     **game
-        loss, penalty, average: as for a GAN.
+        loss, penalty, average, fresh_noise: as for a GAN.
     """
 
     headline = GAN.headline | {"I (nats)": "information_nats"}
@@ -53,7 +53,7 @@ class InfoGAN(GAN):
         """Update d, g and q; return the step's scalars."""
         opt_g, opt_d, opt_q = (self.optimizers.get(name) for name in ("g", "d", "q"))
         x_real = Tensor(next(batches))
-        z, z_g = self.latents.sample(rng, self.d_batch), self.latents.sample(rng, self.batch)
+        z, z_g = self._rows(rng)
         z_q = self.latents.sample(rng, self.batch) if opt_q else None
         options = {
             "weight": self.weight,
@@ -63,6 +63,11 @@ class InfoGAN(GAN):
             **self._game(rng),
         }
         return infogan_step(self.g, self.d, self.q, opt_g, opt_d, x_real, z, z_g, self.latents, **options)
+
+    def _rows(self, rng):
+        """Latent rows for d's update, and for g's unless it learns from the same."""
+        z = self.latents.sample(rng, self.d_batch)
+        return z, self.latents.sample(rng, self.batch) if self.fresh_noise else None
 
     def read(self, images):
         """What Q believes the codes of images (N, H, W, C) to be, in inference mode; see Latents.read."""
