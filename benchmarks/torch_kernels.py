@@ -136,7 +136,10 @@ def _padding(hw, window, stride, padding):
 # --- batchnorm --------------------------------------------------------------------------------------------------------
 
 
-def _batch_norm(x, gamma, beta, *, eps, slope=1.0):
+def _batch_norm(x, gamma, beta, *, eps, slope=1.0, batches=1):
+    if batches != 1:
+        raise ValueError(f"batch_norm: PyTorch's takes one batch a call, got {batches}")
+
     def run():
         y, mean, r = aten.native_batch_norm(x, gamma, beta, None, None, True, 0.0, eps)
         return F.leaky_relu_(y, slope) if slope != 1 else y, mean, r**-2 - eps

@@ -151,9 +151,10 @@ def test_gradients_are_detached_unless_their_graph_is_asked_for():
     assert grad((x * x).sum(), x, create_graph=True).requires_grad
 
 
-def test_batch_norms_parts_equal_its_fused_gradient():
+@pytest.mark.parametrize("batches", [1, 3])
+def test_batch_norms_parts_equal_its_fused_gradient(batches):
     inputs, dy = [leaf(6, 5, 4), leaf(4), leaf(4)], Tensor(RNG.standard_normal((6, 5, 4)))
-    y, _, _ = ops.batch_norm(*inputs, slope=0.2)
+    y, _, _ = ops.batch_norm(*inputs, slope=0.2, batches=batches)
     fused = grad(y, inputs, dy, keep_graph=True)
     parts = grad(y, inputs, dy, create_graph=True)
     assert not fused[0].requires_grad

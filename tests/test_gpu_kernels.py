@@ -193,6 +193,15 @@ def test_channels_beyond_a_block_of_threads_and_columns_longer_than_a_block(name
             compare(name, results(name, on(device, args), kwargs), args, kwargs, f"{choice}")
 
 
+@pytest.mark.parametrize("channels", [5, 8])  # 5: a second batch that begins between packs of 16 bytes
+@pytest.mark.parametrize("name", ["batch_norm", "batch_norm_grad"])
+def test_batches_in_one_array_keep_moments_of_their_own(name, channels, device):
+    args, kwargs = call(name, Sizes(n=7, h=3, w=1, c=channels, window=(1, 1), batches=3), np.float32)
+    for choice in choices(name):
+        with kernels.use("gpu", **choice):
+            compare(name, results(name, on(device, args), kwargs), args, kwargs, f"{choice}")
+
+
 @pytest.mark.parametrize("shape", [(1000, 5), (300, 64), (40, 1028)])
 @pytest.mark.parametrize("name", ["batch_norm", "batch_norm_inference", "batch_norm_grad", *BIAS])
 def test_arrays_larger_than_the_device_are_gone_through_in_turns(name, shape, device, monkeypatch):

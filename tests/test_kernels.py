@@ -45,6 +45,7 @@ class Sizes(NamedTuple):
     padding: int | tuple | str = 1
     window: tuple = (2, 2)
     slope: float = 0.2
+    batches: int = 1
 
 
 def call(name, sizes, dtype, seed=0):
@@ -96,10 +97,13 @@ def call(name, sizes, dtype, seed=0):
     parameters = inspect.signature(entry.rule).parameters
     vectors = ("gamma", "beta", "mean", "var", "running_mean", "running_var")
     shapes = dict.fromkeys(vectors, (s.c,)) if entry.family == "batchnorm" else {"b": (s.c,)}
+    if name in ("batch_norm", "batch_norm_grad") and s.batches > 1:
+        image = (s.batches * s.n, s.h, s.w, s.c)
+        shapes |= dict.fromkeys(("mean", "var"), (s.batches, s.c))
     if name.startswith("softmax"):
         image = (s.n * s.h, s.k)
     numbers = {"eps": 1e-5, "slope": s.slope, "lr": 0.1, "momentum": 0.9, "step": 3, "beta1": 0.5, "beta2": 0.99}
-    numbers |= {"decay": 0.9, "count": 7}
+    numbers |= {"decay": 0.9, "count": 7, "batches": s.batches}
     scalars = {p: numbers[p] for p in parameters if p in numbers}
     arrays = [a(*shapes.get(p, image)) for p in parameters if p not in numbers]
     for position, p in enumerate(p for p in parameters if p not in numbers):
@@ -124,7 +128,8 @@ def drawn_sizes(draw):
             top_bottom, left_right = (2 * padding,) * 2 if isinstance(padding, int) else map(sum, padding)
             kernel = (min(kernel[0], h + top_bottom), min(kernel[1], w + left_right))
     window = (draw(st.integers(1, h)), draw(st.integers(1, w)))
-    return Sizes(n, h, w, c, k, kernel, stride, padding, window, draw(st.sampled_from([0.0, 0.2, 1.0])))
+    slope, batches = draw(st.sampled_from([0.0, 0.2, 1.0])), draw(st.integers(1, 3))
+    return Sizes(n, h, w, c, k, kernel, stride, padding, window, slope, batches)
 
 
 def results(name, args, kwargs):
@@ -361,18 +366,38 @@ def test_batch_norm_backward_uses_the_forward_mask_bit_for_bit(slope):
     np.testing.assert_allclose(dgamma, (masked * xhat).sum(axis=0, dtype=np.float64), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("batches", [1, 2])
 @pytest.mark.parametrize("backend", NUMPY_TABLES)
-def test_batch_norm_grad_is_the_derivative(backend):
-    (x, gamma, beta), kwargs = call("batch_norm", Sizes(slope=0.2), np.float64)
+def test_batch_norm_grad_is_the_derivative(backend, batches):
+    (x, gamma, beta), kwargs = call("batch_norm", Sizes(slope=0.2, batches=batches), np.float64)
     dy, dx, dg, db = np.random.default_rng(5).normal(size=(4, *x.shape))
     dg, db, step = dg[0, 0, 0], db[0, 0, 0], 1e-6
     with kernels.use(backend):
         _, mean, var = kernels.batch_norm(x, gamma, beta, **kwargs)
-        gradients = kernels.batch_norm_grad(dy, x, gamma, beta, mean, var, **kwargs)
+        gradients = kernels.batch_norm_grad(dy, x, gamma, beta, mean, var, eps=1e-5, slope=0.2)
         ahead = kernels.batch_norm(x + step * dx, gamma + step * dg, beta + step * db, **kwargs)[0]
         behind = kernels.batch_norm(x - step * dx, gamma - step * dg, beta - step * db, **kwargs)[0]
     slope = np.vdot(dy, ahead - behind) / (2 * step)
     assert slope == pytest.approx(sum(np.vdot(g, d) for g, d in zip(gradients, (dx, dg, db), strict=True)), rel=1e-6)
+
+
+@pytest.mark.parametrize("backend", NUMPY_TABLES)
+def test_several_batches_in_one_call_are_as_many_calls_bit_for_bit(backend):
+    (x, gamma, beta), kwargs = call("batch_norm", Sizes(n=50, batches=3), np.float32)
+    dy = np.random.default_rng(5).normal(size=x.shape).astype(np.float32)
+    options = {"eps": 1e-5, "slope": 0.2}
+    with kernels.use(backend):
+        y, mean, var = kernels.batch_norm(x, gamma, beta, **kwargs)
+        dx, dgamma, dbeta = kernels.batch_norm_grad(dy, x, gamma, beta, mean, var, **options)
+        apart = [kernels.batch_norm(part, gamma, beta, **options) for part in np.split(x, 3)]
+        streams = zip(np.split(dy, 3), np.split(x, 3), apart, strict=True)
+        gradients = [kernels.batch_norm_grad(d, p, gamma, beta, m, v, **options) for d, p, (_, m, v) in streams]
+    for together, parts in zip((y, dx), ([a[0] for a in apart], [g[0] for g in gradients]), strict=True):
+        np.testing.assert_array_equal(together, np.concatenate(parts))
+    for i, together in enumerate((mean, var), 1):
+        np.testing.assert_array_equal(together, [a[i] for a in apart])
+    for i, together in enumerate((dgamma, dbeta), 1):
+        np.testing.assert_allclose(together, sum(g[i] for g in gradients), rtol=1e-5, atol=1e-4)
 
 
 # --- pointwise, pool, loss, optim -------------------------------------------------------------------------------------

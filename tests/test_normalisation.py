@@ -115,6 +115,14 @@ def test_layer_norm_has_the_gradients_that_differences_give():
     assert gradcheck(f, x, gamma, beta, order=2) < 1e-6
 
 
+def test_batches_apart_end_with_the_block_even_by_an_error():
+    norm = nn.BatchNorm(3)
+    odd = Tensor(np.ones((5, 3), np.float32))
+    with pytest.raises(ValueError, match=r"x \(5, 3\) cannot be 2 batches"), nn.batches_apart(nn.Sequential(norm), 2):
+        norm(odd)
+    assert norm.batches == 1
+
+
 @pytest.mark.parametrize(("kind", "layer"), [("layer", nn.LayerNorm), ("none", nn.Bias)])
 def test_batch_norm_is_replaced_layer_by_layer(kind, layer):
     d = dcgan.discriminator(1, 4, rng=RNG(0))

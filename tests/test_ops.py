@@ -229,11 +229,15 @@ def global_pooling(draw, op):
     return op, (values(draw, *small(draw, 4)),)
 
 
-def moments_apart(draw):
+def moments_apart(draw, batches=1):
     """Input, gamma and beta of a batch normalisation whose results stay clear of the activation's kink."""
-    shape = draw(st.sampled_from(((5, 2), (2, 3, 1), (1, 2, 3, 2), (9, 9))))
-    x, gamma, beta = separated(draw, *shape, gap=0.3), values(draw, shape[-1], low=0.5), values(draw, shape[-1])
-    y, _, _ = kernels.batch_norm(x, gamma, beta, eps=1e-5)
+    n, *shape = draw(st.sampled_from(((5, 2), (2, 3, 1), (1, 2, 3, 2), (9, 9))))
+    x, gamma, beta = (
+        separated(draw, batches * n, *shape, gap=0.3),
+        values(draw, shape[-1], low=0.5),
+        values(draw, shape[-1]),
+    )
+    y, _, _ = kernels.batch_norm(x, gamma, beta, eps=1e-5, batches=batches)
     assume(np.abs(y).min() > 0.03)
     return x, gamma, beta
 
@@ -241,7 +245,8 @@ def moments_apart(draw):
 @case("batch_norm")
 def batch_moments(draw, op):
     eps, slope = draw(st.sampled_from((1e-5, 1e-3))), draw(st.sampled_from((1.0, 0.2, 0.0)))
-    return lambda *inputs: op(*inputs, eps=eps, slope=slope)[0], moments_apart(draw)
+    batches = draw(st.sampled_from((1, 2)))
+    return lambda *inputs: op(*inputs, eps=eps, slope=slope, batches=batches)[0], moments_apart(draw, batches)
 
 
 @case("batch_norm_inference")

@@ -10,6 +10,8 @@ from minigan.latents import Latents, Noise
 from minigan.models import dcgan, gan
 from minigan.training.losses import LOSSES, NON_SATURATING
 from minigan.training.steps import discriminator_step, gan_step, generator_step
+from minigan.training.steps import gan as gan_module
+from minigan.training.steps.gan import in_one_pass
 from minigan.training.systems import GAN
 from minigan.training.systems.gan import pack
 
@@ -23,6 +25,17 @@ def pair():
 
 def rows(seed, n=32):
     return Tensor(RNG(seed).standard_normal((n, 2), np.float32))
+
+
+class Watched(nn.Module):
+    """A network that notes the shapes of what it gets."""
+
+    def __init__(self, network, seen):
+        self.network, self.seen = network, seen
+
+    def __call__(self, x):
+        self.seen.append(x.shape)
+        return self.network(x)
 
 
 def changed(module, before):
@@ -109,6 +122,43 @@ def test_each_discriminator_step_has_its_own_batch_and_noise(fresh):
     assert (opt_d.steps, opt_g.steps) == (3, 1)
 
 
+def with_batch_norm():
+    rng = RNG(3)
+    return nn.Sequential(nn.Linear(2, 8, rng=rng), nn.BatchNorm(8), nn.LeakyReLU(0.2), nn.Linear(8, 1, rng=rng))
+
+
+def judged(judge, d, n_fake=32):
+    """What d thinks of real and of generated points, its gradients, and its state afterwards."""
+    x_real, x_fake = rows(1), Tensor(3 + rows(2, n_fake).data)
+    real, fake = judge(d, x_real, x_fake)
+    NON_SATURATING.d(real, fake).backward()
+    return [real.data, fake.data, *(p.grad for p in d.parameters()), *d.state_dict().values()]
+
+
+def test_real_and_generated_images_in_one_pass_are_two_batches_to_batch_norm():
+    # Where both are one batch to it, the moments tell d which is which: the mistake is known for hiding collapse.
+    together, apart = with_batch_norm(), with_batch_norm()
+    once, twice = judged(in_one_pass, together), judged(lambda d, *x: [d(images) for images in x], apart)
+    for a, b in zip(once, twice, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    x = rows(1)
+    np.testing.assert_array_equal(together(x).data, apart(x).data)  # the context has ended
+    with no_grad():
+        mixed = together(Tensor(np.concatenate([x.data, 3 + rows(2).data]))).data
+    assert np.abs(mixed[:32] - once[0]).max() > 0.1
+
+
+@pytest.mark.parametrize(("n_fake", "limit"), [(20, gan_module.ONE_PASS_BYTES), (32, 32 * 2 * 4 - 1)])
+def test_batches_of_unequal_length_and_large_ones_take_two_passes(n_fake, limit, monkeypatch):
+    monkeypatch.setattr(gan_module, "ONE_PASS_BYTES", limit)
+    seen = []
+    d = with_batch_norm()
+    real, fake = in_one_pass(Watched(d, seen), rows(1), rows(2, n_fake))
+    assert seen == [(32, 2), (n_fake, 2)]
+    np.testing.assert_array_equal(real.data, d(rows(1)).data)
+    np.testing.assert_array_equal(fake.data, d(rows(2, n_fake)).data)
+
+
 def test_packs_are_images_laid_on_top_of_one_another():
     x = Tensor(np.arange(12.0).reshape(4, 1, 1, 3), requires_grad=True)
     packed = pack(x, 2)
@@ -123,17 +173,8 @@ def test_a_packed_discriminator_judges_real_and_generated_packs():
     g, _, opt_g, _ = pair()
     d = gan.mlp_discriminator(16, 6, rng=RNG(1))
     seen = []
-
-    class Watched(nn.Module):
-        def __init__(self):
-            self.d = d
-
-        def __call__(self, x):
-            seen.append(x.shape)
-            return d(x)
-
     opt_d = optim.Adam(d, lr=1e-2)
-    system = GAN(g, Watched(), Latents(Noise(2)), opt_g, opt_d, batch=12, packing=3, d_steps=2, fresh_noise=True)
+    system = GAN(g, Watched(d, seen), Latents(Noise(2)), opt_g, opt_d, batch=12, packing=3, d_steps=2, fresh_noise=True)
     before_g, before_d = g.state_dict(), d.state_dict()
     system.step(itertools.repeat(rows(1, 12).data), RNG(0))
     assert seen == [(8, 6), (8, 6), (4, 6)]  # real and generated packs at once, twice; then g's

@@ -3,59 +3,72 @@
 Forward: one pass for the moments, one that normalises and applies the activation. Backward: one for the two sums, one
 that writes dx; the activation's mask is computed again from x, by the same expression and so the same to the last bit,
 instead of being kept. Each pass gives every thread one range of rows; sums are float64, and merged in the rows' order.
+Several batches in one array are gone through one by one.
 """
 
 import numpy as np
 from numba import njit
 
-from ..spec.batchnorm import unbiased
+from ..spec.batchnorm import batches_of, unbiased
 from .threads import parallel, range_length
 
 
-def batch_norm(x, gamma, beta, *, eps, slope=1.0):
+def batch_norm(x, gamma, beta, *, eps, slope=1.0, batches=1):
     """Moments by the shifted sums of Chan, Golub & LeVeque, Algorithms for computing the sample variance (1983).
 
     With d = x - (first row), mean = first row + sum d / M and var = sum d^2 / M - (sum d / M)^2. Because the shift is
     one of the values, its distance from the mean is at most sqrt(M var): cancellation costs at most a factor M of
     float64's precision, whatever the mean. (Without the shift the factor is mean^2 / var, without bound.)
     """
-    rows = _rows(x)
-    count = rows.shape[0]
-    shift = rows[0]
-    sum_d, sum_dd = _sums(_shifted_sums, (rows,), (shift,))
-    mean_d = sum_d / count
-    mean = (shift + mean_d).astype(x.dtype)
-    var = np.maximum(sum_dd / count - mean_d * mean_d, 0).astype(x.dtype)
-    return batch_norm_inference(x, gamma, beta, mean, var, eps=eps, slope=slope), mean, var
+    y, mean, var = np.empty(x.shape, x.dtype), *np.empty((2, batches, x.shape[-1]), x.dtype)
+    for i, (rows, out) in enumerate(zip(_rows(x, batches), _rows(y, batches), strict=True)):
+        shift, count = rows[0], len(rows)
+        sum_d, sum_dd = _sums(_shifted_sums, (rows,), (shift,))
+        mean_d = sum_d / count
+        mean[i] = shift + mean_d
+        var[i] = np.maximum(sum_dd / count - mean_d * mean_d, 0)
+        _scale_and_shift(rows, out, gamma, beta, mean[i], var[i], eps, slope)
+    return (y, mean, var) if batches > 1 else (y, mean[0], var[0])
 
 
 def batch_norm_inference(x, gamma, beta, mean, var, *, eps, slope=1.0):
     """One pass: read x, write y."""
     y = np.empty(x.shape, x.dtype)
-    scale = gamma / np.sqrt(var + eps)
-    _by_rows(_normalise, (_rows(x), _rows(y)), _contiguous(mean, scale, beta), x.dtype.type(slope))
+    _scale_and_shift(*_rows(x), *_rows(y), gamma, beta, mean, var, eps, slope)
     return y
+
+
+def _scale_and_shift(rows, out, gamma, beta, mean, var, eps, slope):
+    scale = gamma / np.sqrt(var + eps)
+    _by_rows(_normalise, (rows, out), _contiguous(mean, scale, beta), rows.dtype.type(slope))
 
 
 def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):
     """dx = scale g + a (x - mean) + b: what both sums do to dx is linear in x, with C coefficients each."""
-    dtype, slope = x.dtype, x.dtype.type(slope)
-    rows, dy = _rows(x), _rows(dy)
-    count = rows.shape[0]
+    batches, channels = batches_of(mean), x.shape[-1]
+    dx, sums = np.empty(x.shape, x.dtype), np.zeros((2, channels))
+    streams = zip(_rows(x, batches), _rows(dy, batches), _rows(dx, batches), strict=True)
+    moments = zip(mean.reshape(batches, channels), var.reshape(batches, channels), strict=True)
+    for (rows, dy_rows, dx_rows), (mean_, var_) in zip(streams, moments, strict=True):
+        sums += _gradients(rows, dy_rows, dx_rows, gamma, beta, mean_, var_, eps, x.dtype.type(slope))
+    return dx, *sums.astype(x.dtype)
+
+
+def _gradients(x, dy, dx, gamma, beta, mean, var, eps, slope):
+    """Write one batch's dx; its dgamma and dbeta, in float64."""
     scale = gamma / np.sqrt(var + eps)
     vectors = _contiguous(mean, scale, beta)
-    dbeta, sum_gd = _sums(_gradient_sums, (rows, dy), vectors, slope)
+    dbeta, sum_gd = _sums(_gradient_sums, (x, dy), vectors, slope)
     reciprocal = 1 / np.sqrt(var.astype(np.float64) + eps)
     dgamma = sum_gd * reciprocal
-    a = (-scale * reciprocal * dgamma / count).astype(dtype)
-    b = (-scale * dbeta / count).astype(dtype)
-    dx = np.empty(x.shape, dtype)
-    _by_rows(_write_dx, (rows, dy, _rows(dx)), (*vectors, a, b), slope)
-    return dx, dgamma.astype(dtype), dbeta.astype(dtype)
+    a = (-scale * reciprocal * dgamma / len(x)).astype(x.dtype)
+    b = (-scale * dbeta / len(x)).astype(x.dtype)
+    _by_rows(_write_dx, (x, dy, dx), (*vectors, a, b), slope)
+    return dgamma, dbeta
 
 
-def _rows(x):
-    return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
+def _rows(x, batches=1):
+    return np.ascontiguousarray(x).reshape(batches, -1, x.shape[-1])
 
 
 def _contiguous(*vectors):

@@ -9,8 +9,12 @@ import numpy as np
 from ..spec.batchnorm import unbiased
 
 
-def batch_norm(x, gamma, beta, *, eps, slope=1.0):
+def batch_norm(x, gamma, beta, *, eps, slope=1.0, batches=1):
     """Centre and scale each channel by the batch's own moments."""
+    if batches > 1:
+        parts = [batch_norm(part, gamma, beta, eps=eps, slope=slope) for part in np.split(x, batches)]
+        y, mean, var = zip(*parts, strict=True)
+        return np.concatenate(y), np.stack(mean), np.stack(var)
     axes = tuple(range(x.ndim - 1))
     mean = x.mean(axes, dtype=np.float64).astype(x.dtype)
     var = x.var(axes, dtype=np.float64).astype(x.dtype)
@@ -31,6 +35,11 @@ def moving_averages_(running_mean, running_var, mean, var, *, momentum, count):
 
 def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):
     """Let every value act on the loss directly, through the mean and through the variance."""
+    if mean.ndim == 2:
+        batches = zip(np.split(dy, len(mean)), np.split(x, len(mean)), mean, var, strict=True)
+        parts = [batch_norm_grad(dy, x, gamma, beta, m, v, eps=eps, slope=slope) for dy, x, m, v in batches]
+        dx, dgamma, dbeta = zip(*parts, strict=True)
+        return np.concatenate(dx), sum(dgamma), sum(dbeta)
     axes = tuple(range(x.ndim - 1))
     scale = gamma / np.sqrt(var + eps)
     xhat = (x - mean) / np.sqrt(var + eps)

@@ -7,7 +7,7 @@ from .activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from .initialisation import glorot_uniform, he_uniform, normal
 from .layers import BatchNorm, Bias, Conv2d, ConvTranspose2d, LayerNorm, Linear, Maxout
 from .module import Module, Sequential
-from .normalisation import SpectralNorm, has_batch_norm, replace_batch_norm_, spectral_norm_
+from .normalisation import SpectralNorm, batches_apart, has_batch_norm, replace_batch_norm_, spectral_norm_
 from .shaping import AvgPool2d, Flatten, GlobalAvgPool2d, MaxPool2d, Reshape
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Sigmoid",
     "SpectralNorm",
     "Tanh",
+    "batches_apart",
     "glorot_uniform",
     "has_batch_norm",
     "he_uniform",

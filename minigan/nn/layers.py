@@ -188,6 +188,8 @@ class BatchNorm(Module):
     ----------
     running_mean, running_var : float32 arrays (channels,)
         Averages over training batches (unbiased variance), used in inference mode.
+    batches : int
+        Batches that lie one after another in what the layer gets; see :func:`~minigan.nn.batches_apart`.
     """
 
     def __init__(self, channels, *, eps=1e-5, momentum=0.1, init=None, rng=None):
@@ -196,16 +198,18 @@ class BatchNorm(Module):
         self.beta = _parameter(np.zeros(channels))
         self.running_mean = np.zeros(channels, np.float32)
         self.running_var = np.ones(channels, np.float32)
-        self.eps, self.momentum = eps, momentum
+        self.eps, self.momentum, self.batches = eps, momentum, 1
 
     def __call__(self, x, slope=1.0):
         """Normalise x; then a leaky ReLU of this slope, where 1 is none."""
         if not self.training:
             moments = (self.running_mean, self.running_var)
             return ops.batch_norm_inference(x, self.gamma, self.beta, *moments, eps=self.eps, slope=slope)
-        y, mean, var = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, slope=slope)
-        averages = (self.running_mean, self.running_var)
-        kernels.moving_averages_(*averages, mean, var, momentum=self.momentum, count=x.size // x.shape[-1])
+        y, mean, var = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, slope=slope, batches=self.batches)
+        count = x.size // x.shape[-1] // self.batches
+        for moments in zip(mean, var, strict=True) if self.batches > 1 else [(mean, var)]:  # in their order
+            averages = (self.running_mean, self.running_var)
+            kernels.moving_averages_(*averages, *moments, momentum=self.momentum, count=count)
         return y
 
     def fuse(self, following):

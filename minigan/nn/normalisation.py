@@ -1,5 +1,7 @@
 """Changes to a finished network that keep its slope in bounds: spectral normalisation, and batch normalisation out."""
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from ..autograd import Tensor, no_grad
@@ -82,3 +84,20 @@ def replace_batch_norm_(module, kind):
 def has_batch_norm(module):
     """Whether a module's outputs for one image depend on the batch that it is in."""
     return any(isinstance(layer, BatchNorm) for layer in module.modules())
+
+
+@contextmanager
+def batches_apart(module, batches):
+    """Have a module's batch normalisations see so many batches in what they get, for the length of a block.
+
+    The batches lie one after another along the first axis and are of equal length. Each is normalised by itself and is
+    taken into the running averages in its turn, so that one call gives what as many calls would.
+    """
+    layers = [layer for layer in module.modules() if isinstance(layer, BatchNorm)]
+    for layer in layers:
+        layer.batches = batches
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.batches = 1

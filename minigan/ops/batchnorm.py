@@ -3,10 +3,10 @@
 from .. import kernels
 from ..autograd import Tensor, record, recording
 from .pointwise import _leaky_relu_grad, square
-from .shape import mean, sum
+from .shape import mean, reshape, sum
 
 
-def batch_norm(x, gamma, beta, *, eps=1e-5, slope=1.0):
+def batch_norm(x, gamma, beta, *, eps=1e-5, slope=1.0, batches=1):
     """Normalise each channel by the mean and variance of the batch.
 
     Parameters
@@ -17,33 +17,36 @@ def batch_norm(x, gamma, beta, *, eps=1e-5, slope=1.0):
         Added to the variance, inside the root.
     slope : float
         Slope of a leaky ReLU applied to the result: 1 is none, 0 is ReLU.
+    batches : int
+        Batches that lie one after another in x, of equal length, each to be normalised by itself.
 
     Returns
     -------
     y : Tensor like x
-    mean, var : arrays (C,)
+    mean, var : arrays (C,), of several batches (batches, C)
         The batch's moments (biased variance), for the running averages; not differentiable.
     """
-    y, mean_, var = kernels.batch_norm(x.data, gamma.data, beta.data, eps=eps, slope=slope)
+    y, mean_, var = kernels.batch_norm(x.data, gamma.data, beta.data, eps=eps, slope=slope, batches=batches)
 
     def gradients(dy, x, gamma, beta):
         if recording():  # somebody wants the gradient's graph: the fused kernel has none, its parts have
-            return _gradients_by_parts(dy, x, gamma, beta, eps, slope)
+            return _gradients_by_parts(dy, x, gamma, beta, eps, slope, batches)
         arrays = kernels.batch_norm_grad(dy.data, x.data, gamma.data, beta.data, mean_, var, eps=eps, slope=slope)
         return tuple(Tensor(array) for array in arrays)
 
     return record("batch_norm", y, ((x, gamma, beta), gradients, x, gamma, beta)), mean_, var
 
 
-def _gradients_by_parts(dy, x, gamma, beta, eps, slope):
-    axes, m = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
-    centred = x - mean(x, axes)
-    r = (mean(square(centred), axes) + eps) ** -0.5
+def _gradients_by_parts(dy, x, gamma, beta, eps, slope, batches):
+    """The same from operations that have gradients; every batch is a row of its own, (batches, M, C)."""
+    shape, rows = x.shape, (batches, -1, x.shape[-1])
+    x, dy = reshape(x, rows), reshape(dy, rows)
+    centred = x - mean(x, 1, keepdims=True)
+    r = (mean(square(centred), 1, keepdims=True) + eps) ** -0.5
     xhat = centred * r
     g = _leaky_relu_grad(dy, gamma * xhat + beta, slope)
-    dbeta, dgamma = sum(g, axes), sum(g * xhat, axes)
-    dx = gamma * r * (g - dbeta / m - xhat * (dgamma / m))
-    return dx, dgamma, dbeta
+    dx = gamma * r * (g - mean(g, 1, keepdims=True) - xhat * mean(g * xhat, 1, keepdims=True))
+    return reshape(dx, shape), sum(g * xhat, (0, 1)), sum(g, (0, 1))
 
 
 def batch_norm_inference(x, gamma, beta, mean, var, *, eps=1e-5, slope=1.0):

@@ -3,9 +3,13 @@
 from contextlib import nullcontext
 
 from ...autograd import frozen, no_grad
-from ...nn import Module, has_batch_norm
+from ...nn import Module, batches_apart
 from ...ops import concatenate
 from ..losses import NON_SATURATING
+
+ONE_PASS_BYTES = 2 << 20
+"""More real images than this keep the kernels busy by themselves: together with as many generated ones they only take
+more memory for their gradients (DCGAN-64 at batch 128: 7%, for 2% of the time)."""
 
 
 def discriminator_step(d, opt_d, x_real, x_fake, *, loss=NON_SATURATING, penalty=None):
@@ -29,22 +33,24 @@ def discriminator_step(d, opt_d, x_real, x_fake, *, loss=NON_SATURATING, penalty
         loss_d, without the penalty; penalty, if there is one; d_real and d_fake, what d thinks of x and g(z) (for the
         default loss mean probabilities).
     """
-    objective, seen = d_objective(d, x_real, x_fake, *judge(d, x_real, x_fake), loss, penalty)
+    objective, seen = d_objective(d, x_real, x_fake, *in_one_pass(d, x_real, x_fake), loss, penalty)
     opt_d.zero_grad()
     objective.backward()
     opt_d.step()
     return seen
 
 
-def judge(d, x_real, x_fake):
-    """d's outputs for real and for generated images, as two tensors.
+def in_one_pass(network, x_real, x_fake):
+    """A network's outputs for real and for generated images, as two tensors.
 
-    Batch normalisation must see them as two batches, each with its own statistics. A d without it judges each image by
-    itself, so it gets all at once: half the calls, the same numbers.
+    To batch normalisation they are two batches, each with its own statistics; to all else they are one, which takes
+    half the calls, and sums the gradients of both in one product for each weight. Large images go in two passes.
     """
-    if not isinstance(d, Module) or has_batch_norm(d):
-        return d(x_real), d(x_fake)
-    outputs = d(concatenate((x_real, x_fake)))
+    small = x_real.data.nbytes <= ONE_PASS_BYTES
+    if not (small and isinstance(network, Module) and len(x_real) == len(x_fake)):
+        return network(x_real), network(x_fake)
+    with batches_apart(network, 2):
+        outputs = network(concatenate((x_real, x_fake)))
     return outputs[: len(x_real)], outputs[len(x_real) :]
 
 

@@ -7,7 +7,7 @@ way teaches whom is the table in :func:`infogan_step`.
 from ... import ops
 from ...autograd import Tensor, frozen
 from ..losses import NON_SATURATING
-from .gan import d_objective, discriminator_step, fakes, generator_step
+from .gan import d_objective, discriminator_step, fakes, generator_step, in_one_pass
 
 INFORMATION = ("both", "generator", "separate", "joint", "none")
 
@@ -104,8 +104,8 @@ def reading_discriminator_step(
 
     ``labels`` (N,), if given, are what q shall read off the real images (AC-GAN, arXiv:1610.09585, eq. 3).
     """
-    features_real, features_fake = d.trunk(x_real), d.trunk(x_fake)
-    real, fake = d.head(features_real), d.head(features_fake)
+    features_real, features_fake = in_one_pass(d.trunk, x_real, x_fake)
+    real, fake = in_one_pass(d.head, features_real, features_fake)
     objective, seen = d_objective(d, x_real, x_fake, real, fake, loss, penalty)
     objective = objective - weight * latents.objective(latents.information(q(features_fake), z))
     if labels is not None:
