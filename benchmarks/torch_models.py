@@ -60,6 +60,17 @@ class Discriminator(nn.Module):
         return self.head(self.trunk(x))
 
 
+class Crop(nn.Module):
+    """The upper left of an image: for a transposed convolution that cuts off more below and on the right."""
+
+    def __init__(self, height, width):
+        super().__init__()
+        self.height, self.width = height, width
+
+    def forward(self, x):
+        return x[:, :, : self.height, : self.width]
+
+
 def rebuild(modules, z_size):
     """Rebuild the networks of a system.
 
@@ -103,7 +114,8 @@ def _sequential(module, shape, spelled, prefix, links):
         parts, after, arrays = _layer(layer, shape, spelled, module.layers[i + 1 :])
         for part in parts:
             rebuilt.append(part.to(_dtype(module)))
-        links += [_link(f"{prefix}{i}.", layer, rebuilt[-1], *array) for array in arrays]
+        twin = next((part for part in parts if part.state_dict()), None)  # the rest pad and crop
+        links += [_link(f"{prefix}{i}.", layer, twin, *array) for array in arrays]
         shape, spelled = layer.out_shape(shape), after
     return nn.Sequential(*rebuilt), spelled
 
@@ -133,7 +145,7 @@ def _layer(layer, shape, spelled, following):
             parts = _convolution(layer, shape)
             arrays.append(("w", "weight", layer.w.shape, (3, 2, 0, 1)))
         case mini.ConvTranspose2d():
-            parts = [_transposed(layer, shape)]
+            parts = _transposed(layer, shape)
             arrays.append(("w", "weight", layer.w.shape, (3, 2, 0, 1)))
         case mini.BatchNorm():
             kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
@@ -197,11 +209,11 @@ def _convolution(layer, shape):
 
 def _transposed(layer, shape):
     kh, kw, c, k = layer.w.shape
-    top, bottom, left, right = _sides(layer, layer.out_shape(shape)[:2])
-    if (top, left) != (bottom, right):
-        raise ValueError(f"rebuild: PyTorch cannot crop {layer!r} unequally: {(top, bottom), (left, right)}")
-    bias = layer.b is not None
-    return nn.ConvTranspose2d(k, c, (kh, kw), stride=layer.stride, padding=(top, left), bias=bias)
+    h, w, _ = layer.out_shape(shape)
+    top, bottom, left, right = _sides(layer, (h, w))
+    options = {"stride": layer.stride, "padding": (top, left), "bias": layer.b is not None}
+    part = nn.ConvTranspose2d(k, c, (kh, kw), **options)
+    return [part] if (top, left) == (bottom, right) else [part, Crop(h, w)]
 
 
 def _sides(layer, image_hw):

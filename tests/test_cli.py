@@ -118,7 +118,7 @@ def test_one_preset_shows_its_networks(capsys):
     assert "generator g, 17,154 parameters" in text
     assert "Linear(2 -> 128)" in text
     assert status("presets", "dcgan-mnist") == 0
-    assert "Conv2d(1 -> 64, k4 s2 p1, no bias)" in capsys.readouterr().out, "digits have one channel"
+    assert "Conv2d(1 -> 32, k4 s2 p1, no bias)" in capsys.readouterr().out, "digits have one channel"
 
 
 def test_data_are_listed(capsys):

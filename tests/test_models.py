@@ -13,6 +13,7 @@ from minigan.training.trainer import random_streams
 COUNTS = {
     "gan": {"g": 6_675_009, "d": 1_102_721},
     "dcgan": {"g": 3_576_704, "d": 2_765_568},
+    "dcgan-mnist": {"g": 369_600, "d": 166_784},
     "infogan-paper": {"g": 6_652_481, "d": 6_559_169, "q": 133_004},
     "gan-2d": {"g": 17_154, "d": 17_025},
     "pacgan-2d": {"g": 484_802, "d": 405_201},

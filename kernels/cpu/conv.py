@@ -151,27 +151,21 @@ def conv2d_grad_weight_v1_direct(x, dy, stride=1, padding=0, *, kernel_hw):
 def _im2col(x, cols, geo):
     """Copy the windows of x (B, H, W C) to cols (B, P, Q, kh, kw C): a row of a window is one stretch in both."""
     kh, kw, sh, sw, top, _, left, _, _, _ = geo
-    c = cols.shape[4] // kw
+    size = cols.shape[4]
     for n in range(cols.shape[0]):
         for p in range(cols.shape[1]):
-            for q in range(cols.shape[2]):
-                shift = (q * sw - left) * c
-                lo = min(max(0, -shift), kw * c)
-                hi = max(lo, min(kw * c, x.shape[2] - shift))
-                for i in range(kh):
-                    h = p * sh + i - top
-                    out = cols[n, p, q, i]
-                    if 0 <= h < x.shape[1] and lo < hi:
-                        inside, row = out[lo:hi], x[n, h, shift + lo : shift + hi]
-                        for e in range(inside.size):
-                            inside[e] = row[e]
-                        for e in range(lo):
-                            out[e] = 0
-                        for e in range(hi, out.size):
-                            out[e] = 0
+            for i in range(kh):
+                h = p * sh + i - top
+                there = 0 <= h < x.shape[1]
+                for q in range(cols.shape[2]):
+                    shift = (q * sw - left) * (size // kw)
+                    if there and shift >= 0 and shift + size <= x.shape[2]:
+                        for e in range(size):
+                            cols[n, p, q, i, e] = x[n, h, shift + e]
                     else:
-                        for e in range(out.size):
-                            out[e] = 0
+                        for e in range(size):
+                            at = shift + e
+                            cols[n, p, q, i, e] = x[n, h, at] if there and 0 <= at < x.shape[2] else 0
 
 
 @njit(nogil=True, cache=True)

@@ -8,6 +8,9 @@ from functools import partial
 
 from .. import nn
 
+_FROM_SEVEN = ((1, 2), (1, 2))
+"""Padding between maps of 7x7 and of 4x4."""
+
 
 def _paper_layers(rng):
     """The paper's section 4: weights N(0, 0.02^2), gamma N(1, 0.02^2), no bias; 4x4 kernels with stride 2."""
@@ -36,11 +39,14 @@ def discriminator(channels=3, width=64, *, rng=None):
 
 
 def generator_28(z=100, channels=1, width=64, *, rng=None):
-    """Noise (z,) to images (28, 28, channels) in [-1, 1]: the same family, starting from 7x7 maps."""
+    """Noise (z,) to images (28, 28, channels) in [-1, 1]: the same family, by maps of 4x4, 7x7 and 14x14."""
     _, conv_t, norm = _paper_layers(rng)
     return nn.Sequential(
         nn.Reshape(1, 1, z),
-        conv_t(z, 2 * width, kernel=7, stride=1, padding=0),
+        conv_t(z, 4 * width, stride=1, padding=0),
+        norm(4 * width),
+        nn.ReLU(),
+        conv_t(4 * width, 2 * width, padding=_FROM_SEVEN),
         norm(2 * width),
         nn.ReLU(),
         conv_t(2 * width, width),
@@ -53,7 +59,11 @@ def generator_28(z=100, channels=1, width=64, *, rng=None):
 
 
 def discriminator_28(channels=1, width=64, *, rng=None):
-    """Images (28, 28, channels) to a logit (1,)."""
+    """Images (28, 28, channels) to a logit (1,).
+
+    The third convolution is what makes digits of strokes: without it the logit is a sum over patches of 10x10 pixels,
+    each judged by itself.
+    """
     conv, _, norm = _paper_layers(rng)
     return nn.Sequential(
         conv(channels, width),
@@ -61,7 +71,10 @@ def discriminator_28(channels=1, width=64, *, rng=None):
         conv(width, 2 * width),
         norm(2 * width),
         nn.LeakyReLU(0.2),
-        conv(2 * width, 1, kernel=7, stride=1, padding=0),
+        conv(2 * width, 4 * width, padding=_FROM_SEVEN),
+        norm(4 * width),
+        nn.LeakyReLU(0.2),
+        conv(4 * width, 1, stride=1, padding=0),
         nn.Flatten(),
         input_shape=(28, 28, channels),
     )

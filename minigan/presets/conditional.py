@@ -37,6 +37,7 @@ CONDITIONAL = [
         data="mnist-10k",
         epochs=20,
         lr_g=1e-3,
+        width=32,
         samples=100,
     ),
     preset(

@@ -177,6 +177,7 @@ GANS = [
         data="mnist-10k",
         epochs=20,
         lr_g=1e-3,
+        width=32,
     ),
     preset(
         "dcgan-keras",
