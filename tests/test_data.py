@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minigan.data import Dataset, celeba, download, folder, load, mnist, names, toy2d, toyfaces, validate
+from minigan.data import Dataset, Pixels, celeba, download, folder, load, mnist, names, toy2d, toyfaces, validate
+from minigan.training.checkpoint import fingerprint
 
 IMAGES = np.zeros((2, 4, 5, 3), np.float32)
 
@@ -204,6 +205,32 @@ def test_mnist_refuses_other_splits_and_unequal_counts(tmp_path):
 # --- own pictures ---------------------------------------------------------------------------------
 
 
+def test_pixels_become_floats_as_they_are_taken(tmp_path, rng):
+    levels = rng.integers(0, 256, (5, 4, 3, 3), np.uint8)
+    np.save(tmp_path / "levels.npy", levels)
+    pixels = Pixels(np.load(tmp_path / "levels.npy", mmap_mode="r"))
+    images = levels.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    for index in (slice(None), 2, [4, 0, 0], (slice(1, 3), 0), np.array([True, False, True, False, False])):
+        taken = pixels[index]
+        assert (type(taken), taken.dtype) == (np.ndarray, np.float32)
+        np.testing.assert_array_equal(taken, images[index])
+    np.testing.assert_array_equal(np.asarray(pixels), images)
+    assert (pixels.shape, pixels.dtype, pixels.ndim, pixels.size, pixels.nbytes, len(pixels)) == (
+        *(images.shape, images.dtype, images.ndim, images.size, images.nbytes, len(images)),
+    )
+    assert validate(pixels, channels=3) is pixels
+    assert fingerprint(pixels) == fingerprint(images)
+    assert repr(Dataset(pixels, None, "mine", "here")) == "Dataset('mine', (5, 4, 3, 3) float32, from here)"
+    with pytest.raises(ValueError, match=r"expected 1 channel\(s\), got 3 in shape \(5, 4, 3, 3\)"):
+        validate(pixels, channels=1)
+    with pytest.raises(
+        TypeError, match=r"levels: expected uint8 of shape \(N, H, W, C\), got float32 of \(5, 4, 3, 3\)"
+    ):
+        Pixels(images)
+    with pytest.raises(ValueError, match="always a copy"):
+        np.array(pixels, copy=False)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_folder_and_zip_in_sorted_order_with_subfolders(tmp_path, packed):
     source = tmp_path / "pictures"
@@ -307,7 +334,7 @@ def test_celeba_folder_splits_attributes_and_cache(official, tmp_path):
     assert len(kept) == 1
     # What is decoded a second time comes from the cache.
     np.save(kept[0], np.full((2, 64, 64, 3), 255, np.uint8))
-    assert (celeba.load(official, cache=cache).images == 1).all()
+    assert (celeba.load(official, cache=cache).images[:] == 1).all()
     assert len(celeba.load(official, cache=cache, split="all", size=8, channels=1)) == 4
     assert len(load(official, split="valid", n=1)) == len(load(official, split="test")) == 1
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from . import celeba, folder, mnist, stacked, toy2d, toyfaces
-from .dataset import Dataset, validate
+from .dataset import Dataset, Pixels, validate
 
-__all__ = ["Dataset", "Name", "load", "names", "validate"]
+__all__ = ["Dataset", "Name", "Pixels", "load", "names", "validate"]
 
 DESCRIPTIONS = {
     "mnist-10k": "10,000 + 2,000 handwritten digits, 28 x 28 grey, part of minigan",
@@ -84,7 +84,8 @@ def load(
     Returns
     -------
     Dataset
-        float32 images (N, H, W, C) in [-1, 1], or float32 points (N, 2).
+        float32 images (N, H, W, C) in [-1, 1], or float32 points (N, 2); pictures of a folder and CelebA are `Pixels`,
+        which become float32 as they are taken.
 
     Raises
     ------

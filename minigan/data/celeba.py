@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from .dataset import Dataset, check_shape, scale
+from .dataset import Dataset, Pixels, check_shape
 from .download import cache_folder, search_folders
 from .folder import DEFAULT_SIZE, open_pictures, read_pictures
 
@@ -33,7 +33,7 @@ def load(
 ) -> Dataset:
     """Load the aligned faces: the centre square of 178 x 178 pixels, resized. The bytes are kept in the cache.
 
-    As float32 the training split takes 8 GB at 64 x 64 x 3: give `n` where that is too much.
+    They are mapped from there (2 GB for the training split at 64 x 64 x 3), and read as they are needed.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def load(
     Returns
     -------
     Dataset
-        float32 images (N, size, size, channels) in [-1, 1]; with the attributes' file, 40 int64 factors of 0 and 1.
+        Pixels (N, size, size, channels), float32 in [-1, 1]; with the attributes' file, 40 int64 factors of 0 and 1.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def load(
         pixels = _cached(folder, source, names, read, DEFAULT_SIZE if size is None else size, channels or 3)
     attributes = _find_attributes(source)
     factors = None if attributes is None else read_attributes(attributes, names)
-    return Dataset(scale(pixels), None, "celeba", str(source), factors)
+    return Dataset(Pixels(pixels), None, "celeba", str(source), factors)
 
 
 def find(path: str | Path | None = None) -> Path | None:

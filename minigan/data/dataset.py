@@ -5,13 +5,52 @@ from dataclasses import dataclass
 import numpy as np
 
 
+class Pixels:
+    """Images that are kept as bytes, and become float32 in [-1, 1] as they are taken: a quarter of the memory.
+
+    ``pixels[index]`` is an array, for any index that NumPy knows, and ``numpy.asarray(pixels)`` all of them. Shape,
+    dtype and sizes are those of that array.
+
+    Parameters
+    ----------
+    levels : ndarray
+        uint8 (N, H, W, C); may be mapped from a file, of which then only what is taken is read.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, levels: np.ndarray) -> None:
+        if levels.dtype != np.uint8 or levels.ndim != 4:
+            raise TypeError(f"levels: expected uint8 of shape (N, H, W, C), got {levels.dtype} of {levels.shape}")
+        self._levels = levels
+
+    shape = property(lambda self: self._levels.shape)
+    ndim = property(lambda self: self._levels.ndim)
+    size = property(lambda self: self._levels.size)
+    nbytes = property(lambda self: self._levels.size * self.dtype.itemsize)
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    def __getitem__(self, index) -> np.ndarray:
+        return scale(np.asarray(self._levels[index]))
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("Pixels: an array of them is always a copy")
+        return np.asarray(self[:], dtype)
+
+    def __repr__(self) -> str:
+        return f"Pixels{self.shape}"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Arrays, and the place they came from.
 
     Attributes
     ----------
-    images : ndarray
+    images : ndarray or Pixels
         float32 images (N, H, W, C) in [-1, 1], or float32 points (N, 2) for the distributions of the plane.
     labels : ndarray or None
         int64 classes (N,).
@@ -23,7 +62,7 @@ class Dataset:
         What is known about each item: arrays of length N, such as the factors a toy face was drawn from.
     """
 
-    images: np.ndarray
+    images: np.ndarray | Pixels
     labels: np.ndarray | None
     name: str
     source: str
@@ -46,12 +85,12 @@ class Dataset:
         return Dataset(self.images[:n], labels, self.name, self.source, factors)
 
 
-def validate(images: np.ndarray, *, channels: int | None = None) -> np.ndarray:
+def validate(images: np.ndarray | Pixels, *, channels: int | None = None) -> np.ndarray | Pixels:
     """Return `images` if the engine can train on them, and say what is wrong with them otherwise.
 
     Parameters
     ----------
-    images : ndarray
+    images : ndarray or Pixels
         float32, (N, H, W, C) in [-1, 1]; or points, (N, 2) of any finite value, where `channels` is None.
     channels : int, optional
         The C that the network expects.
@@ -63,7 +102,7 @@ def validate(images: np.ndarray, *, channels: int | None = None) -> np.ndarray:
     ValueError
         For a wrong number of axes or channels, no item at all, NaN or infinity, values outside [-1, 1].
     """
-    if not isinstance(images, np.ndarray):
+    if not isinstance(images, np.ndarray | Pixels):
         raise TypeError(f"images: expected a NumPy array, got {type(images).__name__}")
     if images.dtype != np.float32:
         cure = "scale bytes with images / np.float32(127.5) - 1" if images.dtype == np.uint8 else "convert with astype"
@@ -76,7 +115,8 @@ def validate(images: np.ndarray, *, channels: int | None = None) -> np.ndarray:
     if channels is not None and images.shape[3] != channels:
         hint = "; the channels seem to come first: transpose(0, 2, 3, 1)" if images.shape[1] == channels else ""
         raise ValueError(f"images: expected {channels} channel(s), got {images.shape[3]} in shape {images.shape}{hint}")
-    _check_values(images, bounded=not points)
+    if not isinstance(images, Pixels):  # which bytes cannot leave
+        _check_values(images, bounded=not points)
     return images
 
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from .dataset import Dataset, check_shape, scale
+from .dataset import Dataset, Pixels, check_shape
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 DEFAULT_SIZE = 64
@@ -31,7 +31,7 @@ def load(path: str | Path, *, size: int | None = None, channels: int | None = No
     Returns
     -------
     Dataset
-        float32 images (N, size, size, channels) in [-1, 1].
+        Pixels (N, size, size, channels), float32 in [-1, 1].
 
     Raises
     ------
@@ -47,7 +47,7 @@ def load(path: str | Path, *, size: int | None = None, channels: int | None = No
         pixels = read_pictures(
             path, names[:n], read, size=DEFAULT_SIZE if size is None else size, channels=channels or 3
         )
-    return Dataset(scale(pixels), None, path.stem, str(path))
+    return Dataset(Pixels(pixels), None, path.stem, str(path))
 
 
 @contextmanager

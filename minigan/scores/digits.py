@@ -33,7 +33,7 @@ class DigitScores:
     def __init__(self, train, test, features, n, rng):
         self.features, self.n = features, n
         # Shuffled, for the kernel distance takes blocks: the first 5,000 test images of MNIST are easier than the rest.
-        self.train, self.test = features(train.images), features(test.images[rng.permutation(len(test))])
+        self.train, self.test = features(np.asarray(train.images)), features(test.images[rng.permutation(len(test))])
         chosen = rng.permutation(len(train))[: min(n, len(train))]
         self.to_unseen = nearest(*(seen.features.astype(np.float64) for seen in (self.test, self.train)))
         self.real = self._compare(self.train.features[chosen], self.train.logits[chosen])
