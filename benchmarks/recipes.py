@@ -251,6 +251,8 @@ RECIPES = [
     _information("joint", information="joint"),
     _information("none", most=0.5, information="none"),
     _information("learnt-deviation", **LEARNT),
+    _information("weight-0.1", weight=0.1),
+    _information("weight-3", weight=3.0),
     _information("category-alone", codes=("10",)),
     _told("cgan", "cgan"),
     _told("acgan", "acgan"),
