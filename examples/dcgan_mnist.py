@@ -1,6 +1,6 @@
 """DCGAN on digits with the trainer: a preset's networks, and a hook of our own that watches d win and lose.
 
-Run: python examples/dcgan_mnist.py            about 3 minutes on two cores
+Run: python examples/dcgan_mnist.py            about a minute on two cores
      python examples/dcgan_mnist.py --quick    a few seconds, to see that it works
 """
 
