@@ -43,7 +43,8 @@ def profile(name, steps=5):
     system = preset.build(preset.config, shape, streams["init"])
     batch = getattr(system, "d_batch", preset.config.batch)
     images = np.tanh(streams["metrics"].standard_normal((2 * batch, *shape), np.float32))
-    batches = Batches(images, batch, streams["order"])
+    labels = np.arange(len(images)) % 10 if getattr(system, "needs_labels", False) else None
+    batches = Batches(images, batch, streams["order"], labels)
     for _ in range(2):
         system.step(batches, streams["noise"])
     spent, plain = defaultdict(float), {kernel: getattr(kernels, kernel) for kernel in kernels.spec.ENTRIES}

@@ -1,5 +1,6 @@
 """Holds the measurements to their word: layers have names, wrong variants are caught, README is what was measured."""
 
+import dataclasses
 import json
 import re
 
@@ -312,6 +313,12 @@ def test_the_profile_adds_up_and_leaves_the_kernels_as_they_were():
     in_kernels = sum(ms for family, ms in found["families"].items() if family != "python")
     assert sum(found["kernels"].values()) == pytest.approx(in_kernels, abs=0.05)
     assert all(ms > 0 for ms in found["families"].values())
+
+
+def test_the_profile_gives_labels_to_those_who_learn_from_them(monkeypatch):
+    small = dataclasses.replace(profile.PRESETS["cgan"].config, batch=4, width=4)
+    monkeypatch.setitem(profile.PRESETS, "cgan", dataclasses.replace(profile.PRESETS["cgan"], config=small))
+    assert profile.profile("cgan", steps=1)["step_ms"] > 0
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
