@@ -84,16 +84,16 @@ def rows(recipe, entries):
 
 def compared(group, entries):
     """Headings and lines that set a group's recipes side by side: a line a recipe, a column a score."""
+    scores = [goal.score for goal in next(iter(group.values())).goals]
     lines = []
     for name, recipe in group.items():
         found = latest(entries, recipe.name)
         if found:
             failed = sum(entry["failure"] is not None for entry in found)
             minutes = [entry["train_seconds"] / 60 for entry in found if entry["train_seconds"]]
-            spreads = [_spread(goal, values(goal, found)) for goal in recipe.goals]
+            spreads = {goal.score: _spread(goal, values(goal, found)) for goal in recipe.goals}
             time = f"{np.median(minutes):.2g}" if minutes else ""
-            lines.append([name, *spreads, f"{failed} of {len(found)}", time])
-    scores = [goal.score for goal in next(iter(group.values())).goals]
+            lines.append([name, *(spreads.get(score, "") for score in scores), f"{failed} of {len(found)}", time])
     return ["", *scores, "failed", "minutes"], lines
 
 
