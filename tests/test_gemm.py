@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigan import kernels
-from minigan.kernels.cpu import gemm, linear, threads
+from minigan.kernels.cpu import gemm, gemm_tiles, linear, threads
 
 DTYPES = (np.float32, np.float64)
 TOLERANCE = {np.float32: 1e-6, np.float64: 1e-14}  # of the largest sum of the sizes of a result's terms
@@ -235,12 +235,12 @@ def test_a_product_into_part_of_a_matrix_writes_nothing_around_it(m, dtype):
 @each_dtype
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_panel_holds_the_columns_and_zeros_after_the_last(layout, dtype):
-    width = gemm.panel_columns(dtype)
+    width = gemm_tiles.panel_columns(dtype)
     every = np.random.default_rng(0).standard_normal((40, width)).astype(dtype)
     for length in (0, 1, 2, 7, 8, 15, 16, 17, 31, 40):
         for n in {1, 2, width // 2, width - 1, width}:
             panel = np.full((42, width), np.nan, dtype)
-            gemm.pack(LAYOUTS[layout](every[:length, :n]), panel)
+            gemm_tiles.pack(LAYOUTS[layout](every[:length, :n]), panel)
             np.testing.assert_array_equal(panel[:length, :n], every[:length, :n])
             assert (panel[:length, n:] == 0).all()
             assert np.isnan(panel[length:]).all()
@@ -248,10 +248,10 @@ def test_a_panel_holds_the_columns_and_zeros_after_the_last(layout, dtype):
 
 @each_dtype
 def test_a_panel_is_as_wide_as_a_tile(dtype):
-    width = gemm.panel_columns(dtype)
-    assert width * np.dtype(dtype).itemsize == gemm.TILE_VECTORS * gemm.VECTOR_BYTES
-    tile = gemm.scratch(dtype)
-    assert (tile.shape, tile.dtype) == ((gemm.TILE_ROWS, width), dtype)
+    width = gemm_tiles.panel_columns(dtype)
+    assert width * np.dtype(dtype).itemsize == gemm_tiles.TILE_VECTORS * gemm_tiles.VECTOR_BYTES
+    tile = gemm_tiles.scratch(dtype)
+    assert (tile.shape, tile.dtype) == ((gemm_tiles.TILE_ROWS, width), dtype)
     assert tile.ctypes.data % 64 == 0
 
 

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from . import gemm
+from . import gemm, gemm_tiles
 from .pointwise import add_rows, bias_grad, bias_leaky_relu_grad, leaky_relu
 from .simd import address
 from .tasks import Arguments, array_at, compiled, data, matrix
@@ -65,7 +65,7 @@ def linear_grad_v2_rows(dy, y, x, w, slope=1.0, inputs=True, weights=True):
     (rows, outputs), features, dtype = dy.shape, w.shape[0], dy.dtype
     if not (rows and outputs and features):
         return linear_grad_v1_apart(dy, y, x, w, slope, inputs, weights)
-    ranges, step = gemm.ranges_of(rows, gemm.TILE_ROWS, rows, outputs, features)
+    ranges, step = gemm.ranges_of(rows, gemm_tiles.TILE_ROWS, rows, outputs, features)
     dy, y = np.ascontiguousarray(dy), np.ascontiguousarray(y)
     g = dy if slope == 1 else np.empty(dy.shape, dtype)
     dx = np.empty((rows, features), dtype) if inputs else dy

@@ -25,7 +25,8 @@ from numba import njit
 
 from .. import spec
 from . import winograd_tiles as transforms
-from .gemm import multiplier, multiply, multiply_range, panel_columns, range_scratch, scratch
+from .gemm import multiplier, multiply_range, range_scratch
+from .gemm_tiles import multiply, panel_columns, scratch
 from .simd import address
 from .threads import NUM_THREADS, parallel
 from .toom_cook import Algorithm
