@@ -195,9 +195,24 @@ def test_a_perfect_q_and_codes_that_mean_slant_and_width(digits):
     assert found["code_2_stroke_width"].value > 0.9
     assert found["code_1_stroke_width"].value < 0.3
     assert found["codes_slant_and_width"].value > 0.9
+    assert found["codes_slant"].value > 0.9
+    assert found["codes_stroke_width"].value > 0.9
     assert found["code_1_slant_monotone"].value > 0.95
     assert yardstick.confusions[0][1].tolist() == [(7 * code) % 10 for code in range(10)]
     assert "code_1_identity_kept" not in found
+
+
+def test_codes_that_mean_slant_and_width_along_their_diagonals_do_so_together_only(digits):
+    class Turned(Oracle):
+        def sample(self, z):
+            z = np.array(z)
+            z[:, 13], z[:, 14] = (z[:, 13] + z[:, 14]) / 2, z[:, 14] - z[:, 13]
+            return super().sample(z)
+
+    found = CodeScores(digits[1], 400)(Turned(digits[1]), rng())
+    assert found["codes_slant_and_width"].value < 0.8
+    assert found["codes_slant"].value > 0.95
+    assert found["codes_slant"].value > found["code_1_slant"].value + 0.1
 
 
 def test_pictures_of_codes_are_drawn(digits, tmp_path):

@@ -139,6 +139,18 @@ def test_correlation():
     assert shape.correlation([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(0.8)
 
 
+def test_multiple_correlation_sees_what_no_column_says_alone(rng):
+    codes = rng.standard_normal((4000, 2))
+    diagonal = codes @ [1.0, -1.0]
+    assert shape.multiple_correlation(codes, diagonal + 7) == pytest.approx(1)
+    assert abs(shape.correlation(codes[:, 0], diagonal)) == pytest.approx(np.sqrt(0.5), abs=0.03)
+    noisy = diagonal + np.sqrt(2) * rng.standard_normal(4000)
+    assert shape.multiple_correlation(codes, noisy) == pytest.approx(np.sqrt(0.5), abs=0.03)
+    assert shape.multiple_correlation(codes[:, :1], noisy) == pytest.approx(abs(shape.correlation(codes[:, 0], noisy)))
+    assert shape.multiple_correlation(codes, rng.standard_normal(4000)) < 0.06
+    assert shape.multiple_correlation(codes, np.ones(4000)) == 0
+
+
 def test_monotonicity(rng):
     rising = np.sort(rng.standard_normal((5, 9)), axis=1)
     assert shape.monotonicity(np.exp(rising)) == pytest.approx(1)
@@ -193,6 +205,7 @@ IMAGES = np.zeros((3, 28, 28, 1))
         (lambda: shape.slant(IMAGES[..., 0]), r"images: expected shape \(N, H, W, 1\) .* got \(3, 28, 28\)"),
         (lambda: shape.stroke_width(IMAGES + np.nan), "images: expected finite values"),
         (lambda: shape.correlation([1.0], [1.0]), "a: expected at least 2 rows, got 1"),
+        (lambda: shape.multiple_correlation([[1.0], [2.0]], [1.0]), "seen: expected 2 values .* got 1"),
         (lambda: shape.monotonicity([[1, 2]]), "values: expected at least 3 steps a row"),
         (lambda: shape.identity_kept([1, 2]), r"labels: expected shape \(R, S\), got \(2,\)"),
         (lambda: disentanglement.mutual_information_gap(np.ones((9, 1)), np.ones((9, 1))), "at least 2 codes"),

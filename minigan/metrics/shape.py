@@ -67,6 +67,20 @@ def correlation(a, b):
     return float((a * b).sum() / scale) if scale > 0 else 0.0
 
 
+def multiple_correlation(columns, seen):
+    """Correlation of ``seen`` (N,) with the sum of ``columns`` (N, F) that follows it best; 0 where it is constant.
+
+    Least squares: 1 where F values together say all, whichever turn of them lies along what is seen. It is at most
+    chance's own sqrt(F / N) too high.
+    """
+    columns = arguments.rows("columns", columns, least=2)
+    seen = arguments.column("seen", seen, length=len(columns))
+    columns, seen = columns - columns.mean(axis=0), seen - seen.mean()
+    fitted = columns @ np.linalg.lstsq(columns, seen, rcond=None)[0]
+    total = (seen**2).sum()
+    return float(np.sqrt((fitted**2).sum() / total)) if total > 0 else 0.0
+
+
 def monotonicity(values):
     """How steadily a measured value goes with the step of a traversal: values (R, S), R rows of S >= 3 steps.
 

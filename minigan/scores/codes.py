@@ -81,13 +81,14 @@ class CodeScores:
 
     def _shapes(self, system, z, images, rng):
         """What each real-valued code does to the shape of a digit."""
-        found, follows = {}, []
+        found, follows, real = {}, [], []
         measured = {name: measure(images) for name, measure in SHAPES.items()}
         classes = _classes(system.latents, z)
         for i, (part, columns) in enumerate(system.latents.codes):
             if isinstance(part, Categorical):
                 continue
             value = z[:, columns.start]
+            real.append(value)
             own = {name: _within(classes, value, seen) for name, seen in measured.items()}
             follows.append((own["slant"], max(own["digit_width"], own["stroke_width"])))
             found |= {f"code_{i}_{name}": more(r, 1.0, "ideal") for name, r in own.items()}
@@ -95,6 +96,10 @@ class CodeScores:
         if len(follows) > 1:
             both = max(min(slant, width) for (slant, _), (_, width) in permutations(follows, 2))
             found["codes_slant_and_width"] = more(both, 1.0, "ideal")
+            centred = _centred(classes, np.stack(real, axis=1))
+            for name, seen in measured.items():
+                together = shape.multiple_correlation(centred, _centred(classes, seen))
+                found[f"codes_{name}"] = more(together, 1.0, "ideal")
         return found
 
     def _along(self, i, system, rng, part, column):
@@ -144,3 +149,11 @@ def _within(classes, value, seen):
     rows = [np.flatnonzero(classes == c) for c in np.unique(classes)]
     found = [shape.correlation(value[own], seen[own]) for own in rows if len(own) > 1]
     return abs(float(np.mean(found))) if found else 0.0
+
+
+def _centred(classes, values):
+    """Values less the mean of their class."""
+    values = np.array(values, np.float64)
+    for c in np.unique(classes):
+        values[classes == c] -= values[classes == c].mean(axis=0)
+    return values
