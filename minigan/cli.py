@@ -33,6 +33,7 @@ Generative adversarial networks from the ground up.
   train PRESET    train a system by name: its networks, data and numbers are known
   sample RUN      draw images from a trained generator
   eval RUN        measure how good its images are
+  compare RUN...  draw the images of several runs beside one another, and their scores
   classify RUN    say which category unseen digits belong to
   inpaint RUN     fill in the hidden part of images
   traverse RUN    draw images as a code, or another latent value, changes
@@ -315,6 +316,7 @@ COMMANDS = {
     "train": train,
     "sample": sample,
     "eval": evaluate,
+    "compare": partial(_study, "compare"),
     "classify": partial(_study, "classify"),
     "inpaint": partial(_study, "inpaint"),
     "traverse": partial(_study, "traverse"),

@@ -1,12 +1,14 @@
 """So that what is done with trained networks is right where the answer is known: a linear g, a Q that is told."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from minigan import Tensor, cli, nn, ops, plots
+from minigan import Tensor, cli, nn, ops, plots, runs
 from minigan.data import load
 from minigan.latents import Categorical, Gaussian, Label, Latents, Noise, Uniform
 from minigan.study import inversion, reading, sheets, traversals
@@ -282,7 +284,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def informed(trained, tmp_path, monkeypatch):
     """A run of InfoGAN that needs no training: its 160 MB need not be written."""
-    from minigan import presets, runs
+    from minigan import presets
     from minigan.training.trainer import random_streams
 
     config = presets.get("infogan-paper").config
@@ -367,3 +369,68 @@ def test_traverse_walks_along_anything(trained, asked, capsys):
     path = Path(capsys.readouterr().out.strip())
     assert path.parent == trained / "told"
     assert path.exists()
+
+
+# --- runs beside one another ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pair(trained):
+    """A run with classes, one without, both of digits."""
+    small = ["--steps=2", "--batch=8", "--width=4", "--samples=20", "--quiet"]
+    assert cli.main(["train", "dcgan-mnist", f"--out={trained / 'plain'}", *small]) == 0
+    return [trained / "told", trained / "plain"]
+
+
+def test_compare_draws_a_block_for_each_run(pair, capsys, tmp_path):
+    out = tmp_path / "new" / "both.png"
+    assert cli.main(["compare", *map(str, pair), "--rows=3", f"--out={out}"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["not measured: told; minigan eval does it", "not measured: plain; minigan eval does it", str(out)]
+    block, gap = 5 * 88, 28
+    with Image.open(out) as picture:
+        pixels = np.asarray(picture)
+    assert pixels.shape == (sheets.TEXT_PIXELS + 10 * 88 + 4, 2 * block + gap + 4, 3)  # a row for each of ten classes
+    assert (pixels[:, block + 4 : block + gap] == sheets.PAPER).all()
+    told = runs.load(pair[0]).system
+    first = told.sample(told.latents.rows_by_class(RNG(0), 5))
+    for row, column in [(0, 0), (9, 4)]:
+        top, left = sheets.TEXT_PIXELS + 4 + 88 * row, 4 + 88 * column
+        expected = plots.grid(first[5 * row + column][None], pad=0)
+        np.testing.assert_array_equal(
+            pixels[top : top + 84 : 3, left : left + 84 : 3], np.broadcast_to(expected, (28, 28, 3))
+        )
+
+
+def test_compare_sets_what_was_measured_side_by_side(pair, capsys, tmp_path):
+    told, plain = tmp_path / "a" / "run", tmp_path / "b" / "run"
+    for folder, source, scores in (
+        (told, pair[0], {"frechet": {"value": 2.0, "reference": 0.25}, "class_as_told": {"value": 0.5}}),
+        (plain, pair[1], {"frechet": {"value": "inf", "reference": 0.25}}),
+    ):
+        shutil.copytree(source, folder)
+        (folder / "eval.json").write_text(json.dumps({"scores": scores}))
+    assert cli.main(["compare", str(told), str(plain), f"--out={tmp_path / 'c.png'}"]) == 0
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "score          a/run  b/run  reference",
+        "frechet        2      inf    real data 0.25",
+        "class as told  0.5",
+    ]
+    (plain / "eval.json").write_text("{")
+    assert f"{plain / 'eval.json'} does not hold the scores" in refused(capsys, "compare", told, plain)
+
+
+def test_compare_draws_points_in_a_frame_each(trained, tmp_path, capsys):
+    out = tmp_path / "points.png"
+    assert cli.main(["compare", str(trained / "points"), str(trained / "points"), f"--out={out}"]) == 0
+    with Image.open(out) as picture:
+        assert picture.width > 1.8 * picture.height
+
+
+def test_compare_refuses_what_cannot_stand_beside_one_another(trained, capsys, tmp_path):
+    assert "runs: expected at least 2 to compare, got 1" in refused(capsys, "compare", trained / "told")
+    message = refused(capsys, "compare", trained / "told", trained / "points")
+    assert "told makes images (28, 28, 1)" in message
+    assert message.endswith("points (2,)\n")
+    assert "rows: expected at least 1, got 0" in refused(capsys, "compare", "a", "b", "--rows=0")
+    assert "no checkpoint" in refused(capsys, "compare", trained / "told", tmp_path)

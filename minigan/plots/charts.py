@@ -34,11 +34,33 @@ def save_points(path, points, data, title="", landscape=None):
     outside are counted in the corner. ``landscape``, a function of points (M, 2) to values (M,), is drawn as contours
     below them: the higher, the lighter.
     """
+    figure = _figure(5.2, 5.4)
+    _points(figure.add_subplot(aspect="equal"), points, data, title, landscape)
+    figure.savefig(path)
+    return Path(path)
+
+
+def save_points_beside(path, points, data, titles):
+    """Write several sets of generated points as :func:`save_points` does one, beside one another; return the path.
+
+    Parameters
+    ----------
+    path : path
+    points, data : sequences of arrays (N, 2), (M, 2)
+        One of each for each frame.
+    titles : sequence of str
+    """
+    figure = _figure(5.2 * len(points), 5.4)
+    for i, (made, known, title) in enumerate(zip(points, data, titles, strict=True)):
+        _points(figure.add_subplot(1, len(points), i + 1, aspect="equal"), made, known, title)
+    figure.savefig(path)
+    return Path(path)
+
+
+def _points(ax, points, data, title, landscape=None):
     low, high = data.min(axis=0), data.max(axis=0)
     middle, half = (low + high) / 2, 0.65 * float((high - low).max()) or 1.0
     data = data[:: max(1, len(data) // 5000)]
-    figure = _figure(5.2, 5.4)
-    ax = figure.add_subplot(aspect="equal")
     if landscape:
         _contours(ax, landscape, middle, half)
     ax.plot(*data.T, ".", color=FAINT, markersize=3, markeredgewidth=0, alpha=0.6)
@@ -54,8 +76,6 @@ def save_points(path, points, data, title="", landscape=None):
     for i, (label, colour) in enumerate(legend):
         place = {"x": 1 - 0.2 * (len(legend) - 1 - i), "y": 1.015, "transform": ax.transAxes, "ha": "right"}
         ax.text(**place, s=label, color=colour, fontsize=STYLE["font_size"], fontweight="bold")
-    figure.savefig(path)
-    return Path(path)
 
 
 def _contours(ax, landscape, middle, half, side=120):

@@ -1,4 +1,4 @@
-"""The study on the command line: ``minigan classify``, ``inpaint`` and ``traverse`` with a trained run."""
+"""The study on the command line: ``minigan classify``, ``compare``, ``inpaint`` and ``traverse`` with trained runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ import tyro
 from .. import data, runs
 from ..listings import table
 from ..metrics import shape
-from . import inversion, reading, sheets, traversals
+from . import comparison, inversion, reading, sheets, traversals
 
 RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Pictures = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
@@ -76,6 +76,20 @@ class TraverseOptions:
     """Other images to start from."""
     out: Picture = None
     """The picture to write; RUN/traverse-....png otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """Draw what several runs make beside one another; tell what ``minigan eval`` found of each in one table."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folders of two runs or more that make images of one shape, or points."""
+    rows: int = 10
+    """Rows of images; with a label or categorical code, one for each value at least."""
+    seed: int = 0
+    """Other images."""
+    out: Path = Path("compare.png")
+    """The picture to write."""
 
 
 def _images(options, trained):
@@ -170,6 +184,19 @@ def traverse(options: TraverseOptions):
     print(_save(path, sheet, options.columns, headings=[f"{value:+.2f}" for value in values]))
 
 
+def compare(options: CompareOptions):
+    """Draw a block of images for each run, and print their scores."""
+    _at_least_one(options, "rows")
+    trained, headings = comparison.load(options.runs), comparison.names(options.runs)
+    columns, lines, missing = comparison.measured(options.runs, headings)
+    if lines:
+        print(table(columns, lines))
+    for name in missing:
+        print(f"not measured: {name}; minigan eval does it")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    print(comparison.draw(options.out, trained, headings, options.rows, options.seed))
+
+
 ATTRIBUTES = {"ink": lambda images: images.mean(axis=(1, 2, 3)), "slant": shape.slant, "width": shape.stroke_width}
 
 
@@ -180,6 +207,7 @@ def _save(path, images, columns, **words):
 
 COMMANDS = {
     "classify": (classify, ClassifyOptions),
+    "compare": (compare, CompareOptions),
     "inpaint": (inpaint, InpaintOptions),
     "traverse": (traverse, TraverseOptions),
 }

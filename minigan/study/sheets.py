@@ -10,7 +10,7 @@ CELL_PIXELS, TEXT_PIXELS, PAD = 84, 16, 4  # small images are enlarged to cells 
 PAPER = 255
 
 
-def save(path, images, columns, *, headings=(), captions=()):
+def save(path, images, columns, *, headings=(), captions=(), together=1):
     """Write images with words as one picture; return the path.
 
     Parameters
@@ -22,9 +22,11 @@ def save(path, images, columns, *, headings=(), captions=()):
     columns : int
         Images of a row.
     headings : sequence of str, optional
-        One for each column.
+        One for each column, or for each block of columns.
     captions : sequence of str, optional
         One for each image.
+    together : int
+        Columns of a block; a wider gap parts it from the next.
 
     Raises
     ------
@@ -33,7 +35,8 @@ def save(path, images, columns, *, headings=(), captions=()):
     """
     from PIL import Image, ImageDraw
 
-    for name, words, number in (("headings", headings, columns), ("captions", captions, len(images))):
+    blocks = -(-columns // together)
+    for name, words, number in (("headings", headings, blocks), ("captions", captions, len(images))):
         if len(words) not in (0, number):
             raise ValueError(f"{name}: expected {number}, got {len(words)}")
     factor = -(-CELL_PIXELS // max(images.shape[1:3]))
@@ -41,16 +44,20 @@ def save(path, images, columns, *, headings=(), captions=()):
     top = TEXT_PIXELS if headings else 0
     line = h + PAD + (TEXT_PIXELS if captions else 0)
     rows = -(-len(images) // columns)
-    sheet = Image.new("RGB", (columns * (w + PAD) + PAD, top + rows * line + PAD), (PAPER,) * 3)
+    gap = w // 3 if together > 1 else 0
+    width = columns * (w + PAD) + PAD + (blocks - 1) * gap
+    sheet = Image.new("RGB", (width, top + rows * line + PAD), (PAPER,) * 3)
     draw = ImageDraw.Draw(sheet)
     for i, image in enumerate(images):
         pixels = plots.grid(image[None], pad=0).repeat(factor, axis=0).repeat(factor, axis=1)
-        x, y = PAD + i % columns * (w + PAD), top + PAD + i // columns * line
+        column = i % columns
+        x, y = PAD + column * (w + PAD) + column // together * gap, top + PAD + i // columns * line
         sheet.paste(Image.fromarray(np.broadcast_to(pixels, (h, w, 3))), (x, y))
         if captions:
             _write(draw, captions[i], x + w // 2, y + h)
     for i, heading in enumerate(headings):
-        _write(draw, heading, PAD + i * (w + PAD) + w // 2, 1)
+        block = together * (w + PAD)
+        _write(draw, heading, PAD + i * (block + gap) + (block - PAD) // 2, 1)
     sheet.save(path)
     return Path(path)
 
