@@ -109,8 +109,8 @@ def _pacgan(data, modes, good, kl):
 
 
 def _stacked(name, packing, goals):
-    """A DCGAN on stacked digits, at the optimiser's numbers of PacGAN's experiment and a tenth of its length."""
-    changes = {"data": "stacked-mnist", "batch": 64, "lr_g": 2e-4, "steps": 10_000, "packing": packing, **QUIET}
+    """The digits' DCGAN on stacked ones, in PacGAN's batches, for a fifth of its length; an average of g draws."""
+    changes = {"data": "stacked-mnist", "batch": 64, "steps": 20_000, "packing": packing, "average": 0.999, **QUIET}
     return Recipe(name, "dcgan-mnist", goals, changes)
 
 
