@@ -19,6 +19,7 @@ _HOME = {
     "frozen": "autograd",
     "grad": "autograd",
     "detect_nonfinite": "autograd",
+    "watch": "autograd",
     "gradcheck": "gradient_check",
 }
 _SUBMODULES = (

@@ -15,6 +15,7 @@ Rules of inputs that need no gradient are forgotten at once, with all they would
 from collections import deque
 from contextlib import contextmanager
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class _Mode:
 
     recording = True
     detecting = False  # inside detect_nonfinite()
+    watcher = None  # what watch() was given
 
 
 class Tensor:
@@ -215,8 +217,16 @@ def record(name, data, *rules):
     """
     if _Mode.detecting:
         _check_finite(name, data, rules)
-    if not _Mode.recording:
-        return _result(data, None)
+    result = _result(data, _taped(name, data, rules) if _Mode.recording else None)
+    if _Mode.watcher:
+        sources = (s for source, *_ in rules for s in (source if type(source) is tuple else (source,)))
+        inputs = tuple(dict.fromkeys(s for s in sources if isinstance(s, Tensor)))
+        _Mode.watcher(Event("result", name, result.op and result.op.order, result.data, inputs))
+    return result
+
+
+def _taped(name, data, rules):
+    """The operation, on the tape, with the rules of inputs that want a gradient; None where none does."""
     kept, result = [], None
     for source, function, *saved in rules:
         targets = [_node(s) for s in source] if type(source) is tuple else [_node(source)]
@@ -227,7 +237,7 @@ def record(name, data, *rules):
                 if s is OUTPUT:
                     result = data
             kept.append((targets, function, saved, writes))
-    return _result(data, Op(name, kept, result) if kept else None)
+    return Op(name, kept, result) if kept else None
 
 
 def _node(source):
@@ -276,19 +286,25 @@ def _walk(output, dy, wanted, keep_graph, create_graph=False):
     operations = _operations_leading_to(root)
     needed = None if wanted is None else _reaching(wanted, operations)
     gradients, found = {root: _seed(output, dy)}, {}
-    with _recording(create_graph):
+    watcher = _Mode.watcher
+    with _recording(create_graph), watch(watcher if create_graph else None):
         while operations:
             operation = operations.pop()
             gradient = gradients.pop(operation, None)
             if wanted is not None and operation in wanted and gradient is not None:
                 found[operation] = gradient
             if gradient is not None and (needed is None or operation in needed):
+                if watcher:
+                    watcher(Event("gradient", operation.name, operation.order, gradient.data, ()))
                 for target, part in _inputs_gradients(operation, gradient, needed):
                     before = gradients.get(target)
                     gradients[target] = part if before is None else before + part
             if not keep_graph:
                 operation.rules = operation.result = None
     leaves = {node: gradient for node, gradient in gradients.items() if type(node) is not Op}
+    if watcher:
+        for leaf, gradient in leaves.items():
+            watcher(Event("gradient", _called(leaf), None, gradient.data, (leaf,)))
     return leaves if wanted is None else found | {n: g for n, g in leaves.items() if n in wanted}
 
 
@@ -353,10 +369,10 @@ def _inputs_gradients(operation, gradient, needed):
                 if target is not None and (needed is None or target in needed):
                     part = part if type(part) is Tensor else part()
                     if _Mode.detecting:
-                        _check_finite("it", part.data, [(gradient, None)])
+                        _check_finite(f"the gradient of {operation.name}", part.data, [(gradient, None)])
                     yield target, part
         except FloatingPointError as error:
-            error.add_note(f"in the backward pass, in the gradient of {operation.name}")
+            error.args = (f"{error}; in the backward pass, in the gradient of {operation.name}",)
             raise
 
 
@@ -429,6 +445,54 @@ def detect_nonfinite(on=True):
         yield
     finally:
         _Mode.detecting = before
+
+
+class Event(NamedTuple):
+    """One array that was made, as :func:`watch` tells it.
+
+    Attributes
+    ----------
+    kind : {"result", "gradient", "update"}
+        Of an operation; of the loss in an operation's result, or in a leaf; what an optimiser added to a parameter.
+    name : str
+        The operation's, or the leaf's.
+    number : int or None
+        The same for an operation's result and for the gradient in it; None for what is not on the tape, and for leaves.
+    data : array
+        To look at: who keeps it copies it, or holds it to be unchanged at their own risk.
+    inputs : tuple of Tensor
+        What the result was made of; the leaf itself.
+    """
+
+    kind: str
+    name: str
+    number: int | None
+    data: object
+    inputs: tuple
+
+
+@contextmanager
+def watch(watcher):
+    """Call ``watcher(event)`` for every array that a block makes: results, gradients, updates, in their order.
+
+    Inside, layers are not fused with the activation that follows (see :class:`minigan.nn.Sequential`), so that what
+    stands between them can be seen as well; the values are the same.
+
+    Parameters
+    ----------
+    watcher : callable(Event) or None
+        None looks away.
+    """
+    before, _Mode.watcher = _Mode.watcher, watcher
+    try:
+        yield
+    finally:
+        _Mode.watcher = before
+
+
+def watching():
+    """What watches just now; None if nobody does."""
+    return _Mode.watcher
 
 
 def _check_finite(name, data, rules):

@@ -33,6 +33,7 @@ Generative adversarial networks from the ground up.
   train PRESET    train a system by name: its networks, data and numbers are known
   sample RUN      draw images from a trained generator
   eval RUN        measure how good its images are
+  step PRESET     take one training step and show every number of it; also of a RUN
   compare RUN...  draw the images of several runs beside one another, and their scores
   classify RUN    say which category unseen digits belong to
   inpaint RUN     fill in the hidden part of images
@@ -197,6 +198,41 @@ def _value(arguments, flag):
     return None
 
 
+# --- step -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOptions:
+    """Take one training step and show what each operation made, the gradient in it, and what each update changed."""
+
+    after: int = 0
+    """Train so many steps first."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE.npz")] = None
+    """Where to write all the arrays, whole."""
+    config: tyro.conf.OmitArgPrefixes[presets.Config]
+
+
+def step(arguments):
+    """Show one step of a preset, or the next one of a run, which stays as it is."""
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+        raise ValueError("step: give a PRESET first, such as minigan step gan-2d, or a run's folder")
+    if arguments[0] in ("-h", "--help"):
+        arguments = ["gan-2d", "--help"]
+    what, *given = arguments
+    folder = what if Path(what).is_dir() else None
+    config = run_folder.read_config(folder) if folder else presets.get(what).config
+    default = StepOptions(config=_without_preset(config))
+    options = tyro.cli(StepOptions, default=default, args=given, prog=f"minigan step {what}")
+    if options.after < 0:
+        raise ValueError(f"after: expected at least 0, got {options.after}")
+    if options.out and options.out.suffix != ".npz":
+        raise ValueError(f"out: arrays are written to a .npz, got {options.out}")
+    from .study import step
+
+    print(step.take(type(config)(**vars(options.config)), folder, after=options.after, out=options.out))
+    return 0
+
+
 # --- sample -----------------------------------------------------------------------------------------------------------
 
 
@@ -314,6 +350,7 @@ def kernels(arguments):
 
 COMMANDS = {
     "train": train,
+    "step": step,
     "sample": sample,
     "eval": evaluate,
     "compare": partial(_study, "compare"),

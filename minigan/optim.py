@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import device, kernels
+from .autograd import Event, watching
 
 
 class Optimizer:
@@ -83,10 +84,15 @@ class Optimizer:
         for parameter in parameters:
             parameter.mark_written()
         arrays, grads = [parameter.data for parameter in parameters], [parameter.grad for parameter in parameters]
+        watcher = watching()
+        before = [array.copy() for array in arrays] if watcher else []
         self._update(arrays, grads, *([state[i] for i in some] for state in self.state.values()))
         if self.clip is not None:
             for array in arrays:
                 array.clip(-self.clip, self.clip, out=array)
+        if watcher:
+            for parameter, old in zip(parameters, before, strict=True):
+                watcher(Event("update", parameter.name, None, parameter.data - old, (parameter,)))
 
     def _update(self, params, grads, *states):
         raise TypeError(f"{type(self).__name__} is not an optimiser: it defines no _update")

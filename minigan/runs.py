@@ -28,7 +28,7 @@ from .training import checkpoint, hooks, pictures
 from .training.evaluation import Evaluate
 from .training.trainer import Trainer, random_streams
 
-__all__ = ["MAY_DIFFER", "Run", "Trained", "length", "load", "load_data", "prepare", "train"]
+__all__ = ["MAY_DIFFER", "Run", "Trained", "assemble", "length", "load", "load_data", "prepare", "train"]
 
 MAY_DIFFER = (
     *("data", "steps", "epochs", "log_every", "sample_every", "checkpoint_every", "find_nonfinite"),
@@ -224,12 +224,29 @@ def load_data(config, split="train"):
     return found
 
 
-def _build(folder, config, where, more_hooks, *, resume):
-    how, remark = where
+def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32"):
+    """Load the data of a config and build what trains on them, without a folder and without hooks.
+
+    Parameters
+    ----------
+    config : Config
+    resume : path, optional
+        A run's folder: the trainer then stands where its checkpoint does.
+    device, graph, precision
+        See :class:`~minigan.training.trainer.Trainer`.
+
+    Returns
+    -------
+    Dataset, Trainer
+
+    Raises
+    ------
+    ValueError, OSError
+        For data, or a checkpoint, with which it cannot be done.
+    """
     dataset = load_data(config)
-    shape = dataset.images.shape[1:]
     streams = random_streams(config.seed)
-    system = presets.get(config.preset).build(config, shape, streams["init"])
+    system = presets.get(config.preset).build(config, dataset.images.shape[1:], streams["init"])
     trainer = Trainer(
         system,
         dataset.images,
@@ -237,19 +254,39 @@ def _build(folder, config, where, more_hooks, *, resume):
         batch=getattr(system, "d_batch", config.batch),
         labels=presets.check_labels(config, dataset) if getattr(system, "needs_labels", False) else None,
         find_nonfinite=config.find_nonfinite,
-        **how,
+        device=device,
+        graph=graph,
+        precision=precision,
     )
+    if resume is not None:
+        _go_on(resume, config, dataset, trainer)
+    return dataset, trainer
+
+
+def _asked(config, dataset):
+    """What a checkpoint keeps of the config, to compare with that of a resumed run."""
+    return asdict(config) | {"image_shape": list(dataset.images.shape[1:])}
+
+
+def _go_on(folder, config, dataset, trainer):
+    """Let a trainer stand where a run's checkpoint does."""
+    checkpoint.resume(Path(folder) / "checkpoint.npz", trainer, _asked(config, dataset), may_differ=MAY_DIFFER)
+
+
+def _build(folder, config, where, more_hooks, *, resume):
+    how, remark = where
+    dataset, trainer = assemble(config, **how)
+    system, asked = trainer.system, _asked(config, dataset)
     per_epoch = len(dataset) // config.batch
     iterations = length(config, len(dataset))
-    asked = asdict(config) | {"image_shape": list(shape)}
     trainer.hooks += [
-        *_hooks(folder, config, asked, system, dataset.images, streams["samples"], per_epoch),
+        *_hooks(folder, config, asked, system, dataset.images, trainer.streams["samples"], per_epoch),
         *more_hooks,
     ]
     if config.eval_every:
         trainer.hooks.append(_evaluate(folder, config, asked, system, dataset))
     if resume:
-        checkpoint.resume(folder / "checkpoint.npz", trainer, asked, may_differ=MAY_DIFFER)
+        _go_on(folder, config, dataset, trainer)
         if trainer.iteration >= iterations:
             more = "ask for more with --steps or --epochs"
             raise ValueError(f"{folder} has done {trainer.iteration:,} of {iterations:,} iterations; {more}")

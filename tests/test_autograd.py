@@ -479,9 +479,11 @@ def test_detect_nonfinite_names_the_operation_and_its_inputs():
 def test_detect_nonfinite_names_the_operation_whose_gradient_failed():
     x = Tensor(np.array([4.0, 0.0]), requires_grad=True)
     y = ops.sqrt(x).sum()
-    with detect_nonfinite(), pytest.raises(FloatingPointError, match=r"div made .* 1 infinite") as caught:
+    with (
+        detect_nonfinite(),
+        pytest.raises(FloatingPointError, match=r"div made .* 1 infinite.*; in the backward .* of sqrt$"),
+    ):
         y.backward()
-    assert caught.value.__notes__ == ["in the backward pass, in the gradient of sqrt"]
 
 
 @np.errstate(all="ignore")
@@ -493,6 +495,5 @@ def test_detect_nonfinite_reports_constants_too():
 def test_detect_nonfinite_catches_a_rule_written_on_arrays():
     x = leaf(3)
     y = record("broken", x.data.sum(), (x, lambda dy: Tensor(np.full(3, np.nan))))
-    with detect_nonfinite(), pytest.raises(FloatingPointError, match="3 NaN") as caught:
+    with detect_nonfinite(), pytest.raises(FloatingPointError, match=r"the gradient of broken made .* 3 NaN"):
         y.backward()
-    assert caught.value.__notes__ == ["in the backward pass, in the gradient of broken"]

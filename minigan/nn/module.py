@@ -7,7 +7,7 @@ lists): there is nothing to register.
 import numpy as np
 
 from .. import device
-from ..autograd import Tensor
+from ..autograd import Tensor, watching
 
 
 class Module:
@@ -56,6 +56,12 @@ class Module:
     def named_buffers(self):
         """Pairs (dotted name, array): state that is not trained, such as running averages."""
         return list(self._named(device.array_types()))
+
+    def name_parameters_(self, name):
+        """Call each parameter by ``name`` and its dotted name, in errors and to who watches; return the module."""
+        for dotted, parameter in self.named_parameters():
+            parameter.name = f"{name}.{dotted}"
+        return self
 
     def train(self, mode=True):
         """Switch this module and its children to training (or inference) mode; return the module."""
@@ -151,7 +157,8 @@ class Sequential(Module):
         i = 0
         while i < len(self.layers):
             layer = self.layers[i]
-            fused = layer.fuse(self.layers[i + 1]) if hasattr(layer, "fuse") and i + 1 < len(self.layers) else None
+            fusible = hasattr(layer, "fuse") and i + 1 < len(self.layers) and not watching()
+            fused = layer.fuse(self.layers[i + 1]) if fusible else None
             x = (fused or layer)(x)
             i += 2 if fused else 1
         return x

@@ -17,8 +17,8 @@ class Preset:
         Its default values.
     image_shape : tuple
         What the networks make and take; None stands for any.
-    build : callable(config, image_shape, rng)
-        Returns the system, with fresh weights.
+    make : callable(config, image_shape, rng)
+        What :meth:`build` calls.
     channels : int
         Those of the default data, where ``image_shape`` takes any.
     """
@@ -26,8 +26,15 @@ class Preset:
     summary: str
     config: Config
     image_shape: tuple
-    build: Callable
+    make: Callable
     channels: int = 3
+
+    def build(self, config, image_shape, rng):
+        """Return the system with fresh weights, and parameters that know whose they are: "g.0.w"."""
+        system = self.make(config, image_shape, rng)
+        for name, module in system.modules.items():
+            module.name_parameters_(name)
+        return system
 
     @property
     def default_shape(self):
@@ -40,6 +47,6 @@ class Preset:
         return self.config.preset
 
 
-def preset(name, summary, image_shape, build, config, channels=3, **values):
+def preset(name, summary, image_shape, make, config, channels=3, **values):
     """A preset whose config has these values."""
-    return Preset(summary, config(preset=name, **values), image_shape, build, channels)
+    return Preset(summary, config(preset=name, **values), image_shape, make, channels)

@@ -1,0 +1,217 @@
+"""One training step, number by number: what each operation made, the loss's gradient in it, what each update changed.
+
+>>> dataset, trainer = runs.assemble(presets.get("gan-2d").config)
+>>> seen = Step()
+>>> with watch(seen):
+...     scalars = trainer.step()
+>>> print(seen.describe())
+
+The rows are those of the tape, in the order in which they were made, and end a section where an optimiser has changed
+its network.
+"""
+
+import weakref
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import runs
+from ..autograd import detect_nonfinite, watch
+from ..device import download
+
+
+class Statistics(NamedTuple):
+    """What an array is like: mean, root mean square, least and largest value, as float64."""
+
+    mean: float
+    rms: float
+    least: float
+    most: float
+
+
+def statistics(array):
+    """The statistics of an array with at least one value."""
+    values = np.asarray(download(array), np.float64)
+    return Statistics(values.mean(), np.sqrt(np.square(values).mean()), values.min(), values.max())
+
+
+@dataclass
+class Row:
+    """An operation: its number in the step, its name, what it took, the shape and statistics of what it made.
+
+    ``inputs`` are numbers of rows, names of parameters, or "data"; ``gradient`` is None where no loss asked for one.
+    """
+
+    number: int
+    name: str
+    inputs: list
+    shape: tuple
+    result: Statistics
+    gradient: Statistics | None = None
+
+
+class Update(NamedTuple):
+    """What an optimiser did to a parameter: its shape, and root mean squares of it, its gradient, and the change."""
+
+    name: str
+    shape: tuple
+    size: float
+    gradient: float
+    change: float
+
+
+@dataclass
+class Section:
+    """All operations until a network learns, and what it learns."""
+
+    rows: list = field(default_factory=list)
+    updates: list = field(default_factory=list)
+
+    @property
+    def learns(self):
+        """Which networks do: the first parts of their parameters' names."""
+        return list(dict.fromkeys(update.name.partition(".")[0] for update in self.updates))
+
+
+class Step:
+    """A watcher (see :func:`minigan.watch`) that keeps the account of a step.
+
+    Parameters
+    ----------
+    keep : bool
+        Whether to keep all arrays, too.
+
+    Attributes
+    ----------
+    sections : list of Section
+    arrays : dict of str to NumPy array
+        "1/003 linear", "1/003 linear gradient", "1/d.0.w", "1/d.0.w gradient", "1/d.0.w change", ...: the number of the
+        section, and the row or the parameter. Empty unless they are kept.
+    """
+
+    def __init__(self, keep=False):
+        self.sections, self.arrays, self.keep = [Section()], {}, keep
+        self._count, self._rows, self._made = 0, {}, {}
+
+    def __call__(self, event):
+        {"result": self._result, "gradient": self._gradient, "update": self._update}[event.kind](event)
+
+    def _result(self, event):
+        if self.sections[-1].updates:
+            self.sections.append(Section())
+        self._count += 1
+        inputs = [self._called(tensor) for tensor in event.inputs]
+        row = Row(self._count, event.name, inputs, event.data.shape, statistics(event.data))
+        self.sections[-1].rows.append(row)
+        self._made[id(event.data)] = (weakref.ref(event.data), row.number)
+        key = f"{len(self.sections)}/{row.number:03d} {row.name}"
+        if event.number is not None:
+            self._rows[event.number] = (row, key)
+        self._keep(key, event.data)
+
+    def _called(self, tensor):
+        array, number = self._made.get(id(tensor.data), (lambda: None, None))
+        return str(number) if array() is tensor.data else tensor.name or "data"
+
+    def _gradient(self, event):
+        row, key = self._rows.get(event.number, (None, None))
+        if row:
+            row.gradient = statistics(event.data)
+            self._keep(f"{key} gradient", event.data)
+
+    def _update(self, event):
+        (parameter,) = event.inputs
+        sizes = (statistics(array).rms for array in (parameter.data, parameter.grad, event.data))
+        self.sections[-1].updates.append(Update(event.name, parameter.shape, *sizes))
+        key = f"{len(self.sections)}/{event.name}"
+        for what, array in (("", parameter.data), (" gradient", parameter.grad), (" change", event.data)):
+            self._keep(key + what, array)
+
+    def _keep(self, key, array):
+        if self.keep:
+            self.arrays[key] = np.array(download(array))
+
+    def describe(self):
+        """Everything as text: a table a section, and one of its updates."""
+        parts = []
+        for section in self.sections:
+            if section.rows:
+                until = f"until {' and '.join(section.learns)} learns" if section.updates else "at the end"
+                parts += [f"--- {until}", _table(OPERATIONS, [_operation(row) for row in section.rows])]
+            if section.updates:
+                parts += ["", _table(UPDATES, [_change(update) for update in section.updates])]
+            parts.append("")
+        return "\n".join(parts).rstrip()
+
+
+def take(config, folder=None, *, after=0, out=None):
+    """Take one step of a preset's training, or the next one of a run; return the account of it as text.
+
+    Parameters
+    ----------
+    config : Config
+    folder : path, optional
+        A run's; nothing in it changes.
+    after : int
+        Steps to train before.
+    out : path, optional
+        A .npz, for all arrays of the step.
+
+    Raises
+    ------
+    ValueError, OSError
+        For data or a checkpoint that will not do, or a file that cannot be written.
+    FloatingPointError
+        Where ``config.find_nonfinite`` asks for it.
+    """
+    dataset, trainer = runs.assemble(config, resume=folder)
+    trainer.run(trainer.iteration + after)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    seen = Step(keep=out is not None)
+    with watch(seen), detect_nonfinite(config.find_nonfinite):
+        scalars = trainer.step()
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(out, **seen.arrays)
+    head = f"{config.preset}, iteration {trainer.iteration + 1:,}: {dataset.name}, batch {config.batch}"
+    last = ", ".join(f"{name} {float(value):.6g}" for name, value in scalars.items())
+    kept = "" if out is None else f"\n{out}: {len(seen.arrays):,} arrays"
+    return f"{head}, seed {config.seed}\n\n{seen.describe()}\n\n{last}{kept}"
+
+
+OPERATIONS = ("", "operation", "of", "shape", "mean", "rms", "least", "most", "gradient rms")
+UPDATES = ("parameter", "shape", "rms", "gradient rms", "change rms", "change / rms")
+
+
+def _operation(row):
+    gradient = "" if row.gradient is None else _number(row.gradient.rms)
+    return [str(row.number), row.name, ", ".join(row.inputs), _shape(row.shape), *map(_number, row.result), gradient]
+
+
+def _change(update):
+    share = _number(update.change / update.size) if update.size else ""
+    return [update.name, _shape(update.shape), *map(_number, update[2:]), share]
+
+
+def _shape(shape):
+    return " x ".join(map(str, shape)) or "one value"
+
+
+def _number(value):
+    return f"{value + 0.0:.4g}"  # 0 for -0
+
+
+def _table(headings, rows):
+    """Lines of text: words to the left of their columns, numbers to the right."""
+    words = 4 if headings is OPERATIONS else 2
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    lines = []
+    for row in [headings, *rows]:
+        cells = [
+            cell.ljust(width) if 0 < i < words or (i == 0 and words == 2) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
