@@ -9,9 +9,8 @@ from minigan import Tensor, kernels, nn, no_grad, ops, optim
 from minigan.latents import Latents, Noise
 from minigan.models import dcgan, gan
 from minigan.training.losses import LOSSES, NON_SATURATING
-from minigan.training.steps import discriminator_step, gan_step, generator_step
-from minigan.training.steps import gan as gan_module
-from minigan.training.steps.gan import in_one_pass
+from minigan.training.steps import discriminator_step, gan_step, generator_step, passes
+from minigan.training.steps.passes import outputs_of_both
 from minigan.training.systems import GAN
 from minigan.training.systems.gan import pack
 
@@ -138,7 +137,7 @@ def judged(judge, d, n_fake=32):
 def test_real_and_generated_images_in_one_pass_are_two_batches_to_batch_norm():
     # Where both are one batch to it, the moments tell d which is which: the mistake is known for hiding collapse.
     together, apart = with_batch_norm(), with_batch_norm()
-    once, twice = judged(in_one_pass, together), judged(lambda d, *x: [d(images) for images in x], apart)
+    once, twice = judged(outputs_of_both, together), judged(lambda d, *x: [d(images) for images in x], apart)
     for a, b in zip(once, twice, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
     x = rows(1)
@@ -148,12 +147,12 @@ def test_real_and_generated_images_in_one_pass_are_two_batches_to_batch_norm():
     assert np.abs(mixed[:32] - once[0]).max() > 0.1
 
 
-@pytest.mark.parametrize(("n_fake", "limit"), [(20, gan_module.ONE_PASS_BYTES), (32, 32 * 2 * 4 - 1)])
+@pytest.mark.parametrize(("n_fake", "limit"), [(20, passes.ONE_PASS_BYTES), (32, 32 * 2 * 4 - 1)])
 def test_batches_of_unequal_length_and_large_ones_take_two_passes(n_fake, limit, monkeypatch):
-    monkeypatch.setattr(gan_module, "ONE_PASS_BYTES", limit)
+    monkeypatch.setattr(passes, "ONE_PASS_BYTES", limit)
     seen = []
     d = with_batch_norm()
-    real, fake = in_one_pass(Watched(d, seen), rows(1), rows(2, n_fake))
+    real, fake = outputs_of_both(Watched(d, seen), rows(1), rows(2, n_fake))
     assert seen == [(32, 2), (n_fake, 2)]
     np.testing.assert_array_equal(real.data, d(rows(1)).data)
     np.testing.assert_array_equal(fake.data, d(rows(2, n_fake)).data)

@@ -151,7 +151,7 @@ class Conv2d(_Conv):
 
 
 class ConvTranspose2d(_Conv):
-    """Transposed convolution, the adjoint of Conv2d: (P, Q, in) -> (H, W, out), H = (P - 1) S + kh - padding.
+    """Transposed convolution, the adjoint of Conv2d: (P, Q, in) -> (H, W, out), H = (P - 1) S + kh - (top + bottom).
 
     Parameters as for Conv2d; the weights are those of the convolution that it transposes, (kh, kw, out, in).
     """

@@ -1,8 +1,12 @@
 """What keeps d's slope in bounds: penalties on the gradient of its output in the image, added to d's loss.
 
-Each is a function of d, real and generated images (N, ...), and a source of chance. They assume that d judges each
-image by itself; batch normalisation, under which an image's output depends on the whole batch, breaks that (Gulrajani
-et al., arXiv:1704.00028, section 4), so a d with a penalty takes layer normalisation or none.
+Each is ``penalty(d, x_real, x_fake, rng, weight)``: d maps images to logits (N, 1), x_real and x_fake are Tensors
+(N, ...), rng is a numpy.random.Generator or one of a device and draws where d is looked at (r1 and r2 do not ask it).
+What comes back is a scalar Tensor with a graph into d's weights.
+
+They assume that d judges each image by itself; batch normalisation, under which an image's output depends on the whole
+batch, breaks that (Gulrajani et al., arXiv:1704.00028, section 4), so a d with a penalty takes layer normalisation or
+none.
 """
 
 import numpy as np

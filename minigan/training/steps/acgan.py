@@ -47,7 +47,7 @@ def acgan_step(
     """
     x_fake = fakes(g, Tensor(z), z_g)
     game = {"labels": labels, "loss": loss, "penalty": penalty}
-    seen = reading_discriminator_step(d, q, opt_d, x_real, x_fake.detach(), z, latents, weight=weight, **game)
+    scalars = reading_discriminator_step(d, q, opt_d, x_real, x_fake.detach(), z, latents, weight=weight, **game)
     x_fake, z = refreshed(g, x_fake, z, z_g)
     with frozen(q):
-        return seen | read_generator_step(d, q, opt_g, x_fake, z, latents, weight=weight, loss=loss)
+        return scalars | read_generator_step(d, q, opt_g, x_fake, z, latents, weight=weight, loss=loss)

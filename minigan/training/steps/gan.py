@@ -3,88 +3,15 @@
 from contextlib import nullcontext
 
 from ...autograd import frozen, no_grad
-from ...nn import Module, batches_apart
-from ...ops import concatenate
 from ..losses import NON_SATURATING
-
-ONE_PASS_BYTES = 2 << 20
-"""More real images than this keep the kernels busy by themselves: together with as many generated ones they only take
-more memory for their gradients (DCGAN-64 at batch 128: 7%, for 2% of the time)."""
-
-
-def discriminator_step(d, opt_d, x_real, x_fake, *, loss=NON_SATURATING, penalty=None):
-    """Descend d's loss, by default -log d(x) - log(1 - d(g(z))): the inner step of arXiv:1406.2661, algorithm 1.
-
-    Parameters
-    ----------
-    d : Module
-        Images (N, ...) to logits (N, 1).
-    opt_d : Optimizer
-    x_real, x_fake : Tensor (N, ...)
-        Real and generated images, to batch normalisation two separate batches; x_fake without a graph.
-    loss : Loss
-        From :mod:`minigan.training.losses`.
-    penalty : callable(d, x_real, x_fake) -> scalar Tensor, optional
-        What is added to d's loss, such as one of :mod:`minigan.training.penalties`.
-
-    Returns
-    -------
-    dict of scalars
-        loss_d, without the penalty; penalty, if there is one; d_real and d_fake, what d thinks of x and g(z) (for the
-        default loss mean probabilities).
-    """
-    objective, seen = d_objective(d, x_real, x_fake, *in_one_pass(d, x_real, x_fake), loss, penalty)
-    opt_d.zero_grad()
-    objective.backward()
-    opt_d.step()
-    return seen
-
-
-def in_one_pass(network, x_real, x_fake):
-    """A network's outputs for real and for generated images, as two tensors.
-
-    To batch normalisation they are two batches, each with its own statistics; to all else they are one, which takes
-    half the calls, and sums the gradients of both in one product for each weight. Large images go in two passes.
-    """
-    small = x_real.data.nbytes <= ONE_PASS_BYTES
-    if not (small and isinstance(network, Module) and len(x_real) == len(x_fake)):
-        return network(x_real), network(x_fake)
-    with batches_apart(network, 2):
-        outputs = network(concatenate((x_real, x_fake)))
-    return outputs[: len(x_real)], outputs[len(x_real) :]
-
-
-def d_objective(d, x_real, x_fake, real, fake, loss, penalty):
-    """What d descends in the game, given its outputs ``real`` and ``fake`` for the images, and the log's scalars."""
-    loss_d = loss.d(real, fake)
-    seen = {"loss_d": loss_d.data, "d_real": loss.opinion(real), "d_fake": loss.opinion(fake)}
-    if penalty is None:
-        return loss_d, seen
-    extra = penalty(d, x_real, x_fake)
-    return loss_d + extra, seen | {"penalty": extra.data}
-
-
-def generator_step(d, opt_g, x_fake, *, loss=NON_SATURATING):
-    """Descend g's loss, by default -log d(g(z)), the non-saturating form (arXiv:1406.2661, end of section 3).
-
-    d sees the images again, after its own update, with its weights frozen: only g learns here.
-    """
-    with frozen(d):
-        loss_g = loss.g(d(x_fake))
-    opt_g.zero_grad()
-    loss_g.backward()
-    opt_g.step()
-    return {"loss_g": loss_g.data}
-
-
-def fakes(g, z, z_g):
-    """g(z) for d to see; with a graph where g shall learn from it as well, for want of fresh noise z_g."""
-    with nullcontext() if z_g is None else no_grad():
-        return g(z)
+from .passes import outputs_of_both
 
 
 def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None, *, loss=NON_SATURATING, penalty=None):
-    """One iteration of algorithm 1: d learns to tell real from fake, then g learns to fool it.
+    """One iteration: d learns to tell real from fake, then g learns to fool it (arXiv:1406.2661, algorithm 1, k = 1).
+
+    Where algorithm 1 has g descend log(1 - d(g(z))) for noise of its own, the defaults are the non-saturating loss and
+    one noise for both updates.
 
     Parameters
     ----------
@@ -105,7 +32,78 @@ def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None, *, loss=NON_SATURATING, pe
         loss_d, loss_g, d_real, d_fake, and penalty if there is one.
     """
     x_fake = fakes(g, z, z_g)
-    seen = discriminator_step(d, opt_d, x_real, x_fake.detach(), loss=loss, penalty=penalty)
+    scalars = discriminator_step(d, opt_d, x_real, x_fake.detach(), loss=loss, penalty=penalty)
     if z_g is not None:
         x_fake = g(z_g)
-    return seen | generator_step(d, opt_g, x_fake, loss=loss)
+    return scalars | generator_step(d, opt_g, x_fake, loss=loss)
+
+
+def discriminator_step(d, opt_d, x_real, x_fake, *, loss=NON_SATURATING, penalty=None):
+    """Descend d's loss, by default -log d(x) - log(1 - d(g(z))): the inner step of arXiv:1406.2661, algorithm 1.
+
+    Parameters
+    ----------
+    d : Module
+        Images (N, ...) to logits (N, 1).
+    opt_d : Optimizer
+    x_real, x_fake : Tensor (N, ...)
+        Real and generated images, to batch normalisation two separate batches; x_fake without a graph.
+    loss : Loss
+        From :mod:`minigan.training.losses`.
+    penalty : callable(d, x_real, x_fake) -> scalar Tensor, optional
+        What is added to d's loss, such as ``partial(r1, rng=rng)`` of :mod:`minigan.training.penalties`.
+
+    Returns
+    -------
+    dict of scalars
+        loss_d, without the penalty; penalty, if there is one; d_real and d_fake, what d thinks of x and g(z) (for the
+        default loss mean probabilities).
+    """
+    real, fake = outputs_of_both(d, x_real, x_fake)
+    objective, scalars = d_objective(d, x_real, x_fake, real, fake, loss, penalty)
+    opt_d.zero_grad()
+    objective.backward()
+    opt_d.step()
+    return scalars
+
+
+def generator_step(d, opt_g, x_fake, *, loss=NON_SATURATING):
+    """Descend g's loss, by default -log d(g(z)), the non-saturating form (arXiv:1406.2661, end of section 3).
+
+    d sees the images again, after its own update, with its weights frozen: only g learns here.
+
+    Parameters
+    ----------
+    d : Module
+    opt_g : Optimizer
+    x_fake : Tensor (N, ...)
+        Generated images, with the graph that leads back to g.
+    loss : Loss
+
+    Returns
+    -------
+    dict of one scalar
+        loss_g.
+    """
+    with frozen(d):
+        loss_g = loss.g(d(x_fake))
+    opt_g.zero_grad()
+    loss_g.backward()
+    opt_g.step()
+    return {"loss_g": loss_g.data}
+
+
+def fakes(g, z, z_g):
+    """g(z) for d to see; with a graph where g shall learn from it as well, for want of fresh noise z_g."""
+    with nullcontext() if z_g is None else no_grad():
+        return g(z)
+
+
+def d_objective(d, x_real, x_fake, real, fake, loss, penalty):
+    """What d descends in the game, given its outputs ``real`` and ``fake`` for the images, and the scalars to log."""
+    loss_d = loss.d(real, fake)
+    scalars = {"loss_d": loss_d.data, "d_real": loss.opinion(real), "d_fake": loss.opinion(fake)}
+    if penalty is None:
+        return loss_d, scalars
+    extra = penalty(d, x_real, x_fake)
+    return loss_d + extra, scalars | {"penalty": extra.data}

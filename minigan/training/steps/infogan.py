@@ -7,7 +7,8 @@ way teaches whom is the table in :func:`infogan_step`.
 from ... import ops
 from ...autograd import Tensor, frozen
 from ..losses import NON_SATURATING
-from .gan import d_objective, discriminator_step, fakes, generator_step, in_one_pass
+from .gan import d_objective, discriminator_step, fakes, generator_step
+from .passes import outputs_of_both
 
 INFORMATION = ("both", "generator", "separate", "joint", "none")
 
@@ -76,20 +77,20 @@ def infogan_step(
     x_fake = fakes(g, Tensor(z), z_g)
     game = {"loss": loss, "penalty": penalty}
     if information == "both":
-        seen = reading_discriminator_step(d, q, opt_d, x_real, x_fake.detach(), z, latents, weight=weight, **game)
+        scalars = reading_discriminator_step(d, q, opt_d, x_real, x_fake.detach(), z, latents, weight=weight, **game)
         x_fake, z = refreshed(g, x_fake, z, z_g)
         with frozen(q):
-            return seen | read_generator_step(d, q, opt_g, x_fake, z, latents, weight=weight, loss=loss)
-    seen = discriminator_step(d, opt_d, x_real, x_fake.detach(), **game)
+            return scalars | read_generator_step(d, q, opt_g, x_fake, z, latents, weight=weight, loss=loss)
+    scalars = discriminator_step(d, opt_d, x_real, x_fake.detach(), **game)
     x_fake, z = refreshed(g, x_fake, z, z_g)
     if information in ("generator", "separate"):
         own_trunk = information == "separate"
-        return seen | read_generator_step(
+        return scalars | read_generator_step(
             d, q, opt_g, x_fake, z, latents, weight=weight, own_trunk=own_trunk, loss=loss
         )
-    seen |= generator_step(d, opt_g, x_fake, loss=loss)
+    scalars |= generator_step(d, opt_g, x_fake, loss=loss)
     with frozen(*([g, d.trunk] if information == "none" else [])):
-        return seen | information_step(g, d, q, opt_q, z_q, latents, weight=weight)
+        return scalars | information_step(g, d, q, opt_q, z_q, latents, weight=weight)
 
 
 def refreshed(g, x_fake, z, z_g):
@@ -104,18 +105,18 @@ def reading_discriminator_step(
 
     ``labels`` (N,), if given, are what q shall read off the real images (AC-GAN, arXiv:1610.09585, eq. 3).
     """
-    features_real, features_fake = in_one_pass(d.trunk, x_real, x_fake)
-    real, fake = in_one_pass(d.head, features_real, features_fake)
-    objective, seen = d_objective(d, x_real, x_fake, real, fake, loss, penalty)
+    features_real, features_fake = outputs_of_both(d.trunk, x_real, x_fake)
+    real, fake = outputs_of_both(d.head, features_real, features_fake)
+    objective, scalars = d_objective(d, x_real, x_fake, real, fake, loss, penalty)
     objective = objective - weight * latents.objective(latents.information(q(features_fake), z))
     if labels is not None:
         loss_real = ops.softmax_cross_entropy(q(features_real), labels).mean()
-        seen["class_loss_real"] = loss_real.data
+        scalars["class_loss_real"] = loss_real.data
         objective = objective + weight * loss_real
     opt_d.zero_grad()
     objective.backward()
     opt_d.step()
-    return seen
+    return scalars
 
 
 def read_generator_step(d, q, opt_g, x_fake, z, latents, *, weight=1.0, own_trunk=False, loss=NON_SATURATING):

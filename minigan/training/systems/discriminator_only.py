@@ -99,9 +99,9 @@ class DiscriminatorOnly:
             x_real, old = next(batches), self.negatives.draw(self.batch // 2, rng)
             new = found[rng.permutation(self.batch)[: self.batch - len(old)]]
             x_found = np.concatenate([new, old])
-            seen = discriminator_only_step(self.d, self.optimizers["d"], x_real, x_found, penalty=self.penalty)
+            scalars = discriminator_only_step(self.d, self.optimizers["d"], x_real, x_found, penalty=self.penalty)
         self.negatives.replace(found, rng)
-        return seen
+        return scalars
 
     def _start(self, z):
         """Where to climb from: points as they are; of an image, each value fills a square, whose edges are blurred."""

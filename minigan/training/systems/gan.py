@@ -79,10 +79,10 @@ class GAN:
 
     def step(self, batches, rng):
         """One iteration; returns the step's scalars. ``batches`` yields arrays, ``rng`` draws all that is random."""
-        seen = self.update(batches, rng)
+        scalars = self.update(batches, rng)
         if self.average:
             self.average.update(self.optimizers["g"].steps)
-        return seen
+        return scalars
 
     def update(self, batches, rng):
         """Update d, and then g; return the step's scalars."""

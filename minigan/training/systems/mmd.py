@@ -70,8 +70,8 @@ class CodeMMD(MMD):
     def step(self, batches, rng):
         """One iteration; returns the scalars of both steps."""
         images = next(batches)
-        seen = self.autoencoder.step(iter([images]), rng)
-        return seen | self._match(self.autoencoder.encode(images), rng)
+        scalars = self.autoencoder.step(iter([images]), rng)
+        return scalars | self._match(self.autoencoder.encode(images), rng)
 
     def sample(self, z):
         """Images for latent rows z (n, latents.size): g's codes, decoded."""
