@@ -275,7 +275,7 @@ GROUPS = {
     ],
     "games-2d": list(_games("games-2d", "gan-2d", PLANE, 10, data="ring", steps=5000)),
     "games-mnist": list(
-        _games("games-mnist", "dcgan-mnist", (Goal("frechet_over_floor", "less"),), 3, data="mnist", epochs=5)
+        _games("games-mnist", "dcgan-mnist", (Goal("frechet_over_floor", "less"),), 3, data="mnist", steps=2340)
     ),
 }
 """Recipes that are one comparison, with a table of their own."""

@@ -243,7 +243,8 @@ class SampleOptions:
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of a run."""
     n: int | None = None
-    """How many; otherwise 64 images, 2,500 points, 25 of one code, or 10 of each."""
+    """How many, as many of each value of a label or code; 64 images, 2,500 points, 25 of one value or 10 of each
+    otherwise."""
     code: Annotated[int | None, tyro.conf.arg(aliases=["--class"])] = None
     """Draw this class, or value of the categorical code, only."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -275,7 +276,9 @@ def _latent_rows(latents, options, of_points):
     if options.code is not None:
         return latents.with_class(latents.sample(rng, options.n or 25), options.code), None
     if latents.classes:
-        columns = max(1, options.n // latents.classes) if options.n else 10
+        if options.n and options.n % latents.classes:
+            raise ValueError(f"n: expected a multiple of {latents.classes}, as many of each value, got {options.n}")
+        columns = options.n // latents.classes if options.n else 10
         return latents.rows_by_class(rng, columns), columns
     return latents.sample(rng, options.n or (2500 if of_points else 64)), None
 
@@ -309,7 +312,7 @@ class EvalOptions:
     data: Annotated[str | None, tyro.conf.arg(metavar="NAME_OR_PATH")] = None
     """Judge by these data instead of those that the run was trained on."""
     features: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Weights of another classifier to measure in, from benchmarks/train_classifier."""
+    """Weights of another classifier to measure in, from benchmarks/train_classifier; digits for minigan's own."""
     best: tyro.conf.FlagCreatePairsOff[bool] = False
     """Measure best.npz, which --eval-every keeps, and not the last checkpoint."""
     seed: int = 0

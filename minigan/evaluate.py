@@ -41,7 +41,7 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
     seed : int
         Decides what is generated, and nothing in the run.
     features : path, optional
-        Weights of a classifier to measure in, instead of minigan's own.
+        Weights of a classifier to measure in; "digits" is minigan's own, which MNIST is measured in unasked.
     best : bool
         Measure best.npz, which a training with --eval-every keeps, and not the last checkpoint.
 
@@ -57,7 +57,8 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
     folder = Path(run)
     trained = runs.load(folder, "best.npz" if best else "checkpoint.npz")
     config = trained.config if data is None else replace(trained.config, data=data)
-    network = feature_networks.load(features) if features else None
+    own = {"digits": feature_networks.DIGITS}
+    network = feature_networks.load(own.get(str(features), features)) if features else None
     measure_rng, real_rng = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
     train, test = load_sets(config)
     yardsticks = scores.fitting(trained.system, train, test, real_rng, n=n, features=network)
@@ -82,7 +83,7 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
 def load_sets(config):
     """Training and test data of a config; the test set is None for points, whose law is known instead."""
     train = runs.load_data(config)
-    return train, runs.load_data(config, "test") if train.images.ndim == 4 else None
+    return train, runs.load_unseen(config) if train.images.ndim == 4 else None
 
 
 def _write(path, content):

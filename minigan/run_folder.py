@@ -35,20 +35,33 @@ def new(out, preset):
     if out is None:
         for n in count(1):
             folder = Path("runs", f"{preset}-{n}")
-            if not folder.exists():
-                break
-    else:
-        folder = Path(out).expanduser()
-    made = not folder.exists()
+            if _make(folder):
+                return folder, True
+    folder = Path(out).expanduser()
+    made = _make(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         taken = next(folder.iterdir(), None)
     except OSError as error:
-        raise OSError(f"out: {folder} cannot be a run's folder: {error.strerror}") from None
+        raise _cannot_be(folder, error) from None
     if taken:
         cure = f"go on with it by --resume {folder}, or " if (folder / "checkpoint.npz").exists() else ""
         raise ValueError(f"out: {folder} is not empty; {cure}choose another --out")
     return folder, made
+
+
+def _make(folder):
+    """Make a folder, or find that there is one of that name: whoever else asks for it now, only one has made it."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _cannot_be(folder, error) from None
+    return True
+
+
+def _cannot_be(folder, error):
+    return OSError(f"out: {folder} cannot be a run's folder: {error.strerror}")
 
 
 def write_config(folder, config):

@@ -117,7 +117,7 @@ class Run:
         kind = "points" if len(shape) == 1 else "images of " + " x ".join(map(str, shape))
         counts = {name: module.parameter_count() for name, module in system.modules.items()}
         networks = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
-        epochs = self.iterations * config.batch / len(self.data)
+        epochs = self.iterations * config.images_per_iteration / len(self.data)
         length = f"{self.iterations:,} of {config.batch} ({epochs:,.{0 if epochs >= 100 else 2}f} epochs)"
         if self.trainer.iteration:
             length += f", from {self.trainer.iteration:,} on"
@@ -224,6 +224,21 @@ def load_data(config, split="train"):
     return found
 
 
+def load_unseen(config):
+    """Load the images of a config's data that are kept from training, to judge by.
+
+    Raises
+    ------
+    ValueError
+        As :func:`load_data`, and for the user's own pictures, of which none are kept.
+    """
+    try:
+        return load_data(config, "test")
+    except data.NoSplits as error:
+        cure = "files in MNIST's format have one, and minigan eval --data takes other data to judge by"
+        raise ValueError(f"data: {config.data} has no test set, which a measure needs; {cure}") from error
+
+
 def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32"):
     """Load the data of a config and build what trains on them, without a folder and without hooks.
 
@@ -277,7 +292,7 @@ def _build(folder, config, where, more_hooks, *, resume):
     how, remark = where
     dataset, trainer = assemble(config, **how)
     system, asked = trainer.system, _asked(config, dataset)
-    per_epoch = len(dataset) // config.batch
+    per_epoch = len(dataset) // config.images_per_iteration
     iterations = length(config, len(dataset))
     trainer.hooks += [
         *_hooks(folder, config, asked, system, dataset.images, trainer.streams["samples"], per_epoch),
@@ -297,7 +312,7 @@ def _build(folder, config, where, more_hooks, *, resume):
 
 def length(config, items):
     """Iterations that a config asks for, on a data set of so many items."""
-    return config.steps or ceil(config.epochs * (items // config.batch))
+    return config.steps or ceil(config.epochs * (items // config.images_per_iteration))
 
 
 def _hooks(folder, config, asked, system, images, rng, per_epoch):
@@ -324,7 +339,7 @@ def _hooks(folder, config, asked, system, images, rng, per_epoch):
 
 def _evaluate(folder, config, asked, system, dataset):
     """The hook that measures the generator on the way."""
-    unseen = load_data(config, "test") if dataset.images.ndim == 4 else None
+    unseen = load_unseen(config) if dataset.images.ndim == 4 else None
     # Floors come from a stream of their own: watching draws no number of the training's.
     yardsticks = scores.fitting(system, dataset, unseen, np.random.default_rng(config.seed), n=config.eval_samples)
     paths = folder / "scores.jsonl", folder / "best.npz"

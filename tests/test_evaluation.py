@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from minigan import cli, data, evaluate, features, plots, presets, runs, scores
 from minigan.data import Dataset, toy2d
@@ -241,16 +242,18 @@ def test_faces_are_judged_by_their_true_factors():
 # --- which yardsticks fit ---------------------------------------------------------------------------------------------
 
 
-def of(name, shape):
-    return Dataset(np.zeros((20, *shape), np.float32), None, name, "")
+def of(name, shape, content=None):
+    return Dataset(np.zeros((20, *shape), np.float32), None, name, "", content=content)
 
 
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        (of("mine", (2,)), "data: the law of mine is not known, nothing to judge points by; known are ring, grid"),
+        (of("ring", (2,)), "data: the law of ring is not known, nothing to judge points by; known are ring, grid"),
         (of("fashion-mnist", (28, 28, 1)), r"data: there is no network to judge fashion-mnist in, .*\(28, 28, 1\)"),
-        (of("celeba", (64, 64, 3)), "no network to judge celeba in, .* with --features"),
+        (of("celeba", (64, 64, 3)), "no network to judge celeba in, .* from benchmarks/train_classifier"),
+        (of("mnist", (28, 28, 1)), "For digits of yours of 28 x 28 say --features digits"),
+        (of("faces", (28, 28, 3)), "no network to judge faces in"),
     ],
 )
 def test_what_cannot_be_judged_is_told(train, message):
@@ -261,9 +264,9 @@ def test_what_cannot_be_judged_is_told(train, message):
 def test_what_fits(digits):
     assert [type(y) for y in scores.fitting(Replay(None), *digits, rng(), n=50)] == [DigitScores]
     assert [type(y) for y in scores.fitting(Oracle(digits[1]), *digits, rng(), n=50)] == [DigitScores, CodeScores]
-    ring = of("ring", (2,))
+    ring = of("my-ring", (2,), "ring")
     assert [type(y) for y in scores.fitting(Replay(None), ring, None, rng(), n=50)] == [PointScores]
-    stacked = of("stacked-mnist", (28, 28, 3))
+    stacked = of("stacked-mnist", (28, 28, 3), "stacked digits")
     assert [type(y) for y in scores.fitting(Replay(None), stacked, stacked, rng(), n=50)] == [StackedScores]
     with pytest.raises(ValueError, match="n: expected at least 10, got 9"):
         scores.fitting(Replay(None), ring, None, rng(), n=9)
@@ -277,7 +280,7 @@ def test_every_system_of_digits_or_points_can_be_measured(preset, digits, monkey
     monkeypatch.setattr("minigan.scores.codes.ROWS", 1)
     small = {"width": 4} if hasattr(presets.get(preset).config, "width") else {}
     asked = replace(presets.get(preset).config, batch=16, **small)
-    train, test = (of(asked.data, (2,)), None) if presets.get(preset).image_shape == (2,) else digits
+    train, test = (of(asked.data, (2,), asked.data), None) if presets.get(preset).image_shape == (2,) else digits
     system = presets.get(preset).build(asked, train.images.shape[1:], rng())
     yardsticks = scores.fitting(system, train, test, rng(), n=20)
     for yardstick in yardsticks:
@@ -405,11 +408,11 @@ def test_a_resumed_training_has_the_scores_of_an_unbroken_one(tmp_path):
 class Scripted:
     """A yardstick that reads its values from a list."""
 
-    def __init__(self, values, better):
-        self.values, self.better = iter(values), better
+    def __init__(self, values, better, reference=None):
+        self.values, self.better, self.reference = iter(values), better, reference
 
     def __call__(self, system, rng):
-        return {"x": Score(next(self.values), better=self.better)}
+        return {"x": Score(next(self.values), self.reference, better=self.better)}
 
 
 class Still:
@@ -424,12 +427,15 @@ class Still:
         ("less", [3.0, 2.0, 2.5, 1.0, 1.0], [0, 1, 3]),
         ("more", [3.0, 2.0, 2.5, 4.0, 1.0], [0, 3]),
         ("less", [np.nan, 2.0, np.nan, 1.0, np.inf], [1, 3]),
+        (None, [1.0, 0.6, 0.3, 0.45, 0.02], [0, 1, 3]),  # near 0.5
     ],
 )
 def test_only_a_better_state_replaces_the_best(tmp_path, monkeypatch, better, values, kept):
     saved = []
-    monkeypatch.setattr(checkpoint, "save", lambda path, trainer, config: saved.append(trainer.iteration))
-    hook = Evaluate(None, [Scripted(values, better)], tmp_path / "s.jsonl", tmp_path / "b.npz", {}, every=1, by="x")
+    monkeypatch.setattr(checkpoint, "save", lambda path, trainer, config, chosen: saved.append(trainer.iteration))
+    hook = Evaluate(
+        None, [Scripted(values, better, 0.5)], tmp_path / "s.jsonl", tmp_path / "b.npz", {}, every=1, by="x"
+    )
     trainer = Still()
     hook.start(trainer)
     for trainer.iteration in range(1, 5):
@@ -439,12 +445,61 @@ def test_only_a_better_state_replaces_the_best(tmp_path, monkeypatch, better, va
     assert [row["iteration"] for row in hooks.read_log(tmp_path / "s.jsonl")] == [0, 1, 2, 3, 4]
 
 
+def best_of(folder, values, iterations, by="x", resumed=0, **config):
+    """Iterations at which a training keeps the best, saved as it does, each for each of these values."""
+    kept = []
+
+    class Saving(Still):
+        def state_dict(self):
+            kept.append(self.iteration)
+            return {}, {"iteration": self.iteration}
+
+        images = np.zeros((1, 2))
+        batches = type("Batches", (), {"labels": None})
+
+    yardstick = Scripted(values, "less")
+    other = lambda system, rng: {"y": yardstick(system, rng)["x"]}  # noqa: E731
+    paths = folder / "s.jsonl", folder / "b.npz"
+    hook = Evaluate(None, [yardstick if by == "x" else other], *paths, config, every=100, by=by)
+    trainer = Saving()
+    trainer.iteration = resumed
+    hook.start(trainer)
+    for trainer.iteration in iterations:
+        if trainer.iteration % 100 == 0:
+            hook.after_step(trainer, {})
+        else:
+            hook.stop(trainer)
+    return kept
+
+
+def test_the_best_of_a_broken_training_stays_the_best(tmp_path):
+    assert best_of(tmp_path, [9.0, 5.0, 2.0], iterations=[100, 150]) == [0, 100, 150]
+    assert best_of(tmp_path, [7.0, 6.0, 1.0], iterations=[200, 300], resumed=150) == [300]
+
+
+@pytest.mark.parametrize("changed", [{"by": "y"}, {"eval_samples": 9}])
+def test_a_best_that_was_chosen_otherwise_is_told_and_sought_anew(tmp_path, changed):
+    assert best_of(tmp_path, [9.0, 1.0], iterations=[100]) == [0, 100]
+    with pytest.warns(UserWarning, match=r"b\.npz was chosen otherwise; the best is sought anew"):
+        assert best_of(tmp_path, [7.0, 6.0, 8.0], iterations=[200, 300], resumed=100, **changed) == [200]
+
+
+def test_a_score_without_an_ideal_chooses_nothing(tmp_path):
+    with pytest.raises(ValueError, match="best_by: x tells something, but no value of it is better than another"):
+        Evaluate(None, [Scripted([1.0], None)], tmp_path / "s", tmp_path / "b", {}, every=1, by="x")
+    with pytest.raises(ValueError, match="best_by: js_nats is measured every --eval-every iterations only"):
+        config("gan-2d", best_by="js_nats")
+
+
 def test_an_unknown_score_is_told_before_any_work(tmp_path):
     with pytest.raises(ValueError, match="best_by: 'js_nat' is not measured here; did you mean js_nats"):
         runs.train(config("gan-2d", eval_every=1, best_by="js_nat"), tmp_path / "run", quiet=True)
-    np.save(tmp_path / "mine.npy", np.zeros((20, 2)))
-    with pytest.raises(ValueError, match="the law of mine is not known"):
-        runs.prepare(config("gan-2d", eval_every=1, data=str(tmp_path / "mine.npy")), tmp_path / "other")
+    np.save(tmp_path / "ring.npy", np.zeros((20, 2)))
+    with pytest.raises(ValueError, match="the law of ring is not known"):
+        runs.prepare(config("gan-2d", eval_every=1, data=str(tmp_path / "ring.npy")), tmp_path / "other")
+    Image.new("L", (28, 28)).save(tmp_path / "one.png")
+    with pytest.raises(ValueError, match="has no test set, which a measure needs; files in MNIST's format have one"):
+        runs.prepare(config("dcgan-mnist", eval_every=1, batch=1, data=str(tmp_path)), tmp_path / "other")
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "other").exists()
 

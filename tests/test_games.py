@@ -340,7 +340,11 @@ def test_the_choices_of_the_config_are_the_tables():
         ("dcgan", {"average": 1.0}, r"average: must be in \(0, 1\), got 1.0"),
         ("dcgan", {"packing": 0}, "packing: must be at least 1, got 0"),
         ("dcgan", {"packing": 3}, "packing: 3 images at a time do not divide a batch of 128"),
-        ("dcgan", {"penalty_weight": 1.0}, "penalty_weight: 1 was given without --penalty; give that, or 10"),
+        (
+            "dcgan",
+            {"penalty_weight": 1.0},
+            "penalty_weight: there is no --penalty that 1 could weigh",
+        ),
         ("dcgan", {"loss": "hinge", "smoothing": 0.1}, "smoothing: loss hinge has no labels to smooth"),
         ("dcgan", {"loss": "wasserstein"}, "loss: wasserstein has no minimum unless .* give --penalty wgan-gp, --clip"),
         ("dcgan", {"clip": 0.1, "penalty": "r1"}, "clip: bounds the discriminator's slope, as penalty does; give one"),

@@ -151,6 +151,13 @@ def test_multiple_correlation_sees_what_no_column_says_alone(rng):
     assert shape.multiple_correlation(codes, np.ones(4000)) == 0
 
 
+def test_monotonicity_counts_equal_values_as_spearman_does():
+    step = [0, 0, 0, 0, 0, 1, 1, 1, 1]
+    assert shape.monotonicity([step]) == pytest.approx(shape.monotonicity([step[::-1]]))
+    assert shape.monotonicity([step]) == pytest.approx(np.sqrt(0.75))
+    assert shape.monotonicity([[0, 0, 0, 0, 1, 0, 0, 0, 0]]) == pytest.approx(0)
+
+
 def test_monotonicity(rng):
     rising = np.sort(rng.standard_normal((5, 9)), axis=1)
     assert shape.monotonicity(np.exp(rising)) == pytest.approx(1)

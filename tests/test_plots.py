@@ -150,3 +150,11 @@ def test_an_animation_refuses_no_frame_and_another_suffix(tmp_path):
         plots.save_animation(tmp_path / "moving.webp", [])
     with pytest.raises(ValueError, match=r"path: an animation is a \.webp or a \.gif, got moving\.mp4"):
         plots.save_animation(tmp_path / "moving.mp4", ["a.png"])
+
+
+def test_an_animation_fits_its_format(tmp_path):
+    for i in range(2):
+        Image.new("L", (8, 16_400 + i)).save(tmp_path / f"{i}.png")
+    path = plots.save_animation(tmp_path / "tall.webp", [tmp_path / "0.png", tmp_path / "0.png"])
+    with Image.open(path) as picture:
+        assert picture.size == (8, 16_383)

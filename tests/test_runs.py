@@ -7,12 +7,13 @@ import re
 import signal
 import zlib
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from minigan import data, device, presets, runs
+from minigan import data, device, presets, run_folder, runs
 from minigan.training import checkpoint, hooks
 from minigan.training.checkpoint import CheckpointError
 from minigan.training.trainer import Batches, Trainer, random_streams
@@ -521,3 +522,27 @@ def test_fingerprints_tell_data_apart():
     images = np.zeros((2, 3), np.float32)
     assert checkpoint.fingerprint(images) == f"2x3 crc32 {zlib.crc32(images):08x}"
     assert checkpoint.fingerprint(images) != checkpoint.fingerprint(images.reshape(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "per_iteration"),
+    [
+        ("dcgan-mnist", {}, 128),
+        ("dcgan-mnist", {"d_steps": 5}, 640),
+        ("infogan", {}, 32),
+        ("infogan", {"d_batch": None}, 64),
+        ("vae", {}, presets.get("vae").config.batch),
+    ],
+)
+def test_an_epoch_is_a_pass_over_the_data(preset, changes, per_iteration):
+    config = replace(presets.get(preset).config, epochs=3, steps=None, **changes)
+    assert config.images_per_iteration == per_iteration
+    assert runs.length(config, 10_000) == 3 * (10_000 // per_iteration)
+
+
+def test_two_runs_that_begin_at_once_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: run_folder.new(None, "gan-2d"), range(40)))
+    assert len({folder for folder, _ in made}) == 40
+    assert all(first for _, first in made)

@@ -207,6 +207,9 @@ def test_pictures_dark_on_light_are_turned_over_and_light_on_dark_are_not(tmp_pa
         plots.save_grid(tmp_path / f"{name}.png", image[None], pad=0)  # enlarged to 616 pixels
     found = reading.read_pictures([tmp_path / "light.png", tmp_path / "dark.png"], (28, 28, 1))
     assert found.inverted.tolist() == [False, True]
+    colours = reading.read_pictures([tmp_path / "light.png", tmp_path / "dark.png"], (28, 28, 3))
+    assert colours.inverted.tolist() == [False, False]  # a photograph's border says nothing
+    np.testing.assert_allclose(colours.images[1, ..., 0], -found.images[1, ..., 0], atol=0.01)
     assert np.abs(found.images - digit).mean() < 0.05
 
 
@@ -387,6 +390,9 @@ def test_compare_draws_a_block_for_each_run(pair, capsys, tmp_path):
     assert cli.main(["compare", *map(str, pair), "--rows=3", f"--out={out}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["not measured: told; minigan eval does it", "not measured: plain; minigan eval does it", str(out)]
+    assert cli.main(["sample", str(pair[0]), "--n=20", f"--out={tmp_path / 'x.npy'}"]) == 0
+    assert np.load(tmp_path / "x.npy").shape == (20, 28, 28, 1)
+    assert "n: expected a multiple of 10, as many of each value, got 25" in refused(capsys, "sample", pair[0], "--n=25")
     block, gap = 5 * 88, 28
     with Image.open(out) as picture:
         pixels = np.asarray(picture)
@@ -409,13 +415,18 @@ def test_compare_sets_what_was_measured_side_by_side(pair, capsys, tmp_path):
         (plain, pair[1], {"frechet": {"value": "inf", "reference": 0.25}}),
     ):
         shutil.copytree(source, folder)
-        (folder / "eval.json").write_text(json.dumps({"scores": scores}))
+        facts = {"iteration": 2, "samples": 100 if folder == told else 50, "data": "mnist-10k", "features": "a b"}
+        (folder / "eval.json").write_text(json.dumps(facts | {"scores": scores}))
     assert cli.main(["compare", str(told), str(plain), f"--out={tmp_path / 'c.png'}"]) == 0
-    assert capsys.readouterr().out.splitlines()[:3] == [
+    assert capsys.readouterr().out.splitlines()[:-1] == [
         "score          a/run  b/run  reference",
         "frechet        2      inf    real data 0.25",
         "class as told  0.5",
+        "not measured alike, samples: a/run 100; b/run 50",
     ]
+    (told / "eval.json").write_text((told / "eval.json").read_text().replace('"iteration": 2', '"iteration": 1'))
+    assert cli.main(["compare", str(told), str(plain), f"--out={tmp_path / 'c.png'}"]) == 0
+    assert "a/run was measured at iteration 1, and is drawn at 2" in capsys.readouterr().out
     (plain / "eval.json").write_text("{")
     assert f"{plain / 'eval.json'} does not hold the scores" in refused(capsys, "compare", told, plain)
 

@@ -14,7 +14,7 @@ import numpy as np
 from . import celeba, folder, mnist, stacked, toy2d, toyfaces
 from .dataset import Dataset, Pixels, validate
 
-__all__ = ["Dataset", "Name", "Pixels", "load", "names", "validate"]
+__all__ = ["Dataset", "Name", "NoSplits", "Pixels", "load", "names", "validate"]
 
 DESCRIPTIONS = {
     "mnist-10k": "10,000 + 2,000 handwritten digits, 28 x 28 grey, part of minigan",
@@ -31,6 +31,10 @@ DESCRIPTIONS = {
 }
 GENERATED = (*stacked.SOURCES, "toyfaces", *toy2d.DISTRIBUTIONS)
 TOYFACES, STACKED, POINTS = 10_000, 60_000, 100_000  # drawn, unless told otherwise
+
+
+class NoSplits(ValueError):
+    """Another split than "train" was asked of the user's own pictures or points."""
 
 
 class Name(NamedTuple):
@@ -122,7 +126,7 @@ def _generate(name: str, size: int | None, channels: int | None, split: str, see
         return toyfaces.load(n or TOYFACES, size=64 if size is None else size, seed=stream)
     _refuse_image_options(name, size, channels)
     points = toy2d.DISTRIBUTIONS[name]().sample(np.random.default_rng(stream), n or POINTS)
-    return Dataset(points, None, name, "drawn by minigan.data.toy2d")
+    return Dataset(points, None, name, "drawn by minigan.data.toy2d", content=name)
 
 
 def _refuse_image_options(name: str, size: int | None, channels: int | None) -> None:
@@ -141,7 +145,7 @@ def _load_path(path: Path, size: int | None, channels: int | None, split: str, n
     if celeba.find(path) is not None:
         return celeba.load(path, split=split, size=size, channels=channels, n=n)
     if split != "train":
-        raise ValueError(f"split = {split!r}: {path} has no splits; expected 'train'")
+        raise NoSplits(f"split = {split!r}: {path} has no splits; expected 'train'")
     if path.suffix in (".npy", ".csv"):
         _refuse_image_options(str(path), size, channels)
         return Dataset(toy2d.read_points(path), None, path.stem, str(path)).head(n)

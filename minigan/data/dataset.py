@@ -1,6 +1,6 @@
 """So that every part of the engine agrees on what data is: arrays in [-1, 1] that passed one check, and a source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,6 +60,9 @@ class Dataset:
         A sentence or a path that says where the arrays came from.
     factors : dict of str to ndarray, or None
         What is known about each item: arrays of length N, such as the factors a toy face was drawn from.
+    content : str or None
+        What the measures know of a set that is part of minigan: "digits", "stacked digits", or for points the name of
+        their law. None for all else, and for the user's own, whatever its name is.
     """
 
     images: np.ndarray | Pixels
@@ -67,6 +70,7 @@ class Dataset:
     name: str
     source: str
     factors: dict[str, np.ndarray] | None = None
+    content: str | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -82,7 +86,7 @@ class Dataset:
             raise ValueError(f"n = {n}: expected 1 to {len(self)}, the number of items in {self.name!r}")
         factors = self.factors and {key: values[:n] for key, values in self.factors.items()}
         labels = None if self.labels is None else self.labels[:n]
-        return Dataset(self.images[:n], labels, self.name, self.source, factors)
+        return replace(self, images=self.images[:n], labels=labels, factors=factors)
 
 
 def validate(images: np.ndarray | Pixels, *, channels: int | None = None) -> np.ndarray | Pixels:

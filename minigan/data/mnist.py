@@ -101,6 +101,7 @@ def load(
     """
     if split not in FILES:
         raise ValueError(f"split = {split!r}: expected one of {', '.join(map(repr, FILES))}")
+    content = "digits" if folder is None and name in ("mnist", "mnist-10k") else None
     if name == "mnist-10k" and folder is None:
         folder = EMBEDDED
     paths = find(folder, split) if folder is not None else _search(name, split)
@@ -113,7 +114,7 @@ def load(
         raise ValueError(f"{paths[0]} holds {len(pixels)} images, but {paths[1]} holds {len(labels)} labels")
     images = scale(refit(pixels[..., None], size=size, channels=channels))
     where = "10,000 + 2,000 images of MNIST, embedded in minigan" if name == "mnist-10k" else str(paths[0].parent)
-    return Dataset(images, labels.astype(np.int64), name, where)
+    return Dataset(images, labels.astype(np.int64), name, where, content=content)
 
 
 def find(folder: str | Path, split: str) -> list[Path] | None:

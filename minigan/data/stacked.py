@@ -37,4 +37,5 @@ def load(name: str, *, split: str, n: int, seed: np.random.SeedSequence, size: i
     for channel, digits in enumerate(chosen):
         images[..., channel] = source.images[digits, ..., 0]
     labels = np.array([100, 10, 1]) @ source.labels[chosen]
-    return Dataset(images, labels, name, f"three digits each, drawn by minigan.data.stacked from {source.source}")
+    where = f"three digits each, drawn by minigan.data.stacked from {source.source}"
+    return Dataset(images, labels, name, where, content="stacked digits")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arguments import rows
+from .arguments import mid_ranks, rows
 from .neighbours import nearest
 
 
@@ -57,14 +57,8 @@ def copying(train, unseen, fake):
 def compare(of_unseen, of_fake):
     """The test on the distances to the nearest training row themselves: float64 (N,), (M,): Copying."""
     n, m = len(of_fake), len(of_unseen)
-    ranks = _mid_ranks(np.concatenate([of_fake, of_unseen]))
+    ranks = mid_ranks(np.concatenate([of_fake, of_unseen]))
     share = (ranks[:n].sum() - n * (n + 1) / 2) / (n * m)
     z_score = (share - 0.5) / np.sqrt((n + m + 1) / (12 * n * m))
     median = np.median(of_unseen)
     return Copying(float(share), float(z_score), float(np.median(of_fake) / median) if median else float("inf"))
-
-
-def _mid_ranks(values):
-    """Ranks from 1; equal values share their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]

@@ -91,10 +91,7 @@ def monotonicity(values):
     if values.shape[1] < 3:
         raise ValueError(f"values: expected at least 3 steps a row, got shape {values.shape}")
     steps = np.arange(values.shape[1])
-    ranks = values.argsort(axis=1, kind="stable").argsort(axis=1)
-    flat = np.ptp(values, axis=1) == 0
-    found = [0.0 if still else correlation(rank, steps) for rank, still in zip(ranks, flat, strict=True)]
-    return abs(float(np.mean(found)))
+    return abs(float(np.mean([correlation(arguments.mid_ranks(row), steps) for row in values])))
 
 
 def identity_kept(labels):

@@ -50,7 +50,8 @@ def conv_transpose2d(y, w, stride=1, padding=0, output_hw=None):
     Parameters
     ----------
     output_hw : (int, int), optional
-        (H, W). By default the smallest image that conv2d would map to y: (P - 1) S + kh - (top + bottom); P S for "same".
+        (H, W). By default (P - 1) S + kh - (top + bottom), the smallest that conv2d maps to y; for "same" P S, which is
+        the largest.
     """
     if output_hw is None:
         output_hw = transposed_hw(y.shape[1:3], w.shape[:2], stride, padding)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 COMFORTABLE_PIXELS = 600  # grids are enlarged, by a whole number, until their longer side has at least so many
+WEBP_PIXELS = 16_383  # the format's longest side
 GAP_GREY = 40  # between the images of a grid: seen beside black and beside white
 
 
@@ -106,6 +107,7 @@ def save_animation(path, frames, frame_ms=150, last_ms=2000):
     for frame in frames:
         with Image.open(frame) as picture:
             pictures.append(picture.convert("RGB"))
+            pictures[-1].thumbnail((WEBP_PIXELS, WEBP_PIXELS))  # changes larger ones only
     durations = [frame_ms] * (len(pictures) - 1) + [last_ms]
     options = {"method": 2, "quality": 85} if path.suffix == ".webp" else {}
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0, **options)

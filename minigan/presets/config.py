@@ -49,6 +49,11 @@ class Config:
     at_least_one: ClassVar = ()
     positive: ClassVar = ()
 
+    @property
+    def images_per_iteration(self):
+        """Images of the data that an iteration takes."""
+        return self.batch
+
     def __post_init__(self):
         for field in fields(self):
             if get_origin(field.type) is Literal:
@@ -64,8 +69,12 @@ class Config:
                 raise ValueError(f"{name}: must be in [0, 1), got {getattr(self, name)}")
         if self.eval_every < 0:
             raise ValueError(f"eval_every: must be at least 0, got {self.eval_every}")
+        if self.best_by is not None and not self.eval_every:
+            raise ValueError(f"best_by: {self.best_by} is measured every --eval-every iterations only; give that, too")
         if self.eval_samples < 10:
             raise ValueError(f"eval_samples: must be at least 10, got {self.eval_samples}")
+        if self.seed < 0:
+            raise ValueError(f"seed: must be at least 0, got {self.seed}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps: must be at least 1, got {self.steps}")
 
@@ -112,6 +121,10 @@ class GANConfig(Config):
     positive: ClassVar = ("lr_g", "lr_d", "penalty_weight")
     refused: ClassVar = {}  # options that a kind of GAN does not have, and why
 
+    @property
+    def images_per_iteration(self):
+        return self.d_steps * self.batch
+
     def __post_init__(self):
         super().__post_init__()
         if not 0 <= self.smoothing < 1:
@@ -133,7 +146,10 @@ class GANConfig(Config):
         if self.smoothing and self.loss not in ("minimax", "non-saturating"):
             raise ValueError(f"smoothing: loss {self.loss} has no labels to smooth; minimax and non-saturating have")
         if self.penalty == "none" and self.penalty_weight != 10:
-            raise ValueError(f"penalty_weight: {self.penalty_weight:g} was given without --penalty; give that, or 10")
+            raise ValueError(
+                f"penalty_weight: there is no --penalty that {self.penalty_weight:g} could weigh; give one, "
+                "or --penalty-weight 10 to do without"
+            )
         if self.clip is not None and in_its_place:
             raise ValueError(f"clip: bounds the discriminator's slope, as {in_its_place} does; give one of the two")
         if self.loss == "wasserstein" and self.clip is None and not in_its_place:
@@ -191,9 +207,15 @@ class InfoGANConfig(GANConfig):
     positive: ClassVar = (*GANConfig.positive, "weight", "continuous_weight")
     refused: ClassVar = _READ
 
+    @property
+    def images_per_iteration(self):
+        return self.batch if self.d_batch is None else self.d_batch
+
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "codes", tuple(self.codes))  # JSON gives a list
+        if self.d_batch is not None and self.d_batch < 1:
+            raise ValueError(f"d_batch: must be at least 1, got {self.d_batch}")
         if self.d_batch not in (None, self.batch) and not self.fresh_noise:
             raise ValueError(f"d_batch: {self.d_batch} fakes are no batch of {self.batch} for g; give --fresh-noise")
         latents.codes(self.codes)

@@ -51,33 +51,28 @@ def fitting(system, train, test, rng, *, n=None, features=None):
     if len(shape) == 1:
         return [_points(train, n, rng)]
     found = []
-    features = features or _default_features(train)
-    if shape == (28, 28, 3) and features:
+    features = features or (load_features() if train.content in ("digits", "stacked digits") else None)
+    if train.content == "stacked digits" and features:
         found.append(StackedScores(features, n or SAMPLES["stacked"]))
     elif features:
         found.append(DigitScores(train, test, features, n or SAMPLES["digits"], rng))
     if hasattr(system, "read"):
-        found.append(CodeScores(test, n or SAMPLES["digits"], features))
+        found.append(CodeScores(test, n or SAMPLES["digits"], features if shape[2] == 1 else None))
     if getattr(system, "needs_labels", False) and test.labels is not None:
-        found.append(ToldScores(train, test, n or SAMPLES["digits"], rng, features))
+        found.append(ToldScores(train, test, n or SAMPLES["digits"], rng, features if shape[2] == 1 else None))
     if hasattr(system, "elbo_nats"):
         found.append(BoundScores(test))
     if not found:
         raise ValueError(
-            f"data: there is no network to judge {train.name} in, images of shape {shape}; "
-            "minigan's own reads digits of 28 x 28; give another one's weights with --features"
+            f"data: there is no network to judge {train.name} in, images of shape {shape}; minigan's own reads MNIST's "
+            "digits. For digits of yours of 28 x 28 say --features digits; or give another classifier's weights of "
+            "that size, from benchmarks/train_classifier"
         )
     return found
 
 
 def _points(train, n, rng):
-    if train.name not in toy2d.DISTRIBUTIONS:
+    if train.content is None:
         laws = ", ".join(toy2d.DISTRIBUTIONS)
         raise ValueError(f"data: the law of {train.name} is not known, nothing to judge points by; known are {laws}")
-    return PointScores(toy2d.DISTRIBUTIONS[train.name](), n or SAMPLES["points"], rng)
-
-
-def _default_features(train):
-    """The digit classifier, where the images may be digits."""
-    digits = train.images.shape[1:3] == (28, 28) and train.name != "fashion-mnist"
-    return load_features() if digits else None
+    return PointScores(toy2d.DISTRIBUTIONS[train.content](), n or SAMPLES["points"], rng)

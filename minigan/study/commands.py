@@ -114,10 +114,14 @@ def _load(run, what):
     return trained
 
 
-def _at_least_one(options, *names):
-    for name in names:
-        if getattr(options, name) < 1:
-            raise ValueError(f"{name}: expected at least 1, got {getattr(options, name)}")
+def _check(options, *names):
+    """Raise ValueError for one of these options below 1, a seed below 0, or a reach that is no length."""
+    for name, least in [*((name, 1) for name in names), ("seed", 0)]:
+        if getattr(options, name) < least:
+            raise ValueError(f"{name}: expected at least {least}, got {getattr(options, name)}")
+    reach = getattr(options, "reach", 1.0)
+    if not 0 < reach < float("inf"):
+        raise ValueError(f"reach: expected a positive number, got {reach}")
 
 
 def classify(options: ClassifyOptions):
@@ -138,7 +142,7 @@ def classify(options: ClassifyOptions):
 
 def inpaint(options: InpaintOptions):
     """Draw original, masked and filled images side by side."""
-    _at_least_one(options, "steps", "starts")
+    _check(options, "steps", "starts")
     trained = _load(options.run, "inpaint")
     if not hasattr(trained.system, "judge"):
         game = "searches a generator's latent space with the help of its discriminator"
@@ -160,7 +164,7 @@ def inpaint(options: InpaintOptions):
 
 def traverse(options: TraverseOptions):
     """Draw a sheet: a row for each start, a column for each value."""
-    _at_least_one(options, "columns", "rows")
+    _check(options, "columns", "rows")
     trained = _load(options.run, "traverse")
     asked = {name: getattr(options, name) for name in ("code", "dim", "attribute")}
     asked = {name: value for name, value in asked.items() if value is not None}
@@ -186,13 +190,13 @@ def traverse(options: TraverseOptions):
 
 def compare(options: CompareOptions):
     """Draw a block of images for each run, and print their scores."""
-    _at_least_one(options, "rows")
+    _check(options, "rows")
     trained, headings = comparison.load(options.runs), comparison.names(options.runs)
-    columns, lines, missing = comparison.measured(options.runs, headings)
+    columns, lines, remarks = comparison.measured(options.runs, trained, headings)
     if lines:
         print(table(columns, lines))
-    for name in missing:
-        print(f"not measured: {name}; minigan eval does it")
+    for remark in remarks:
+        print(remark)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     print(comparison.draw(options.out, trained, headings, options.rows, options.seed))
 

@@ -70,23 +70,24 @@ def _made(system, rng, n):
     return system.sample(system.latents.sample(rng, n))
 
 
-def measured(folders, headings):
+def measured(folders, trained, headings):
     """What ``minigan eval`` found of each run.
 
     Returns
     -------
     headings, lines : list of str, list of lists of str
         A table: a line a score, a column a run, and what to hold it against.
-    missing : list of str
-        The runs without.
+    remarks : list of str
+        Runs without scores, and what keeps scores from being compared: another state than the one that is drawn, other
+        numbers of samples, data or features.
 
     Raises
     ------
     ValueError
         For a damaged eval.json.
     """
-    files = [Path(folder) / "eval.json" for folder in folders]
-    found = [scores.from_json(_scores(path)) if path.exists() else {} for path in files]
+    kept = [_kept(Path(folder) / "eval.json") for folder in folders]
+    found = [scores.from_json(one["scores"]) for one in kept]
     lines = []
     for name in dict.fromkeys(name for one in found for name in one):
         known = [one.get(name) for one in found]
@@ -94,12 +95,28 @@ def measured(folders, headings):
         held = [score for score in known if score is not None and score.reference is not None]
         references = dict.fromkeys(f"{score.of} {score.reference:.4g}" for score in held)
         lines.append([name.replace("_", " "), *cells, ", ".join(references)])
-    missing = [heading for heading, one in zip(headings, found, strict=True) if not one]
-    return ["score", *headings, "reference"], lines, missing
+    return ["score", *headings, "reference"], lines, list(_remarks(kept, trained, headings))
 
 
-def _scores(path):
+def _remarks(kept, trained, headings):
+    for heading, one, run in zip(headings, kept, trained, strict=True):
+        if not one["scores"]:
+            yield f"not measured: {heading}; minigan eval does it"
+        elif one.get("iteration") != run.iteration:
+            yield f"{heading} was measured at iteration {one.get('iteration')}, and is drawn at {run.iteration}"
+    for fact in ("samples", "data", "features"):
+        known = {heading: one.get(fact) for heading, one in zip(headings, kept, strict=True) if one["scores"]}
+        if len(set(known.values())) > 1:
+            yield f"not measured alike, {fact}: " + "; ".join(f"{name} {value}" for name, value in known.items())
+
+
+def _kept(path):
+    """What eval.json holds; no scores where there is none."""
+    if not path.exists():
+        return {"scores": {}}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["scores"]
-    except (ValueError, KeyError):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept["scores"].values()
+        return kept
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{path} does not hold the scores of a run; minigan eval writes it anew") from None

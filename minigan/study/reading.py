@@ -25,9 +25,9 @@ class Pictures(NamedTuple):
 
 
 def read_pictures(paths, image_shape):
-    """Read picture files of any size as images of light strokes on a dark ground.
+    """Read picture files of any size; grey ones as light strokes on a dark ground.
 
-    A picture is dark on light where the mean of its border is lighter than mid-grey.
+    A grey picture is dark on light where the mean of its border is lighter than mid-grey. Colours are left as they are.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def read_pictures(paths, image_shape):
     images = scale(np.stack(pixels))
     border = np.ones((size, size), bool)
     border[1:-1, 1:-1] = False
-    inverted = images[:, border].mean(axis=(1, 2)) > 0
+    inverted = (images[:, border].mean(axis=(1, 2)) > 0) & (channels == 1)
     return Pictures(np.where(inverted[:, None, None, None], -images, images), inverted)
 
 

@@ -22,7 +22,7 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why."""
 
 
-def save(path, trainer, config):
+def save(path, trainer, config, chosen=None):
     """Write a trainer's whole state.
 
     Parameters
@@ -32,6 +32,8 @@ def save(path, trainer, config):
     trainer : Trainer
     config : dict
         What the run was asked to do; plain enough for JSON.
+    chosen : dict, optional
+        Why this state is kept, of those that are not the last.
 
     Raises
     ------
@@ -44,6 +46,7 @@ def save(path, trainer, config):
         "format": FORMAT,
         "config": config,
         "counters": counters,
+        "chosen": chosen,
         "data": fingerprint(trainer.images, trainer.batches.labels),
         "versions": {"minigan": __version__, "numpy": np.__version__, "python": platform.python_version()},
     }
@@ -75,7 +78,7 @@ def load(path):
     -------
     arrays : dict of str to array
     meta : dict
-        config, counters, data (fingerprint), versions, format.
+        config, counters, chosen, data (fingerprint), versions, format.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ class Evaluate:
     system : GAN or another system
         Measured at once, before it is trained: what cannot be measured is known before any work.
     yardsticks : sequence of callable(system, rng) -> dict of str to score
-        Scores have a ``value``, and ``better``, "less" or "more"; see :mod:`minigan.scores`.
+        Scores have a ``value``, a ``reference``, and ``better``: "less", "more", or None where near the reference is.
+        See :mod:`minigan.scores`.
     log, best : path
         Of the scores, one JSON object a line, and of the checkpoint that is best by ``by``.
     config : dict
@@ -34,7 +36,7 @@ class Evaluate:
     Raises
     ------
     ValueError
-        For a score that is not measured; offers the near ones.
+        For a score that is not measured; offers the near ones. For one of which no value is better than another.
     """
 
     def __init__(self, system, yardsticks, log, best, config, *, every, by):
@@ -45,6 +47,8 @@ class Evaluate:
             near = difflib.get_close_matches(by, self._untrained, n=3, cutoff=0.4)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self._untrained)}"
             raise ValueError(f"best_by: {by!r} is not measured here; {hint}")
+        if self._untrained[by].better is None and self._untrained[by].reference is None:
+            raise ValueError(f"best_by: {by} tells something, but no value of it is better than another")
 
     def _scores(self, system):
         found = {}
@@ -58,10 +62,26 @@ class Evaluate:
         temporary = self.log.with_name(self.log.name + ".part")
         temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         os.replace(temporary, self.log)
-        self._values = [float(row[self.by]) for row in rows]
         self._measured = rows[-1]["iteration"] if rows else None
+        self._least = self._kept_before() if trainer.iteration else np.inf
         if trainer.iteration == 0:
             self._keep(trainer, self._untrained)
+
+    def _kept_before(self):
+        """How far from the ideal the kept state is: infinitely where there is none, or one chosen otherwise."""
+        if not self.best.exists():
+            return np.inf
+        chosen = checkpoint.load(self.best)[1].get("chosen") or {}
+        if {name: chosen.get(name) for name in self._how} != self._how:
+            now = ", ".join(f"{name} {value}" for name, value in self._how.items())
+            warnings.warn(f"{self.best} was chosen otherwise; the best is sought anew, by {now}", stacklevel=2)
+            return np.inf
+        return chosen["distance"]
+
+    @property
+    def _how(self):
+        """What two scores must agree on to be compared."""
+        return {"by": self.by, "eval_samples": self.config.get("eval_samples")}
 
     def _is_final(self, iteration, resumed):
         # A line that only the end of a run had written would not be in a run without that end.
@@ -85,12 +105,18 @@ class Evaluate:
         row = {"iteration": trainer.iteration} | {name: _plain(score.value) for name, score in scores.items()}
         with open(self.log, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        self._measured, score = trainer.iteration, scores[self.by]
-        sign = -1 if score.better == "more" else 1
-        before = [sign * value for value in self._values if np.isfinite(value)]
-        if np.isfinite(score.value) and sign * score.value < min(before, default=np.inf):
-            checkpoint.save(self.best, trainer, self.config)
-        self._values.append(score.value)
+        self._measured = trainer.iteration
+        distance = _distance(scores[self.by])
+        if distance < self._least:
+            self._least = distance
+            checkpoint.save(self.best, trainer, self.config, chosen=self._how | {"distance": distance})
+
+
+def _distance(score):
+    """What is less, the better a score is; infinite for a value that is not finite."""
+    if not np.isfinite(score.value):
+        return np.inf
+    return {"less": score.value, "more": -score.value, None: abs(score.value - (score.reference or 0.0))}[score.better]
 
 
 def _plain(value):

@@ -42,6 +42,7 @@ class StopOnNonFinite:
             return
         for name, value in scalars.items():
             if not math.isfinite(value):
+                trainer.failed = True
                 raise _nonfinite(f"{name} is {float(value)}", trainer, self.path, self.config)
 
 
@@ -157,6 +158,7 @@ class Checkpoint:
         for name, module in trainer.system.modules.items():
             for part, array in module.state_dict().items():
                 if not np.isfinite(array).all():
+                    trainer.failed = True
                     raise _nonfinite(f"{name}.{part} is not finite", trainer, self.path, self.config)
         checkpoint.save(self.path, trainer, self.config)
         self.saved = trainer.iteration

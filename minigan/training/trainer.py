@@ -111,7 +111,8 @@ class Trainer:
     iteration : int
         Steps done, over all runs of this training.
     interrupted, failed : bool
-        Whether the last run ended with Ctrl-C, or with an exception: then the weights may be half updated.
+        Whether the last run ended with Ctrl-C; with a step that raised, or a hook that says so: then the weights may be
+        half updated, or not worth keeping.
     """
 
     def __init__(
@@ -151,19 +152,32 @@ class Trainer:
         try:
             with self._interruptible(), detect_nonfinite(self.find_nonfinite), kernels.use(precision=self.precision):
                 while self.iteration < iterations and not self.interrupted:
+                    self.failed = True  # until the step is whole
                     scalars = self.step()
+                    self.failed = False
                     self.iteration += 1
                     self._call("after_step", scalars)
         except BaseException:
-            self.failed = True
+            self._stop()  # what goes wrong now as well is not what began it
             raise
-        finally:
-            self._call("stop")
+        if errors := self._stop():
+            raise errors[0]
 
     def _call(self, event, *arguments):
         for hook in self.hooks:
             if hasattr(hook, event):
                 getattr(hook, event)(self, *arguments)
+
+    def _stop(self):
+        """Stop each hook, whatever befalls the others: a picture that cannot be written must not cost a checkpoint."""
+        errors = []
+        for hook in self.hooks:
+            try:
+                if hasattr(hook, "stop"):
+                    hook.stop(self)
+            except Exception as error:
+                errors.append(error)
+        return errors
 
     @contextmanager
     def _interruptible(self):
