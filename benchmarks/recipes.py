@@ -110,7 +110,7 @@ def _pacgan(data, modes, good, kl):
 
 def _stacked(name, packing, goals):
     """The digits' DCGAN on stacked ones, in PacGAN's batches, for a fifth of its length; an average of g draws."""
-    changes = {"data": "stacked-mnist", "batch": 64, "steps": 20_000, "packing": packing, "average": 0.999, **QUIET}
+    changes = {"data": "stacked-mnist", "batch": 64, "steps": 20_000, "packing": packing, "average": 0.9995, **QUIET}
     return Recipe(name, "dcgan-mnist", goals, changes)
 
 
