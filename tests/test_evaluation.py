@@ -175,7 +175,7 @@ class Oracle(Replay):
         images[:, 0, :10] = 2 * z[:, None, 3:13][:, 0] - 1  # the category, for Q to find
         return images[..., None].astype(np.float32)
 
-    def read(self, images):
+    def read(self, images, by_batch=False):
         codes = (images[:, 0, :10, 0] + 1) / 2
         labels = [self.known.get(image.tobytes()) for image in images]
         rows = [
@@ -192,6 +192,8 @@ def test_a_perfect_q_and_codes_that_mean_slant_and_width(digits):
     assert found["code_0_nmi"].value == found["code_0_ari"].value == pytest.approx(1)
     assert found["code_0_information_nats"].value == pytest.approx(np.log(10))
     assert found["code_0_information_nats"].reference == pytest.approx(np.log(10))
+    assert found["code_0_information_nats_by_batch"] == found["code_0_information_nats"]
+    assert found["code_0_error_by_batch"].value == 0
     assert found["code_1_slant"].value > 0.9
     assert found["code_2_stroke_width"].value > 0.9
     assert found["code_1_stroke_width"].value < 0.3
@@ -229,7 +231,7 @@ def test_faces_are_judged_by_their_true_factors():
     test = data.load("toyfaces", split="test", n=60, size=16)
 
     class Reader(Replay):
-        def read(self, images):
+        def read(self, images, by_batch=False):
             return [np.eye(2)[rng().integers(2, size=len(images))], np.zeros((len(images), 2)) + 0.5]
 
     system = Reader(test.images, Latents(Noise(2), Categorical(2), Uniform()))

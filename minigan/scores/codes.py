@@ -42,13 +42,16 @@ class CodeScores:
     def __call__(self, system, rng):
         """Scores of the system's codes: dict of str to Score."""
         beliefs = system.read(self.test.images)
+        by_batch = system.read(self.test.images, by_batch=True)
         z = system.latents.sample(rng, self.n)
         images = system.sample(z)
-        known = system.read(images)
+        known, known_by_batch = system.read(images), system.read(images, by_batch=True)
         scores = {}
         for i, (part, columns) in enumerate(system.latents.codes):
             if isinstance(part, Categorical):
-                scores |= self._categorical(i, beliefs[i], known[i], z[:, columns].argmax(axis=1))
+                codes = z[:, columns].argmax(axis=1)
+                scores |= self._categorical(i, beliefs[i], known[i], codes)
+                scores |= self._in_training_mode(i, by_batch[i], known_by_batch[i], codes)
             else:
                 scores |= self._continuous(i, known[i], z[:, columns][:, 0], part.entropy_nats)
         if self.test.images.shape[-1] == 1:
@@ -58,13 +61,9 @@ class CodeScores:
         return scores
 
     def _categorical(self, i, beliefs, known, codes):
-        log_q = np.log(np.maximum(known, np.finfo(np.float32).tiny))
-        ceiling = np.log(known.shape[1])
-        found = {f"code_{i}_information_nats": more(information.categorical(log_q, codes), ceiling, "ceiling")}
+        found = {f"code_{i}_information_nats": _bound(known, codes)}
         if self.test.labels is not None:
-            classes = int(self.test.labels.max()) + 1
-            counts = clusters.confusion(beliefs.argmax(axis=1), self.test.labels, beliefs.shape[1], classes)
-            agreement = clusters.agreement(counts)
+            counts, agreement = self._agreement(beliefs)
             self.confusions[i] = (counts, agreement.matching)
             found |= {
                 f"code_{i}_error": less(agreement.matching_error, 0.0, "ideal"),
@@ -73,6 +72,19 @@ class CodeScores:
                 f"code_{i}_ari": more(agreement.ari, 1.0, "ideal"),
                 f"code_{i}_classes_missing": less(agreement.missing, 0.0, "ideal"),
             }
+        return found
+
+    def _agreement(self, beliefs):
+        """How often each category met each class of the test images, and how well the two fit."""
+        classes = int(self.test.labels.max()) + 1
+        counts = clusters.confusion(beliefs.argmax(axis=1), self.test.labels, beliefs.shape[1], classes)
+        return counts, clusters.agreement(counts)
+
+    def _in_training_mode(self, i, beliefs, known, codes):
+        """The two numbers that matter, read with the statistics of the images at hand, as Q was trained to read."""
+        found = {f"code_{i}_information_nats_by_batch": _bound(known, codes)}
+        if self.test.labels is not None:
+            found[f"code_{i}_error_by_batch"] = less(self._agreement(beliefs)[1].matching_error, 0.0, "ideal")
         return found
 
     def _continuous(self, i, known, values, entropy_nats):
@@ -134,6 +146,12 @@ class CodeScores:
         for i, images in self.traversals.items():
             paths.append(plots.save_grid(Path(folder) / f"traversal-{i}.png", images, STEPS))
         return paths
+
+
+def _bound(known, codes):
+    """What Q's probabilities ``known`` (N, K) tell of the codes (N,), beside ln K."""
+    log_q = np.log(np.maximum(known, np.finfo(np.float32).tiny))
+    return more(information.categorical(log_q, codes), np.log(known.shape[1]), "ceiling")
 
 
 def _classes(latents, z):

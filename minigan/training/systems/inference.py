@@ -13,6 +13,18 @@ def inference(module):
 
 
 @contextmanager
+def batch_statistics(module):
+    """Run a module without recording, but normalise each batch by its own statistics, as in training."""
+    before = [(buffer, buffer.copy()) for _, buffer in module.named_buffers()]
+    try:
+        with no_grad():
+            yield
+    finally:
+        for buffer, old in before:
+            buffer[...] = old
+
+
+@contextmanager
 def fixed(*modules):
     """Run modules as functions that do not change: in inference mode, frozen. Gradients still flow to their inputs."""
     for module in modules:

@@ -1,5 +1,7 @@
 """A GAN with a network Q that reads codes off the images."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from ...autograd import Tensor
@@ -7,7 +9,7 @@ from ...latents import Categorical
 from ...plots import Curve, Panel
 from ..steps import infogan_step
 from .gan import GAN
-from .inference import inference
+from .inference import batch_statistics, inference
 
 COLOURS = ("#3a923a", "#8a5bb0", "#b0853b", "#4b9aa8")  # of codes, apart from those of the two players
 
@@ -69,11 +71,18 @@ class InfoGAN(GAN):
         z = self.latents.sample(rng, self.d_batch)
         return z, self.latents.sample(rng, self.batch) if self.fresh_noise else None
 
-    def read(self, images):
-        """What Q believes the codes of images (N, H, W, C) to be, in inference mode; see Latents.read."""
+    def read(self, images, *, by_batch=False):
+        """What Q believes the codes of images (N, H, W, C) to be; see Latents.read.
+
+        In inference mode, each image by itself; ``by_batch`` normalises some thousand images at a time by their own
+        statistics, as training does. The running averages of inference mode lag behind a network whose features drift,
+        which batch normalisation hides from the loss.
+        """
         own_trunk, images = self.information == "separate", self.q.device.upload(images)
-        with inference(self.d), inference(self.q):
-            blocks = (Tensor(images[i : i + 256]) for i in range(0, len(images), 256))
+        mode, block = (batch_statistics, 1000) if by_batch else (inference, 256)
+        edges = np.linspace(0, len(images), -(-len(images) // block) + 1).astype(int)
+        with mode(self.d), mode(self.q):
+            blocks = (Tensor(images[i:j]) for i, j in pairwise(edges))
             parts = [self.latents.read(self.q(x if own_trunk else self.d.trunk(x))) for x in blocks]
         return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
