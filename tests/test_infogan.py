@@ -202,10 +202,12 @@ def test_reading_gives_probabilities_and_moments_and_changes_nothing(information
 @pytest.mark.parametrize("information", ["both", "separate"])
 def test_reading_by_batch_is_reading_as_in_training_and_changes_nothing(information):
     built = system(information)
+    built.q.layers.insert(int(information == "separate"), nn.BatchNorm(16))
     x = RNG(3).standard_normal((300, 2), np.float32)
     before = {name: module.state_dict() for name, module in parts(built).items()}
     category = built.read(x, by_batch=True)[0]
     assert not any(moved(before[name], module.state_dict()) for name, module in parts(built).items())
+    assert abs(category - built.read(x)[0]).max() > 0.01
     read = built.q if information == "separate" else lambda images: built.q(built.d.trunk(images))
     np.testing.assert_array_equal(category, built.latents.read(read(Tensor(x)))[0])
     assert len(built.read(RNG(4).standard_normal((2001, 2), np.float32), by_batch=True)[0]) == 2001
