@@ -46,7 +46,6 @@ setup(
         "cuda12": ["cupy-cuda12x>=14", "nvidia-cuda-nvrtc-cu12", "nvidia-cuda-runtime-cu12"],
         "cuda13": ["cupy-cuda13x>=14", "nvidia-cuda-nvrtc>=13", "nvidia-cuda-runtime>=13"],
         "emulate": emulate,
-        "mpi": ["mpi4py>=4"],
         "test": test,
         "dev": [*test, "ruff>=0.9"],
     },

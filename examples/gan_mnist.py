@@ -1,6 +1,6 @@
 """The first GAN, by hand: networks, noise, optimisers and the loop of Goodfellow's algorithm 1, on digits.
 
-Run: python examples/gan_mnist.py            about 5 minutes on two cores
+Run: python examples/gan_mnist.py            about 2 minutes on two cores
      python examples/gan_mnist.py --quick    a few seconds, to see that it works
 """
 

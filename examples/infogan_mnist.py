@@ -1,6 +1,6 @@
 """InfoGAN on digits, by hand: codes that are declared, a Q network that reads them back, and a row of digits for each.
 
-Run: python examples/infogan_mnist.py            about 8 minutes on two cores
+Run: python examples/infogan_mnist.py            about 6 minutes on two cores
      python examples/infogan_mnist.py --quick    a few seconds, to see that it works
 """
 

@@ -1,7 +1,8 @@
-"""Reverse-mode automatic differentiation: the tape, and the walk back along it. This file knows no operation.
+"""Reverse-mode automatic differentiation: the tape, and the walk back along it.
 
-An operation computes its result on arrays and calls :func:`record` with one *rule* for each input: the function that
-turns the result's gradient into the input's, and the tensors that this function needs. A whole rule fits one screen::
+This file needs one operation, the addition of gradients, which :mod:`minigan.ops` gives Tensor with all the others. An
+operation computes its result on arrays and calls :func:`record` with one *rule* for each input: the function that turns
+the result's gradient into the input's, and the tensors that this function needs. A whole operation, with its rules::
 
     def mul(a, b):
         return record("mul", a.data * b.data,
@@ -54,6 +55,11 @@ class Tensor:
     requires_grad : bool
     op : Op or None
         The operation that made it; None for a leaf.
+
+    Raises
+    ------
+    TypeError
+        For data that are a Tensor already, and for integers that shall require a gradient.
     """
 
     __slots__ = ("__weakref__", "_writes", "data", "grad", "name", "op", "requires_grad")
@@ -132,7 +138,7 @@ class Tensor:
         self.data[...] = device.of(self.data).upload(data, self.dtype)
 
     def mark_written(self):
-        """Declare that the data is about to be changed in place (optimisers do)."""
+        """Declare that the data is about to be changed in place (optimisers do); RuntimeError for a result's."""
         if self._writes is _NEVER_WRITTEN:
             raise RuntimeError(f"{_called(self)} shares its data with the tape; only leaves are written in place")
         self._writes[0] += 1
@@ -150,7 +156,10 @@ class Tensor:
         Raises
         ------
         RuntimeError
-            If there is no graph, if it was consumed, or if a tensor that it saved was written since.
+            If there is no graph, if it was consumed, or if a tensor that it saved was written since; and where this is
+            no scalar and dy is not given.
+        ValueError
+            If dy has another shape.
         """
         taken = {id(dy.data if isinstance(dy, Tensor) else dy)}
         for leaf, gradient in _walk(self, dy, None, keep_graph).items():
@@ -264,6 +273,13 @@ def grad(output, inputs, dy=None, *, create_graph=False, keep_graph=None):
     -------
     Tensor or list of Tensor
         Shaped as the inputs; zeros for an input that the output does not depend on.
+
+    Raises
+    ------
+    RuntimeError
+        For an input that requires no gradient; and as :meth:`Tensor.backward`.
+    ValueError
+        If dy has another shape.
     """
     single = isinstance(inputs, Tensor)
     wanted = [inputs] if single else list(inputs)
@@ -355,16 +371,9 @@ def _inputs_gradients(operation, gradient, needed):
     for targets, function, saved, writes in operation.rules:
         if needed is not None and not any(target in needed for target in targets):
             continue
-        tensors = [
-            _unchanged(s, written, operation)
-            if isinstance(s, Tensor)
-            else _result(operation.result, operation)
-            if s is OUTPUT
-            else s
-            for s, written in zip(saved, writes, strict=True)
-        ]
+        given = (_restored(s, written, operation) for s, written in zip(saved, writes, strict=True))
         try:
-            parts = function(gradient, *tensors)
+            parts = function(gradient, *given)
             for target, part in zip(targets, parts if type(parts) is tuple else (parts,), strict=True):
                 if target is not None and (needed is None or target in needed):
                     part = part if type(part) is Tensor else part()
@@ -376,8 +385,13 @@ def _inputs_gradients(operation, gradient, needed):
             raise
 
 
+def _restored(saved, written, operation):
+    """What a rule had saved, as it was then: the operation's own result for OUTPUT."""
+    return _result(operation.result, operation) if saved is OUTPUT else _unchanged(saved, written, operation)
+
+
 def _unchanged(tensor, written, operation):
-    if tensor._writes[0] != written:
+    if isinstance(tensor, Tensor) and tensor._writes[0] != written:
         raise RuntimeError(
             f"backward: {_called(tensor)} of shape {tensor.shape} was written in place after {operation.name} "
             "had saved it for its gradient; run the forward pass again after an update"
@@ -416,7 +430,8 @@ def frozen(*owners):
     """Take parameters out of differentiation for the length of a block; gradients still flow through to other inputs.
 
     This is how g's step runs through d without computing d's weight gradients. It changes no other behaviour: batch
-    normalisation goes on using the statistics of its batch.
+    normalisation goes on using the statistics of its batch. What counts is the forward pass: what is recorded inside
+    stays frozen, so ``backward`` may run after the block.
 
     Parameters
     ----------

@@ -11,8 +11,9 @@ class Optimizer:
 
     Parameters
     ----------
-    module : Module
-        Its parameters are trained; they take their dotted names into error messages.
+    *modules : Module
+        Their parameters are trained. Those without a name take their dotted one into error messages; of several modules
+        the state's names begin with the module's place: "0.", "1.", ...
     lr : float
         Learning rate; may be set at any time.
     clip : float, optional

@@ -274,6 +274,14 @@ def test_costs_are_positive(name):
     assert entry.bytes(*args, **kwargs) >= read
 
 
+@pytest.mark.parametrize("name", [name for name, entry in spec.ENTRIES.items() if entry.family == "optim"])
+def test_a_list_costs_what_its_arrays_cost(name):
+    args, kwargs = call(name, Sizes(), np.float32)
+    lists = [[a, a] if isinstance(a, np.ndarray) else a for a in args]
+    for cost in (spec.ENTRIES[name].flop, spec.ENTRIES[name].bytes):
+        assert cost(*lists, **kwargs) == 2 * cost(*args, **kwargs)
+
+
 # --- convolution ------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,8 @@
 """So that what is shown of a training step is that step: each result, each whole gradient, each update."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -208,6 +210,18 @@ def test_step_of_a_preset_prints_every_row(capsys, tmp_path):
     with np.load(out) as arrays:
         assert lines[-1] == f"{out}: {len(arrays.files)} arrays"
         assert arrays["1/001 linear"].shape == arrays["1/001 linear gradient"].shape == (8, 4)
+
+
+def test_readme_shows_what_the_command_prints(capsys):
+    page = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    shown = page.split("```\n--- until g learns\n")[1].split("```")[0].splitlines()
+    assert cli.main(["step", "gan-2d"]) == 0
+    printed = capsys.readouterr().out.split("--- until g learns\n")[1].splitlines()
+    words = [[word for word in line.split() if not re.fullmatch(r"[-+.e\d]+,?", word)] for line in shown]
+    assert words == [[word for word in line.split() if not re.fullmatch(r"[-+.e\d]+,?", word)] for line in printed]
+    numbers = [[float(word) for word in line.rsplit(None, 3)[1:]] for line in shown if line.startswith("g.")]
+    others = [[float(word) for word in line.rsplit(None, 3)[1:]] for line in printed if line.startswith("g.")]
+    np.testing.assert_allclose(numbers, others, rtol=0.02)
 
 
 def test_step_of_a_run_is_its_next_one_and_leaves_it_alone(capsys, tmp_path):

@@ -28,7 +28,8 @@ class Entry:
 
     def bytes(self, *args, **kwargs):
         """Least memory traffic of one call in bytes: every array argument read once, every result written once."""
-        arrays = [a for a in (*args, *kwargs.values()) if hasattr(a, "nbytes")]
+        given = (a for value in (*args, *kwargs.values()) for a in (value if isinstance(value, list) else [value]))
+        arrays = [a for a in given if hasattr(a, "nbytes")]
         shapes = self.rule(*args, **kwargs)
         shapes = () if shapes is None else shapes if shapes and isinstance(shapes[0], tuple) else (shapes,)
         return sum(a.nbytes for a in arrays) + (self.dtype or arrays[0].dtype).itemsize * sum(prod(s) for s in shapes)

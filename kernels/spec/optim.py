@@ -36,6 +36,10 @@ def each(*arrays):
     return zip(*arrays, strict=True) if isinstance(arrays[0], list) else [arrays]
 
 
+def _values(param):
+    return sum(array.size for (array,) in each(param))
+
+
 def _alike(kernel, **arrays):
     """Check that the arrays are of one dtype and shape, or lists of as many, those at the same place of one shape."""
     lengths = [len(array) if isinstance(array, list) else None for array in arrays.values()]
@@ -52,7 +56,7 @@ def _alike(kernel, **arrays):
         raise TypeError(f"{kernel}: the arrays of a list must have one dtype, got {' and '.join(map(str, dtypes))}")
 
 
-@kernel("optim", flop=lambda param, grad, velocity, *, lr, momentum: 4 * param.size)
+@kernel("optim", flop=lambda param, grad, velocity, *, lr, momentum: 4 * _values(param))
 def sgd_(param, grad, velocity, *, lr, momentum):
     """velocity = momentum velocity + grad; param -= lr velocity."""
     _alike("sgd_", param=param, grad=grad, velocity=velocity)
@@ -62,7 +66,7 @@ def sgd_(param, grad, velocity, *, lr, momentum):
 @kernel(
     "optim",
     paper="Kingma & Ba, Adam, arXiv:1412.6980, algorithm 1",
-    flop=lambda param, grad, m, v, *, step, lr, beta1, beta2, eps: 12 * param.size,
+    flop=lambda param, grad, m, v, *, step, lr, beta1, beta2, eps: 12 * _values(param),
 )
 def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
     """m, v: moving moments of grad; param -= lr mhat / (sqrt(vhat) + eps), mhat = m / (1 - beta1^step), step from 1."""
@@ -76,7 +80,7 @@ def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
 @kernel(
     "optim",
     paper="Tieleman & Hinton, Coursera lecture 6.5, 2012",
-    flop=lambda param, grad, square_mean, *, lr, decay, eps: 7 * param.size,
+    flop=lambda param, grad, square_mean, *, lr, decay, eps: 7 * _values(param),
 )
 def rmsprop_(param, grad, square_mean, *, lr, decay, eps):
     """square_mean = decay square_mean + (1 - decay) grad^2; param -= lr grad / (sqrt(square_mean) + eps)."""

@@ -11,7 +11,8 @@ from ..autograd import record
 def conv2d(x, w, stride=1, padding=0):
     """Cross-correlate images x (N, H, W, C) with filters w (kh, kw, C, K): y (N, P, Q, K).
 
-    ``padding`` is an int, ((top, bottom), (left, right)) or "same" (TensorFlow's rule).
+    ``stride`` is an int or a pair, down and across; ``padding`` an int, ((top, bottom), (left, right)) or "same"
+    (TensorFlow's rule). ValueError, with the shapes, for arrays that do not fit one another; the same for the two below.
     """
     input_hw, kernel_hw = x.shape[1:3], w.shape[:2]
     return record(

@@ -44,7 +44,7 @@ def _linear_grad_weight(x, dy):
 
 
 def matmul(a, b):
-    """y = a b for two matrices, tensors or arrays: a (M, K), b (K, N): y (M, N)."""
+    """y = a b for two matrices, tensors or arrays: a (M, K), b (K, N): y (M, N); ValueError for other shapes."""
     a, b = (m if isinstance(m, Tensor) else Tensor(m) for m in (a, b))
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         raise ValueError(f"matmul: expected (M, K) and (K, N), got {a.shape} and {b.shape}")

@@ -92,6 +92,11 @@ def softmax_cross_entropy(logits, targets):
     Returns
     -------
     Tensor (N,)
+
+    Raises
+    ------
+    ValueError
+        For targets of another shape, and classes outside of [0, K).
     """
     array = targets.data if isinstance(targets, Tensor) else targets
     t = _beside(one_hot(array, logits.shape[1], logits.dtype) if np.ndim(array) == 1 else array, logits)

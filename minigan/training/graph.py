@@ -32,6 +32,8 @@ class DeviceStep:
     batches : Batches
     rng : Generator
         Of the device; draws the noise.
+    device : Device
+        See :mod:`minigan.device`.
     graph : bool
         Whether to record a graph. Where that is impossible the steps run op by op, and a warning says why.
     find_nonfinite : bool

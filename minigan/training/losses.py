@@ -63,6 +63,11 @@ def cross_entropy(*, smoothing=0.0, saturating=False):
     saturating : bool
         g descends log(1 - d(g(z))) as in eq. 1, whose gradient vanishes where d is sure; otherwise it ascends
         log d(g(z)) (end of section 3).
+
+    Raises
+    ------
+    ValueError
+        For smoothing outside of [0, 1).
     """
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing: must be in [0, 1), got {smoothing}")
