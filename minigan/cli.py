@@ -143,7 +143,8 @@ class TrainOptions:
 def train(arguments):
     """Train a preset or resume a run; 0, 1 if it failed, 130 if it was interrupted."""
     if not arguments or arguments in (["-h"], ["--help"]):
-        rows = [f"  {name:<14} {preset.summary}" for name, preset in presets.PRESETS.items()]
+        width = max(map(len, presets.PRESETS))
+        rows = [f"  {name:<{width}}  {preset.summary}" for name, preset in presets.PRESETS.items()]
         print(TRAIN_HELP.format(presets="\n".join(rows)), end="")
         return 0
     from . import runs
@@ -245,7 +246,7 @@ class SampleOptions:
     n: int | None = None
     """How many, as many of each value of a label or code; 64 images, 2,500 points, 25 of one value or 10 of each
     otherwise."""
-    code: Annotated[int | None, tyro.conf.arg(aliases=["--class"])] = None
+    code: Annotated[int | None, tyro.conf.arg(name="class", aliases=["--code"])] = None
     """Draw this class, or value of the categorical code, only."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Where to: .png, .webp, or .npy for the numbers themselves; RUN/sample.png otherwise."""

@@ -12,7 +12,7 @@ from . import __version__
 from . import presets as known
 
 
-def presets(name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None) -> str:
+def presets(name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None) -> str:
     """List the systems that minigan can train, or show the networks of one.
 
     Parameters
@@ -59,7 +59,9 @@ def data() -> str:
     """List the data sets that --data takes by name, and where to get those that are not here."""
     from . import data as sets
 
-    lines = [f"{name:<14} {what}\n{'':<14} {where}" for name, what, where in sets.names()]
+    found = sets.names()
+    width = max(len(name) for name, *_ in found)
+    lines = [f"{name:<{width}}  {what}\n{'':<{width}}  {where}" for name, what, where in found]
     own = "or a path: a folder or zip of your own pictures, a folder of IDX files, a .npy or .csv of points (N, 2)"
     return "\n".join([*lines, "", own])
 

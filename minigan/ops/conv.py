@@ -12,7 +12,7 @@ def conv2d(x, w, stride=1, padding=0):
     """Cross-correlate images x (N, H, W, C) with filters w (kh, kw, C, K): y (N, P, Q, K).
 
     ``stride`` is an int or a pair, down and across; ``padding`` an int, ((top, bottom), (left, right)) or "same"
-    (TensorFlow's rule). ValueError, with the shapes, for arrays that do not fit one another; the same for the two below.
+    (TensorFlow's rule). ValueError, with the shapes, for arrays that do not fit one another.
     """
     input_hw, kernel_hw = x.shape[1:3], w.shape[:2]
     return record(

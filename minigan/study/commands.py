@@ -13,7 +13,7 @@ from ..metrics import shape
 from . import comparison, inversion, reading, sheets, traversals
 
 RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-Pictures = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+Pictures = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[IMAGE ...]")]
 Picture = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 
@@ -82,7 +82,7 @@ class TraverseOptions:
 class CompareOptions:
     """Draw what several runs make beside one another; tell what ``minigan eval`` found of each in one table."""
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN RUN ...")]
     """Folders of two runs or more that make images of one shape, or points."""
     rows: int = 10
     """Rows of images; with a label or categorical code, one for each value at least."""
