@@ -491,8 +491,8 @@ def watch(watcher):
     """Call ``watcher(event)`` for every array that a block makes: results, gradients, updates, in their order.
 
     Inside, layers are not fused with the activation that follows (see :class:`minigan.nn.Sequential`), so that what
-    stands between them can be seen as well; the values are the same. A step that a device repeats as one graph runs none
-    of this, and tells nothing.
+    stands between them can be seen as well; the values are the same. A step that a device repeats as one graph tells
+    nothing.
 
     Parameters
     ----------

@@ -137,7 +137,8 @@ class Step:
         parts = []
         for section in self.sections:
             if section.rows:
-                until = f"until {' and '.join(section.learns)} learns" if section.updates else "at the end"
+                verb = "learns" if len(section.learns) == 1 else "learn"
+                until = f"until {' and '.join(section.learns)} {verb}" if section.updates else "at the end"
                 parts += [f"--- {until}", _table(OPERATIONS, [_operation(row) for row in section.rows])]
             if section.updates:
                 parts += ["", _table(UPDATES, [_change(update) for update in section.updates])]
