@@ -90,11 +90,9 @@ def compared(group, entries):
         found = latest(entries, recipe.name)
         if found:
             failed = sum(entry["failure"] is not None for entry in found)
-            minutes = [entry["train_seconds"] / 60 for entry in found if entry["train_seconds"]]
             spreads = {goal.score: _spread(goal, values(goal, found)) for goal in recipe.goals}
-            time = f"{np.median(minutes):.2g}" if minutes else ""
-            lines.append([name, *(spreads.get(score, "") for score in scores), f"{failed} of {len(found)}", time])
-    return ["", *scores, "failed", "minutes"], lines
+            lines.append([name, *(spreads.get(score, "") for score in scores), f"{failed} of {len(found)}"])
+    return ["", *scores, "failed"], lines
 
 
 def _spread(goal, numbers):
