@@ -194,7 +194,6 @@ LEARNT = {"continuous": "nll", "continuous_weight": 0.1}
 RECIPES = [
     INFOGAN,
     replace(INFOGAN, name="infogan-paper-learnt-deviation", changes=INFOGAN.changes | LEARNT),
-    replace(INFOGAN, name="infogan-paper-generator", changes=INFOGAN.changes | {"information": "generator"}),
     Recipe(
         "dcgan-mnist",
         "dcgan-mnist",
