@@ -407,12 +407,17 @@ def _called(tensor):
 
 
 @contextmanager
-def _recording(on):
-    before, _Mode.recording = _Mode.recording, on
+def _set(name, value):
+    before = getattr(_Mode, name)
+    setattr(_Mode, name, value)
     try:
         yield
     finally:
-        _Mode.recording = before
+        setattr(_Mode, name, before)
+
+
+def _recording(on):
+    return _set("recording", on)
 
 
 def no_grad():
@@ -449,17 +454,12 @@ def frozen(*owners):
             tensor.requires_grad = value
 
 
-@contextmanager
 def detect_nonfinite(on=True):
-    """Raise FloatingPointError at the first operation, forward or backward, that makes a NaN or an infinity.
+    """Return a context that raises FloatingPointError at the first operation that makes a NaN or an infinity.
 
-    The error names the operation and gives its inputs' statistics. Costs a pass over every result.
+    Forward or backward. The error names the operation and gives its inputs' statistics. Costs a pass over every result.
     """
-    before, _Mode.detecting = _Mode.detecting, on
-    try:
-        yield
-    finally:
-        _Mode.detecting = before
+    return _set("detecting", on)
 
 
 class Event(NamedTuple):
@@ -486,9 +486,8 @@ class Event(NamedTuple):
     inputs: tuple
 
 
-@contextmanager
 def watch(watcher):
-    """Call ``watcher(event)`` for every array that a block makes: results, gradients, updates, in their order.
+    """Return a context that calls ``watcher(event)`` for every array made in it: results, gradients, updates, in order.
 
     Inside, layers are not fused with the activation that follows (see :class:`minigan.nn.Sequential`), so that what
     stands between them can be seen as well; the values are the same. A step that a device repeats as one graph tells
@@ -499,11 +498,7 @@ def watch(watcher):
     watcher : callable(Event) or None
         None looks away.
     """
-    before, _Mode.watcher = _Mode.watcher, watcher
-    try:
-        yield
-    finally:
-        _Mode.watcher = before
+    return _set("watcher", watcher)
 
 
 def watching():
