@@ -70,9 +70,3 @@ def labels(name, values, classes, *, length=None):
 def _check_length(name, values, length):
     if length is not None and len(values) != length:
         raise ValueError(f"{name}: expected {length} values as the other argument has, got {len(values)}")
-
-
-def mid_ranks(values):
-    """Ranks from 1; equal values share their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]

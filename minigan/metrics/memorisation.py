@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arguments import mid_ranks, rows
+from .arguments import rows
 from .neighbours import nearest
+from .ranks import mid_ranks
 
 
 class Copying(NamedTuple):

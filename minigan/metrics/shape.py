@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import arguments
+from .ranks import mid_ranks
 
 TINY = 1e-12  # instead of a division by 0 for a blank image
 
@@ -91,7 +92,7 @@ def monotonicity(values):
     if values.shape[1] < 3:
         raise ValueError(f"values: expected at least 3 steps a row, got shape {values.shape}")
     steps = np.arange(values.shape[1])
-    return abs(float(np.mean([correlation(arguments.mid_ranks(row), steps) for row in values])))
+    return abs(float(np.mean([correlation(mid_ranks(row), steps) for row in values])))
 
 
 def identity_kept(labels):

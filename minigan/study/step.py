@@ -139,9 +139,12 @@ class Step:
             if section.rows:
                 verb = "learns" if len(section.learns) == 1 else "learn"
                 until = f"until {' and '.join(section.learns)} {verb}" if section.updates else "at the end"
-                parts += [f"--- {until}", _table(OPERATIONS, [_operation(row) for row in section.rows])]
+                parts += [
+                    f"--- {until}",
+                    _table(OPERATIONS, [_operation(row) for row in section.rows], words=(1, 2, 3)),
+                ]
             if section.updates:
-                parts += ["", _table(UPDATES, [_change(update) for update in section.updates])]
+                parts += ["", _table(UPDATES, [_change(update) for update in section.updates], words=(0, 1))]
             parts.append("")
         return "\n".join(parts).rstrip()
 
@@ -204,14 +207,13 @@ def _number(value):
     return f"{value + 0.0:.4g}"  # 0 for -0
 
 
-def _table(headings, rows):
-    """Lines of text: words to the left of their columns, numbers to the right."""
-    words = 4 if headings is OPERATIONS else 2
+def _table(headings, rows, words):
+    """Lines of text: to the left the columns of words, all others, of numbers, to the right."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     lines = []
     for row in [headings, *rows]:
         cells = [
-            cell.ljust(width) if 0 < i < words or (i == 0 and words == 2) else cell.rjust(width)
+            cell.ljust(width) if i in words else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
