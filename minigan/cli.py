@@ -34,6 +34,7 @@ Generative adversarial networks from the ground up.
   sample RUN      draw images from a trained generator
   eval RUN        measure how good its images are
   step PRESET     take one training step and show every number of it; also of a RUN
+  doctor RUN      look for what is known to go wrong in a training
   compare RUN...  draw the images of several runs beside one another, and their scores
   classify RUN    say which category unseen digits belong to
   inpaint RUN     fill in the hidden part of images
@@ -359,6 +360,7 @@ COMMANDS = {
     "eval": evaluate,
     "compare": partial(_study, "compare"),
     "classify": partial(_study, "classify"),
+    "doctor": partial(_study, "doctor"),
     "inpaint": partial(_study, "inpaint"),
     "traverse": partial(_study, "traverse"),
     "presets": partial(_listing, "presets"),

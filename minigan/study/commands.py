@@ -1,4 +1,4 @@
-"""The study on the command line: ``minigan classify``, ``compare``, ``inpaint`` and ``traverse`` with trained runs."""
+"""The study on the command line: what ``minigan classify``, ``compare``, ``doctor``, ``inpaint``, ``traverse`` do."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ import tyro
 from .. import data, runs
 from ..listings import table
 from ..metrics import shape
-from . import comparison, inversion, reading, sheets, traversals
+from . import comparison, doctor, inversion, reading, sheets, traversals
 
 RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Pictures = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[IMAGE ...]")]
@@ -90,6 +90,14 @@ class CompareOptions:
     """Other images."""
     out: Path = Path("compare.png")
     """The picture to write."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions:
+    """Look for what is known to go wrong in a training, in a run's log, its samples and the step that comes next."""
+
+    run: RunFolder
+    """Folder of a run."""
 
 
 def _images(options, trained):
@@ -201,6 +209,12 @@ def compare(options: CompareOptions):
     print(comparison.draw(options.out, trained, headings, options.rows, options.seed))
 
 
+def diagnose(options: DoctorOptions):
+    """Print what was found, check by check, and what to try."""
+    findings, iteration = doctor.examine(options.run)
+    print(f"{options.run}, iteration {iteration:,}\n\n{doctor.describe(findings)}")
+
+
 ATTRIBUTES = {"ink": lambda images: images.mean(axis=(1, 2, 3)), "slant": shape.slant, "width": shape.stroke_width}
 
 
@@ -212,6 +226,7 @@ def _save(path, images, columns, **words):
 COMMANDS = {
     "classify": (classify, ClassifyOptions),
     "compare": (compare, CompareOptions),
+    "doctor": (diagnose, DoctorOptions),
     "inpaint": (inpaint, InpaintOptions),
     "traverse": (traverse, TraverseOptions),
 }

@@ -1,0 +1,270 @@
+"""What ails a training: each way in which these networks are known to fail, looked for in a run.
+
+Every check measures a number on the run as it stands, in its log, its samples or the step that comes next, and holds it
+against a bound. The bounds are wide: what is told is far from what a training that works shows. How good the samples
+are is another question, for ``minigan eval``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import nn, run_folder, runs
+from ..autograd import Tensor, watch
+from ..data import toy2d
+from ..latents import Categorical
+from ..metrics import neighbours
+from ..scores import SAMPLES
+from ..scores.points import PointScores
+from ..training import hooks
+from ..training.systems.inference import batch_statistics
+from .step import Step
+
+ITEMS = 256  # samples, and as many real ones, that are looked at
+LATE = 0.2  # share of the log, from its end, that is averaged
+
+SURE = 0.95  # D(x) - D(G(z)) from which d is nearly always right
+CROWDED = 0.5  # of the distance between real neighbours
+APART = 0.3  # of the samples' deviation
+UNREAD = 0.9  # of ln K
+ACTIVE_VARIANCE = 0.01  # of a code's mean over the data, by which it says something of them (arXiv:1509.00519, 5.2)
+ACTIVE = 0.1  # of all codes
+DEAD = 0.5  # of a layer's units
+STILL = 1e-7  # gradient that Adam's epsilon of 1e-8 begins to hide
+LEAP = 0.1  # change of a weight array in one step, over its size
+
+
+class Finding(NamedTuple):
+    """What a check saw.
+
+    Attributes
+    ----------
+    name : str
+    healthy : bool
+    seen : str
+        The number, in a sentence.
+    advice : str
+        What to try where it is not healthy.
+    """
+
+    name: str
+    healthy: bool
+    seen: str
+    advice: str
+
+
+class StepSeen(Step):
+    """A step's account, and which of its layers have units that are silent for a whole batch.
+
+    Attributes
+    ----------
+    silent : list of (int, float)
+        Of each rectifier the row of its result, and the share of its units (of images: channels) that are 0 throughout.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.silent = []
+
+    def _result(self, event):
+        super()._result(event)
+        if event.name == "leaky_relu" and event.data.ndim > 1:
+            zero = (event.data == 0).all(axis=tuple(range(event.data.ndim - 1)))
+            self.silent.append((self.sections[-1].rows[-1].number, float(zero.mean())))
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the checks look at.
+
+    Attributes
+    ----------
+    system : GAN or another system
+        As the checkpoint holds it.
+    rows : list of dict
+        The end of the log.
+    real, made : arrays (n, ...)
+        Items of the data, and as many samples.
+    z : array (n, latents.size)
+        What the samples were made from.
+    step : StepSeen
+        The step after the checkpoint.
+    batch : int
+        Items of a step.
+    content : str or None
+        What the data are known to be; see :class:`minigan.data.Dataset`.
+    """
+
+    system: object
+    rows: list
+    real: np.ndarray
+    made: np.ndarray
+    z: np.ndarray
+    step: StepSeen
+    batch: int
+    content: str | None = None
+
+    def mean(self, name):
+        """The mean of a logged number; None where it is not logged."""
+        found = [row[name] for row in self.rows if name in row]
+        return float(np.mean(found)) if found else None
+
+
+def examine(run):
+    """Look for everything that is known to go wrong.
+
+    Parameters
+    ----------
+    run : path
+        A run's folder, with a checkpoint; nothing in it changes.
+
+    Returns
+    -------
+    findings : list of Finding
+        Of the checks that fit the system, in their order.
+    iteration : int
+        Where the run stands.
+
+    Raises
+    ------
+    ValueError, OSError
+        For a folder without a run or a checkpoint, and data that are not here.
+    """
+    folder = Path(run)
+    config, system = run_folder.read_config(folder), runs.load(folder).system
+    dataset, trainer = runs.assemble(config, resume=folder)
+    iteration, rng = trainer.iteration, np.random.default_rng(config.seed)
+    n = min(ITEMS, len(dataset))
+    z = system.latents.sample(rng, n)
+    step = StepSeen()
+    with watch(step):
+        trainer.step()
+    late = [row for row in hooks.read_log(folder / "log.jsonl") if row["iteration"] >= (1 - LATE) * iteration]
+    real = dataset.images[np.sort(rng.choice(len(dataset), n, replace=False))]
+    case = Case(system, late, real, system.sample(z), z, step, config.batch, dataset.content)
+    return [finding for check in CHECKS if (finding := check(case))], iteration
+
+
+def describe(findings):
+    """The findings as text; under what is not as it should be, what to try."""
+    width = max(len(finding.name) for finding in findings)
+    lines = []
+    for finding in findings:
+        lines.append(f"{'ok' if finding.healthy else 'LOOK':<4}  {finding.name:<{width}}  {finding.seen}")
+        if not finding.healthy:
+            lines.append(f"{'':<4}  {'':<{width}}  try {finding.advice}")
+    ill = sum(not finding.healthy for finding in findings)
+    return "\n".join([*lines, "", f"{ill} of {len(findings)} checks found something" if ill else "nothing found"])
+
+
+# --- the checks -------------------------------------------------------------------------------------------------------
+
+
+def balance(case):
+    """Whether d has won: where it is always right, it tells g next to nothing."""
+    real, fake = case.mean("d_real"), case.mean("d_fake")
+    if real is None or not getattr(case.system, "loss", None) or not case.system.loss.logits:
+        return None
+    seen = f"D(x) is {real:.2f} for real and {fake:.2f} for generated items"
+    return Finding("balance", real - fake < SURE, seen, "a smaller --lr-d, a --penalty, or --smoothing 0.1")
+
+
+def variety(case):
+    """Whether samples are nearer to one another than real items are, as where g draws the same few again and again."""
+    real, made = (
+        float(np.median(np.sqrt(neighbours.squared_radii(np.asarray(x, np.float64).reshape(len(x), -1), 1)[0])))
+        for x in (case.real, case.made)
+    )
+    share = made / real if real else float("inf")
+    seen = f"nearest neighbours among samples are {share:.2f} times as far apart as among real items"
+    return Finding("variety", share > CROWDED, seen, "a smaller --lr-g, a --penalty, or --packing 2")
+
+
+def modes(case):
+    """Whether every mode is drawn, where the data's law is known."""
+    if case.content not in toy2d.DISTRIBUTIONS:
+        return None
+    rng = np.random.default_rng(0)
+    found = PointScores(toy2d.DISTRIBUTIONS[case.content](), SAMPLES["points"], rng)(case.system, rng)
+    if "modes" not in found:
+        return None
+    drawn, there = found["modes"].value, found["modes"].reference
+    return Finding("modes", drawn >= there, f"{drawn:.0f} of {there:.0f} are drawn", "the preset r1gan-2d")
+
+
+def batch_norm(case):
+    """Whether g draws the same by its running averages as by the statistics of a batch, which it is trained with."""
+    g = getattr(case.system, "best_g", None)
+    if g is None or not nn.has_batch_norm(g):
+        return None
+    rows = slice(case.batch)
+    with batch_statistics(g):
+        by_batch = g(Tensor(case.z[rows])).numpy()
+    apart = _rms(by_batch - case.made[rows]) / float(by_batch.std() or 1.0)
+    seen = f"by running averages g draws {apart:.2f} deviations from what it draws by a batch's statistics"
+    return Finding("batch norm", apart < APART, seen, "a smaller --lr-g, or --average 0.999")
+
+
+def codes(case):
+    """Whether Q reads the categorical codes."""
+    found = [
+        (i, bound, code.entropy_nats)
+        for i, (code, _) in enumerate(case.system.latents.codes)
+        if isinstance(code, Categorical) and (bound := case.mean(f"information_nats_{i}")) is not None
+    ]
+    if not found:
+        return None
+    seen = ", ".join(f"Q reads {bound:.2f} of {most:.2f} nats of code {i}" for i, bound, most in found)
+    healthy = all(bound >= UNREAD * most for _, bound, most in found)
+    return Finding("codes", healthy, seen, "more steps, a larger --weight, or --information both")
+
+
+def posterior(case):
+    """Whether a VAE's codes say something of the images, or the KL divergence has silenced them."""
+    if not hasattr(case.system, "elbo_nats"):
+        return None
+    active = case.system.encode(case.real).var(axis=0) > ACTIVE_VARIANCE
+    seen = f"{active.sum()} of {len(active)} codes depend on the image"
+    return Finding("posterior", bool(active.mean() >= ACTIVE), seen, "a smaller --beta, or more steps")
+
+
+def silent_units(case):
+    """Whether rectifiers have units that are 0 for a whole batch, and so can learn nothing from it."""
+    if not case.step.silent:
+        return None
+    row, share = max(case.step.silent, key=lambda found: found[1])
+    seen = f"at most {share:.0%} of a rectifier's are 0 for a whole batch (row {row} of minigan step)"
+    return Finding("silent units", share < DEAD, seen, "a smaller --lr-g and --lr-d, from the start")
+
+
+def gradients(case):
+    """Whether any network's weights have lost their gradient."""
+    of = {}
+    for update in _weights(case.step):
+        of.setdefault(update.name.partition(".")[0], []).append(update.gradient)
+    median = {name: float(np.median(found)) for name, found in of.items()}
+    seen = "median rms in the weights of " + ", ".join(f"{name} {value:.2g}" for name, value in median.items())
+    advice = "--loss non-saturating where it is minimax, a smaller --lr-d, or a --penalty"
+    return Finding("gradients", min(median.values()) > STILL, seen, advice)
+
+
+def step_size(case):
+    """Whether a step changes weights by a good part of their size."""
+    update = max(_weights(case.step), key=lambda update: update.change / (update.size or 1.0))
+    share = update.change / (update.size or 1.0)
+    seen = f"one step changes weights by {share:.2g} of their size at most ({update.name})"
+    return Finding("step size", share < LEAP, seen, "smaller learning rates")
+
+
+CHECKS = (balance, variety, modes, batch_norm, codes, posterior, silent_units, gradients, step_size)
+
+
+def _weights(step):
+    """What the step did to weights: to matrices and windows, not to biases and scales."""
+    return [update for section in step.sections for update in section.updates if len(update.shape) > 1]
+
+
+def _rms(x):
+    return float(np.sqrt(np.square(x, dtype=np.float64).mean()))

@@ -1,0 +1,207 @@
+"""So that each way to fail is told by name where it is there, and nothing is told of a training that works."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from minigan import Tensor, cli, nn, ops, presets, runs, watch
+from minigan.latents import Categorical, Latents, Noise, Uniform
+from minigan.study import doctor
+from minigan.training.losses import NON_SATURATING, WASSERSTEIN
+from minigan.training.systems import GAN
+
+RNG = np.random.default_rng
+
+
+def case(**parts):
+    """What a check looks at, with the parts that it needs."""
+    names = ("system", "rows", "real", "made", "z", "step", "batch")
+    return doctor.Case(**(dict.fromkeys(names) | parts))
+
+
+def logged(loss=NON_SATURATING, **numbers):
+    return case(system=SimpleNamespace(loss=loss), rows=[numbers])
+
+
+# --- check by check ---------------------------------------------------------------------------------------------------
+
+
+def test_a_discriminator_that_is_always_right_has_won():
+    assert not doctor.balance(logged(d_real=0.99, d_fake=0.01)).healthy
+    assert doctor.balance(logged(d_real=0.8, d_fake=0.2)).healthy
+    assert "0.80 for real and 0.20" in doctor.balance(logged(d_real=0.8, d_fake=0.2)).seen
+
+
+def test_scores_without_bounds_are_no_opinion_to_judge():
+    assert doctor.balance(logged(WASSERSTEIN, d_real=50.0, d_fake=-50.0)) is None
+    assert doctor.balance(case(system=SimpleNamespace(), rows=[{"mmd2": 0.1}])) is None
+
+
+def test_only_the_end_of_a_log_counts_and_its_mean():
+    rows = [{"d_real": 0.2, "d_fake": 0.2}, {"d_real": 0.4}]
+    assert case(rows=rows).mean("d_real") == pytest.approx(0.3)
+    assert case(rows=rows).mean("absent") is None
+
+
+@pytest.mark.parametrize(("copies", "healthy"), [(1, True), (32, False)])
+def test_few_things_drawn_again_and_again_are_no_variety(copies, healthy):
+    real = RNG(0).standard_normal((256, 4, 4, 1), np.float32)
+    made = RNG(1).standard_normal((256 // copies, 4, 4, 1), np.float32).repeat(copies, axis=0)
+    assert doctor.variety(case(real=real, made=made)).healthy is healthy
+
+
+def test_variety_of_data_that_are_copies_themselves_is_not_asked_for():
+    same = np.zeros((8, 2), np.float32)
+    assert doctor.variety(case(real=same, made=same)).healthy
+
+
+class Places:
+    """A system that draws points at some of the ring's modes."""
+
+    latents = Latents(Noise(2))
+
+    def __init__(self, modes):
+        self.modes = modes
+
+    def sample(self, z):
+        angle = 2 * np.pi * (np.arange(len(z)) % self.modes) / 8
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize(("modes", "healthy"), [(8, True), (7, False)])
+def test_a_mode_that_is_never_drawn_is_missed(modes, healthy):
+    found = doctor.modes(case(system=Places(modes), content="ring"))
+    assert found.healthy is healthy
+    assert found.seen == f"{modes} of 8 are drawn"
+
+
+@pytest.mark.parametrize("content", [None, "digits", "moons"])
+def test_modes_are_counted_where_there_are_some(content):
+    assert doctor.modes(case(system=Places(8), content=content)) is None
+
+
+@pytest.mark.parametrize(("passes", "healthy"), [(200, True), (0, False)])
+def test_running_averages_that_lag_behind_are_found(passes, healthy):
+    norm = nn.BatchNorm(2, eps=1e-5, momentum=0.1)
+    system = GAN(nn.Sequential(norm, input_shape=(2,)), None, Latents(Noise(2)), None, None, batch=64)
+    z = (5 + 3 * RNG(0).standard_normal((256, 2))).astype(np.float32)
+    for _ in range(passes):
+        norm(Tensor(z))
+    before = norm.state_dict()
+    before = {name: array.copy() for name, array in before.items()}
+    assert doctor.batch_norm(case(system=system, z=z, made=system.sample(z), batch=64)).healthy is healthy
+    assert all(np.array_equal(before[name], array) for name, array in norm.state_dict().items())
+
+
+def test_networks_without_batch_norm_have_no_running_averages():
+    g = nn.Sequential(nn.Linear(2, 2), input_shape=(2,))
+    assert doctor.batch_norm(case(system=GAN(g, None, Latents(Noise(2)), None, None, batch=4))) is None
+
+
+@pytest.mark.parametrize(("nats", "healthy"), [(2.25, True), (1.0, False)])
+def test_a_code_that_q_cannot_read_is_found(nats, healthy):
+    system = SimpleNamespace(latents=Latents(Noise(4), Uniform(), Categorical(10)))
+    found = doctor.codes(case(system=system, rows=[{"information_nats_0": -1.0, "information_nats_1": nats}]))
+    assert found.healthy is healthy
+    assert f"{nats:.2f} of 2.30 nats of code 1" in found.seen
+
+
+def test_real_valued_codes_have_no_ceiling_to_reach():
+    system = SimpleNamespace(latents=Latents(Noise(4), Uniform()))
+    assert doctor.codes(case(system=system, rows=[{"information_nats_0": -1.0}])) is None
+
+
+@pytest.mark.parametrize(("active", "healthy"), [(2, True), (1, False)])
+def test_codes_that_a_divergence_has_silenced_are_counted(active, healthy):
+    codes = RNG(0).standard_normal((256, 20)) * np.where(np.arange(20) < active, 1.0, 0.01)
+    system = SimpleNamespace(elbo_nats=None, encode=lambda images: codes)
+    found = doctor.posterior(case(system=system))
+    assert found.healthy is healthy
+    assert found.seen == f"{active} of 20 codes depend on the image"
+
+
+def test_rectifiers_that_are_silent_for_a_whole_batch_are_found_by_row():
+    seen = doctor.StepSeen()
+    with watch(seen):
+        ops.relu(Tensor(np.ones((3, 4), np.float32)))
+        ops.relu(Tensor(np.array([[[1.0, -1, -1, -1]], [[-1.0, -1, 2, -1]]], np.float32)))  # units 1 and 3 are silent
+    assert seen.silent == [(1, 0.0), (2, 0.5)]
+    found = doctor.silent_units(case(step=seen))
+    assert not found.healthy
+    assert "50%" in found.seen
+    assert "row 2" in found.seen
+
+
+def a_step(**updates):
+    """A step that did this to weights: name=(size, gradient, change)."""
+    step = doctor.StepSeen()
+    parameter = SimpleNamespace
+    for name, (size, gradient, change) in updates.items():
+        of = parameter(data=np.full((2, 2), size), grad=np.full((2, 2), gradient), shape=(2, 2))
+        step(SimpleNamespace(kind="update", name=name.replace("_", "."), data=np.full((2, 2), change), inputs=(of,)))
+    return step
+
+
+def test_a_network_without_a_gradient_is_found():
+    healthy = a_step(d_0=(1, 1e-2, 1e-3), g_0=(1, 1e-5, 1e-3))
+    assert doctor.gradients(case(step=healthy)).healthy
+    found = doctor.gradients(case(step=a_step(d_0=(1, 1e-2, 1e-3), g_0=(1, 1e-9, 1e-3))))
+    assert not found.healthy
+    assert "g 1e-09" in found.seen
+
+
+def test_a_step_that_throws_weights_about_is_found():
+    assert doctor.step_size(case(step=a_step(d_0=(1, 1, 0.01)))).healthy
+    found = doctor.step_size(case(step=a_step(d_0=(1, 1, 0.01), g_0=(0.1, 1, 0.05))))
+    assert not found.healthy
+    assert "0.5 of their size at most (g.0)" in found.seen
+
+
+# --- whole runs -------------------------------------------------------------------------------------------------------
+
+
+def train(folder, preset, **changes):
+    config = replace(presets.get(preset).config, sample_every=1000, checkpoint_every=1000, **changes)
+    return runs.train(config, folder, quiet=True, device="cpu")
+
+
+def test_a_run_that_collapsed_is_told_what_ails_it_and_stays_as_it_is(tmp_path, capsys):
+    run = train(tmp_path / "run", "gan-2d", steps=600, lr_g=0.05)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert cli.main(["doctor", str(run)]) == 0
+    printed = capsys.readouterr().out
+    assert "iteration 600" in printed
+    assert "LOOK  variety" in printed
+    assert "LOOK  modes" in printed
+    assert "try a smaller --lr-g" in printed
+    assert "checks found something" in printed
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+SYSTEMS = {
+    "r1gan-2d": {"variety", "modes"},
+    "dcgan-mnist": {"balance", "variety", "batch norm"},
+    "infogan": {"balance", "variety", "batch norm", "codes"},
+    "vae": {"variety", "posterior"},
+    "mmd-2d": {"variety", "modes"},
+    "discriminator-only-2d": {"variety", "modes"},
+}
+
+
+@pytest.mark.parametrize("preset", SYSTEMS)
+def test_every_kind_of_system_is_examined_by_what_fits_it(tmp_path, preset):
+    run = train(tmp_path / "run", preset, steps=2, batch=32)
+    findings, iteration = doctor.examine(run)
+    names = {finding.name for finding in findings}
+    assert iteration == 2
+    assert SYSTEMS[preset] <= names
+    assert {"gradients", "step size"} <= names
+    assert ("codes" in names) == (preset == "infogan")
+    assert all(finding.seen and finding.advice for finding in findings)
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path, capsys):
+    assert cli.main(["doctor", str(tmp_path)]) == 2
+    assert "is not a run" in capsys.readouterr().err
