@@ -2,8 +2,9 @@
 
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end table -->``. ``ladder conv2d`` has a row for each shape
 measured, ``ladder conv2d dcgan-d2`` one for each variant on that shape, ``train_step`` and ``train_step gpu`` one for
-each preset, ``memory`` one for each engine, ``profile`` one for each preset, ``quality`` one for each goal of each
-recipe, ``compared GROUP`` one for each recipe of a group. Run as ``python -m benchmarks.tables`` after measuring.
+each preset, ``memory`` one for each engine, ``profile`` one for each preset, ``quality`` one for each score of each
+recipe, ``quality asked`` one for each that has a goal, ``compared GROUP`` one for each recipe of a group. Run as
+``python -m benchmarks.tables`` after measuring.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def render(name, results=RESULTS):
     if len(arguments) not in words:
         raise ValueError(
             f"tables: no table {name!r}; there are ladder KERNEL, ladder KERNEL SHAPE, train_step, memory, profile, "
-            "quality, compared GROUP"
+            "quality, quality asked, compared GROUP"
         )
     path = results / f"{FILES.get(kind) or '_'.join([kind, *arguments[:1]])}.json"
     if not path.exists():
@@ -133,10 +134,18 @@ def _profile(measured):
     return ["", "ms a step", *families], rows
 
 
-def _quality(measured):
-    """What the recipes reached over their seeds, beside what was asked and what others have published."""
-    lines = [line for recipe in RECIPES for line in verdicts.rows(recipe, measured["entries"])]
-    return verdicts.HEADINGS, [[f"`{line[0]}`" if line[0] else "", *line[1:]] for line in lines]
+def _quality(measured, which=None):
+    """What the recipes reached over their seeds, beside what others have published; or only what was asked of them."""
+    if which not in (None, "asked"):
+        raise ValueError(f"tables: quality is whole, or of what was asked: expected nothing or asked, got {which!r}")
+    lines = []
+    for recipe in RECIPES:
+        found = verdicts.rows(recipe, measured["entries"])
+        labels = [f"`{line[0]}`" for line in found[:1]]
+        for line in found:
+            if which is None or line[verdicts.HEADINGS.index("asked")]:
+                lines.append([labels.pop() if labels else "", *line[1:]])
+    return verdicts.HEADINGS, lines
 
 
 def _compared(measured, group):
@@ -157,13 +166,13 @@ TABLES = {
     "train_step": (_train_step, (0, 1)),
     "memory": (_memory, (0,)),
     "profile": (_profile, (0,)),
-    "quality": (_quality, (0,)),
+    "quality": (_quality, (0, 1)),
     "compared": (_compared, (1,)),
 }
 """By the first word of a table's name: what makes it, and how many words may follow."""
 
-FILES = {"compared": "quality"}
-"""The measurements of a table whose file has another name than the table."""
+FILES = {"compared": "quality", "quality": "quality"}
+"""The measurements of a table whose words say which of them to show."""
 
 
 def main():

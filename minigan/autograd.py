@@ -139,7 +139,7 @@ class Tensor:
 
     def mark_written(self):
         """Declare that the data is about to be changed in place (optimisers do); RuntimeError for a result's."""
-        if self._writes is _NEVER_WRITTEN:
+        if self.op is not None or self._writes is _NEVER_WRITTEN:
             raise RuntimeError(f"{_called(self)} shares its data with the tape; only leaves are written in place")
         self._writes[0] += 1
 
@@ -206,7 +206,7 @@ def _result(data, op):
     return tensor
 
 
-def record(name, data, *rules):
+def record(name, data, *rules, view_of=None):
     """Make the result of an operation, and enter the operation on the tape if that is wanted.
 
     Parameters
@@ -219,6 +219,8 @@ def record(name, data, *rules):
         function then returns as many gradients, or functions without arguments that do: those that nobody needs are
         not called. A constant (None, a float) as input has no gradient. ``saved`` are Tensors, constants, or OUTPUT,
         given back as they were.
+    view_of : Tensor, optional
+        The input whose memory the result may be a view of: who writes to that has written to the result.
 
     Returns
     -------
@@ -227,6 +229,8 @@ def record(name, data, *rules):
     if _Mode.detecting:
         _check_finite(name, data, rules)
     result = _result(data, _taped(name, data, rules) if _Mode.recording else None)
+    if view_of is not None and _share_memory(data, view_of.data):
+        result._writes = view_of._writes
     if _Mode.watcher:
         sources = (s for source, *_ in rules for s in (source if type(source) is tuple else (source,)))
         inputs = tuple(dict.fromkeys(s for s in sources if isinstance(s, Tensor)))
@@ -234,17 +238,31 @@ def record(name, data, *rules):
     return result
 
 
+def _share_memory(a, b):
+    """Whether an array may be a view of another, of its own device."""
+    if isinstance(a, np.ndarray):
+        return np.may_share_memory(a, b)
+    return a.base is not None and (a.base is b or a.base is b.base)
+
+
 def _taped(name, data, rules):
-    """The operation, on the tape, with the rules of inputs that want a gradient; None where none does."""
+    """The operation, on the tape, with the rules of inputs that want a gradient; None where none does.
+
+    What wants no gradient now is saved as a constant: frozen parameters stay so, also where this operation's gradient
+    is differentiated again after the block in which they were.
+    """
     kept, result = [], None
     for source, function, *saved in rules:
         targets = [_node(s) for s in source] if type(source) is tuple else [_node(source)]
         if targets.count(None) < len(targets):
             writes = []
-            for s in saved:
-                writes.append(s._writes[0] if isinstance(s, Tensor) else 0)
-                if s is OUTPUT:
-                    result = data
+            for i, s in enumerate(saved):
+                if isinstance(s, Tensor):
+                    writes.append(s._writes[0])
+                    saved[i] = s if s.requires_grad else s.detach()
+                else:
+                    writes.append(0)
+                    result = data if s is OUTPUT else result
             kept.append((targets, function, saved, writes))
     return Op(name, kept, result) if kept else None
 

@@ -36,9 +36,12 @@ class Optimizer:
     state_names = ()
 
     def __init__(self, *modules, lr, clip=None):
-        self.named = [pair for module in modules for pair in module.named_parameters()]
-        if len(modules) > 1:
-            self.named = [(f"{i}.{n}", p) for i, module in enumerate(modules) for n, p in module.named_parameters()]
+        places = [f"{i}." for i in range(len(modules))] if len(modules) > 1 else [""]
+        named = [
+            (place + n, p) for place, module in zip(places, modules, strict=True) for n, p in module.named_parameters()
+        ]
+        first = {id(parameter): name for name, parameter in reversed(named)}  # what modules share is updated once
+        self.named = [(name, parameter) for name, parameter in named if first[id(parameter)] == name]
         if not self.named:
             raise ValueError(f"{type(self).__name__}: the module has no parameters to train")
         for what, value in (("lr", lr), ("clip", clip)):

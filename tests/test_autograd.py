@@ -207,6 +207,17 @@ def test_nothing_to_differentiate_raises():
         grad((constant * leaf(3)).sum(), constant)
 
 
+def test_what_was_frozen_stays_so_when_the_gradient_is_differentiated_after_the_block():
+    x, w = leaf(3), leaf(3, name="w")
+    with frozen(w):
+        y = ops.tanh(x * w).sum()
+    dx = grad(y, x, create_graph=True)
+    (dx * dx).sum().backward()
+    assert w.grad is None
+    t = np.tanh(x.data * w.data)
+    np.testing.assert_allclose(x.grad, -4 * t * (1 - t**2) ** 2 * w.data**3, rtol=1e-12)
+
+
 # --- the stale-graph guard --------------------------------------------------------------------------------------------
 
 
@@ -246,6 +257,51 @@ def test_a_write_through_detach_counts():
     assert not w.data.any()
     with pytest.raises(RuntimeError, match="w of shape"):
         y.backward()
+
+
+VIEWS = {
+    "reshape": lambda w: w.reshape(2, 2),
+    "transpose": lambda w: w.reshape(2, 2).T,
+    "slice": lambda w: w[1:],
+    "broadcast": lambda w: ops.broadcast_to(w, (3, 4)),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_guard_sees_through_views(view):
+    w = leaf(4, name="w")
+    v = VIEWS[view](w)
+    y = (v * v).sum()
+    w.assign_(np.zeros(4))
+    with pytest.raises(RuntimeError, match="was written in place after mul"):
+        y.backward()
+
+
+def test_the_guard_sees_through_views_that_were_made_without_a_tape():
+    x, w = leaf(4, name="x"), leaf(4)
+    with no_grad():
+        v = w.reshape(2, 2)
+    y = (x.reshape(2, 2) * v).sum()
+    w.assign_(np.zeros(4))
+    with pytest.raises(RuntimeError, match="was written in place after mul"):
+        y.backward()
+
+
+def test_a_copy_may_outlive_what_it_was_copied_from():
+    w = leaf(4)
+    chosen = w[np.array([0, 2])]
+    before = chosen.data.copy()
+    y = (chosen * chosen).sum()
+    w.assign_(np.zeros(4))
+    y.backward()
+    np.testing.assert_array_equal(w.grad, [2 * before[0], 0, 2 * before[1], 0])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_on_the_tape_cannot_be_written(view):
+    v = VIEWS[view](leaf(4))
+    with pytest.raises(RuntimeError, match="only leaves are written in place"):
+        v.assign_(np.zeros(v.shape))
 
 
 def test_results_on_the_tape_cannot_be_written():

@@ -69,6 +69,41 @@ def test_lists_of_modules_are_found():
     assert [name for name, _ in Pair().named_parameters()] == ["parts.0.w", "parts.0.b", "parts.1.w", "parts.1.b"]
 
 
+def test_lists_within_lists_and_arrays_in_lists_are_parts_too():
+    module = nn.Module()
+    module.pairs = [[nn.Linear(2, 3), nn.Linear(3, 1)], [nn.Linear(1, 1)]]
+    module.tables = (np.zeros(3, np.float32), [np.ones(2, np.float32)])
+    assert [name for name, _ in module.named_parameters()][:3] == ["pairs.0.0.w", "pairs.0.0.b", "pairs.0.1.w"]
+    assert module.parameter_count() == 9 + 4 + 2
+    assert [name for name, _ in module.named_buffers()] == ["tables.0", "tables.1.0"]
+    module.astype(np.float64)
+    assert {array.dtype for array in module.state_dict().values()} == {np.dtype(np.float64)}
+
+
+def test_a_shared_layer_is_one_layer():
+    layer = nn.Linear(2, 2, bias=False)
+    layer.w.data[...] = np.eye(2)
+    module = nn.Sequential(layer, layer, input_shape=(2,))
+    assert [name for name, _ in module.named_parameters()] == ["0.w"]
+    assert module.parameter_count() == 4
+    opt = optim.SGD(module, lr=0.5)
+    module(Tensor(np.float32([[1, 0]]))).sum().backward()
+    np.testing.assert_array_equal(layer.w.grad, [[2, 2], [0, 0]])  # of e w w 1 at w = 1: e 1 twice
+    opt.step()
+    np.testing.assert_array_equal(layer.w.data, np.eye(2) - 0.5 * np.float32([[2, 2], [0, 0]]))
+
+
+def test_what_two_modules_share_is_updated_once():
+    trunk, head = nn.Linear(2, 2), nn.Linear(2, 1)
+    whole = nn.Sequential(trunk, head)
+    opt = optim.Adam(whole, trunk, lr=0.1)
+    before = trunk.w.data.copy()
+    whole(Tensor(np.ones((3, 2), np.float32))).sum().backward()
+    opt.step()
+    np.testing.assert_allclose(abs(trunk.w.data - before), 0.1, rtol=1e-5)
+    assert len(opt.state_dict()) == 2 * 4 + 1
+
+
 def test_astype_converts_parameters_and_buffers():
     module = small().astype(np.float64)
     assert {a.dtype for a in module.state_dict().values()} == {np.dtype(np.float64)}
@@ -129,6 +164,17 @@ def test_inference_uses_the_running_averages_and_leaves_them():
     expected = (x.data - before) / np.sqrt(norm.running_var + norm.eps)
     np.testing.assert_allclose(norm(x).data, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(norm.running_mean, before)
+
+
+@pytest.mark.parametrize(("shape", "batches"), [((1, 6), 1), ((1, 1, 1, 6), 1), ((2, 6), 2)])
+def test_a_batch_of_one_value_a_channel_has_no_variance(shape, batches):
+    norm = nn.BatchNorm(6)
+    norm.batches = batches
+    with pytest.raises(ValueError, match="at least 2 values a channel, to have a variance; got x of shape"):
+        norm(Tensor(np.ones(shape, np.float32)))
+    np.testing.assert_array_equal(norm.running_var, 1)
+    norm.eval()
+    norm(Tensor(np.ones(shape, np.float32)))
 
 
 def test_fusing_changes_no_value():

@@ -148,6 +148,7 @@ def reshaped(draw, op):
 def permuted(draw, op):
     shape = some_shape(draw)
     axes = draw(st.one_of(st.just(()), st.permutations(range(len(shape)))))
+    axes = [axis - len(shape) * draw(st.integers(0, 1)) for axis in axes]
     return lambda x: op(x, *axes), (values(draw, *shape),)
 
 
@@ -457,6 +458,41 @@ def test_powers_have_a_curvature_at_zero(exponent, curvature):
     x = Tensor(np.zeros(1), requires_grad=True)
     dx = grad(ops.sum(x**exponent), x, create_graph=True)
     assert grad(ops.sum(dx), x).item() == curvature
+
+
+def test_a_quotients_slope_is_finite_wherever_it_is_moderate():
+    b = Tensor(np.float32([1e20, 1e-25]), requires_grad=True)
+    (db,) = grad(ops.sum(Tensor(np.float32([1e38, 1e-30])) / b), [b])
+    np.testing.assert_allclose(db.data, [-1e-2, -1e20], rtol=1e-6)
+
+
+def test_an_axis_out_of_range_is_refused():
+    a = Tensor(np.ones((2, 3)))
+    for wrong in (lambda: ops.concatenate([a, a], axis=2), lambda: ops.transpose(a, 0, 2), lambda: ops.mean(a, 2)):
+        with pytest.raises(ValueError, match="axis 2 is out of bounds for array of dimension 2"):
+            wrong()
+
+
+def test_the_mean_of_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"mean: expected at least one value, got shape \(0, 3\)"):
+        ops.mean(Tensor(np.ones((0, 3))))
+
+
+def test_places_may_be_a_tensor_and_be_overwritten_afterwards():
+    places, x = np.array([2, 0, 2]), Tensor(np.arange(3.0), requires_grad=True)
+    for index in (Tensor(places), places, (places,)):
+        places[:] = [2, 0, 2]
+        y = ops.sum(x[index])
+        places[:] = 1
+        np.testing.assert_array_equal(grad(y, x).data, [1, 0, 2])
+
+
+def test_moments_of_inference_are_those_of_the_forward_pass():
+    x = Tensor(np.array([[1.0, 2.0], [3.0, 5.0]]), requires_grad=True)
+    gamma, beta, mean, var = Tensor(np.ones(2)), Tensor(np.zeros(2)), np.ones(2), np.full(2, 4.0)
+    y = ops.sum(ops.batch_norm_inference(x, gamma, beta, mean, var, eps=0.0))
+    mean[:], var[:] = 9, 100
+    np.testing.assert_array_equal(grad(y, x).data, np.full((2, 2), 0.5))
 
 
 def test_matmul_refuses_shapes_that_do_not_fit():

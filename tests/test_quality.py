@@ -307,3 +307,14 @@ def test_the_table_of_the_pages(tmp_path, monkeypatch):
     assert lines[2] == "| `tiny, 2 seeds` | js_nats | 0.5 [0.5, 0.5] | real data 0.02 | <= 0.7, aim 0.01 | pass |  |"
     assert lines[3] == "|  | modes | 6 [4, 8] | real data 8 | >= 8 in 90% | miss | 7.9 (them) |"
     assert sum("a cpu, 2 cores" in line for line in lines) == 1
+
+
+def test_the_table_of_what_was_asked_leaves_out_what_was_only_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "RECIPES", [replace(TINY, goals=(recipes.Goal("js_nats", "less"), GOALS[1]))])
+    machine = {"cpu": "a cpu", "cores": 2, "python": "3.11", "libraries": {}, "blas": "a blas 1"}
+    (tmp_path / "quality.json").write_text(json.dumps({"entries": [entry(0, 8) | {"machine": machine}]}))
+    lines = tables.render("quality asked", tmp_path).splitlines()
+    assert lines[2] == "| `tiny, 1 seed` | modes | 8 [8, 8] | real data 8 | >= 8 in 90% | pass | 7.9 (them) |"
+    assert "js_nats" not in "".join(lines)
+    with pytest.raises(ValueError, match="expected nothing or asked, got 'all'"):
+        tables.render("quality all", tmp_path)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minigan import Tensor, gradcheck, nn, no_grad, optim, presets
+from minigan import Tensor, grad, gradcheck, nn, no_grad, optim, presets
 from minigan.models import gan, mmd
 from minigan.training.steps import ascend, discriminator_only_step, mmd_step
 from minigan.training.steps.discriminator_only import blurred
@@ -217,6 +217,18 @@ def test_distances_are_never_negative_and_those_of_numpy():
     )
     far = (1000 + 1e-3 * rows(50, 0)).astype(np.float32)
     assert squared_distances(Tensor(far), Tensor(far)).data.min() == 0
+
+
+def test_mmd_and_its_slope_do_not_know_where_the_data_lie():
+    """In float32 |x|^2 + |y|^2 - 2 x y of points around (100, 100) would be wrong in the third digit."""
+    x, y = (rows(64, seed).astype(np.float32) * np.float32(0.25) for seed in (0, 1))
+    found = []
+    for offset in (0.0, 128.0):  # exact in float32, up to the last bits of the points
+        a, b = Tensor(x + np.float32(offset)), Tensor(y + np.float32(offset), requires_grad=True)
+        loss = mmd2(a, b, [0.02, 0.1])
+        found.append((loss.item(), grad(loss, b).data))
+    assert found[0][0] == pytest.approx(found[1][0], rel=2e-3, abs=1e-5)
+    np.testing.assert_allclose(found[1][1], found[0][1], atol=5e-3 * abs(found[0][1]).max())
 
 
 @pytest.mark.parametrize(("x", "y"), [((1, 2), (5, 2)), ((5, 2), (5, 3)), ((5, 2, 1), (5, 2, 1))])

@@ -13,6 +13,7 @@ from minigan.data import load
 from minigan.latents import Categorical, Gaussian, Label, Latents, Noise, Uniform
 from minigan.study import inversion, reading, sheets, traversals
 from minigan.training.systems import GAN, fixed
+from minigan.training.systems.inference import batch_statistics, inference
 
 RNG = np.random.default_rng
 
@@ -41,6 +42,25 @@ class Indifferent(nn.Module):
 def linear_system(*parts):
     latents = Latents(*parts)
     return GAN(Linear(latents.size), Indifferent(), latents, None, None, batch=1)
+
+
+# --- modes ------------------------------------------------------------------------------------------------------------
+
+
+def test_whoever_looks_leaves_every_layer_in_its_own_mode():
+    norm, other = nn.BatchNorm(1), nn.BatchNorm(1)
+    module = nn.Sequential(norm, other)
+    x = Tensor(3 + RNG(0).standard_normal((8, 1)).astype(np.float32))
+    other.eval()
+    for context, training in ((fixed, False), (inference, False), (batch_statistics, True)):
+        with context(module):
+            assert [norm.training, other.training] == [training, training]
+            with fixed(module):
+                module(x)
+            assert [norm.training, other.training] == [training, training]
+            module(x)
+        assert [norm.training, other.training] == [True, False]
+    np.testing.assert_array_equal([norm.running_mean, other.running_mean], 0)
 
 
 # --- in-painting ------------------------------------------------------------------------------------------------------

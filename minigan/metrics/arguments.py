@@ -25,7 +25,7 @@ def rows(name, values, *, least=1, width=None):
     if values.ndim != 2 or not values.shape[1]:
         raise ValueError(f"{name}: expected shape (N, F), got {values.shape}")
     if width is not None and values.shape[1] != width:
-        raise ValueError(f"{name}: expected {width} columns as the other set has, got shape {values.shape}")
+        raise ValueError(f"{name}: expected {width} columns, got shape {values.shape}")
     return _checked(name, values, least)
 
 

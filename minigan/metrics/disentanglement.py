@@ -37,7 +37,7 @@ def mutual_information_gap(codes, factors, bins=BINS):
     Raises
     ------
     ValueError
-        For different lengths, a single code, a constant factor, NaN or infinity.
+        For different lengths, a single code, a factor that is (nearly) constant, NaN or infinity.
     """
     codes = arguments.rows("codes", codes, least=2)
     factors = arguments.rows("factors", factors, least=2)
@@ -51,7 +51,8 @@ def mutual_information_gap(codes, factors, bins=BINS):
     information = np.array([[_information(c, v) for v in cut_factors] for c in cut_codes])
     entropy = np.array([_information(v, v) for v in cut_factors])
     if entropy.min() <= 0:
-        raise ValueError(f"factors: column {int(entropy.argmin())} is constant, nothing can be known of it")
+        column = int(entropy.argmin())
+        raise ValueError(f"factors: column {column} falls into one of {bins} bins whole, nothing can be known of it")
     second, first = np.sort(information, axis=0)[-2:]
     return Gap(float(((first - second) / entropy).mean()), information)
 

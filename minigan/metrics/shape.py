@@ -63,6 +63,8 @@ def correlation(a, b):
     """Pearson's correlation of two columns (N,), N >= 2; 0 where either is constant."""
     a = arguments.column("a", a, least=2)
     b = arguments.column("b", b, least=2, length=len(a))
+    if not (np.ptp(a) and np.ptp(b)):  # less their mean, equal values need not be 0
+        return 0.0
     a, b = a - a.mean(), b - b.mean()
     scale = np.sqrt((a**2).sum() * (b**2).sum())
     return float((a * b).sum() / scale) if scale > 0 else 0.0
@@ -71,11 +73,13 @@ def correlation(a, b):
 def multiple_correlation(columns, seen):
     """Correlation of ``seen`` (N,) with the sum of ``columns`` (N, F) that follows it best; 0 where it is constant.
 
-    Least squares: 1 where F values together say all, whichever turn of them lies along what is seen. It is at most
-    chance's own sqrt(F / N) too high.
+    Least squares: 1 where F values together say all, whichever turn of them lies along what is seen. Where they say
+    nothing, chance alone makes it about sqrt(F / N).
     """
     columns = arguments.rows("columns", columns, least=2)
     seen = arguments.column("seen", seen, length=len(columns))
+    if not np.ptp(seen):
+        return 0.0
     columns, seen = columns - columns.mean(axis=0), seen - seen.mean()
     fitted = columns @ np.linalg.lstsq(columns, seen, rcond=None)[0]
     total = (seen**2).sum()

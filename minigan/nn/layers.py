@@ -205,8 +205,13 @@ class BatchNorm(Module):
         if not self.training:
             moments = (self.running_mean, self.running_var)
             return ops.batch_norm_inference(x, self.gamma, self.beta, *moments, eps=self.eps, slope=slope)
-        y, mean, var = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, slope=slope, batches=self.batches)
         count = x.size // x.shape[-1] // self.batches
+        if count < 2:
+            raise ValueError(
+                f"BatchNorm: training needs at least 2 values a channel, to have a variance; got x of shape {x.shape}"
+                + (f" for {self.batches} batches" if self.batches > 1 else "")
+            )
+        y, mean, var = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, slope=slope, batches=self.batches)
         for moments in zip(mean, var, strict=True) if self.batches > 1 else [(mean, var)]:  # in their order
             averages = (self.running_mean, self.running_var)
             kernels.moving_averages_(*averages, *moments, momentum=self.momentum, count=count)

@@ -26,10 +26,7 @@ class Module:
 
     def _parts(self):
         for name, value in vars(self).items():
-            if isinstance(value, list | tuple):
-                yield from ((f"{name}.{i}", part) for i, part in enumerate(value))
-            else:
-                yield name, value
+            yield from _spread(name, value)
 
     def _named(self, kind, prefix=""):
         for name, part in self._parts():
@@ -37,6 +34,13 @@ class Module:
                 yield prefix + name, part
             elif isinstance(part, Module):
                 yield from part._named(kind, f"{prefix}{name}.")
+
+    def _named_once(self, kind):
+        """What is shared by several layers, under its first name alone: it learns, and is counted, once."""
+        first = {}
+        for name, part in self._named(kind):
+            first.setdefault(id(part), (name, part))
+        return list(first.values())
 
     def modules(self):
         """This module and all below it, in the order of construction."""
@@ -47,15 +51,15 @@ class Module:
 
     def named_parameters(self):
         """Pairs (dotted name, Tensor), in the order of construction."""
-        return list(self._named(Tensor))
+        return self._named_once(Tensor)
 
     def parameters(self):
         """All parameters, in the order of construction."""
-        return [parameter for _, parameter in self._named(Tensor)]
+        return [parameter for _, parameter in self.named_parameters()]
 
     def named_buffers(self):
         """Pairs (dotted name, array): state that is not trained, such as running averages."""
-        return list(self._named(device.array_types()))
+        return self._named_once(device.array_types())
 
     def name_parameters_(self, name):
         """Call each parameter by ``name`` and its dotted name, in errors and to who watches; return the module."""
@@ -93,8 +97,7 @@ class Module:
             parameter.data = change(parameter.data)
         for module in self.modules():
             for name, part in list(vars(module).items()):
-                if isinstance(part, device.array_types()):
-                    setattr(module, name, change(part))
+                setattr(module, name, _changed(part, change))
         return self
 
     def state_dict(self):
@@ -132,6 +135,22 @@ class Module:
 
     def __repr__(self):
         return type(self).__name__
+
+
+def _spread(name, value):
+    """A part under its name; of a list, also within lists, each part under the list's name and its place."""
+    if isinstance(value, list | tuple):
+        for i, part in enumerate(value):
+            yield from _spread(f"{name}.{i}", part)
+    else:
+        yield name, value
+
+
+def _changed(value, change):
+    """An array as ``change`` makes it, also within lists; anything else as it is."""
+    if type(value) in (list, tuple):
+        return type(value)(_changed(part, change) for part in value)
+    return change(value) if isinstance(value, device.array_types()) else value
 
 
 class Sequential(Module):

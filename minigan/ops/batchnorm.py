@@ -52,11 +52,12 @@ def _gradients_by_parts(dy, x, gamma, beta, eps, slope, batches):
 def batch_norm_inference(x, gamma, beta, mean, var, *, eps=1e-5, slope=1.0):
     """Normalise each channel by given moments: x (..., C) Tensor, gamma, beta (C,) Tensors, mean, var (C,) arrays."""
     y = kernels.batch_norm_inference(x.data, gamma.data, beta.data, mean, var, eps=eps, slope=slope)
+    # As they are now: running averages change in place with the next batch.
+    middle, r = Tensor(mean.copy()), Tensor((var + eps) ** -0.5)
 
     def gradients(dy, x, gamma, beta):
         axes = tuple(range(x.ndim - 1))
-        r = Tensor((var + eps) ** -0.5)
-        xhat = (x - Tensor(mean)) * r
+        xhat = (x - middle) * r
         g = _leaky_relu_grad(dy, gamma * xhat + beta, slope)
         return g * (gamma * r), sum(g * xhat, axes), sum(g, axes)
 

@@ -48,7 +48,7 @@ def div(a, b):
         "div",
         x / y,
         (a, lambda dy, b: sum_to(dy / b, a_shape), b),
-        (b, lambda dy, a, b: sum_to(-dy * a / (b * b), b_shape), a, b),
+        (b, lambda dy, b, y: sum_to(-dy * y / b, b_shape), b, OUTPUT),  # a / b^2 may overflow where this does not
     )
 
 

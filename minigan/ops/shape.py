@@ -18,14 +18,15 @@ def reshape(x, *shape):
     """The same values in another shape; one axis may be -1."""
     shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
     before = x.shape
-    return record("reshape", x.data.reshape(shape), (x, lambda dy: reshape(dy, before)))
+    return record("reshape", x.data.reshape(shape), (x, lambda dy: reshape(dy, before)), view_of=x)
 
 
 def transpose(x, *axes):
     """Permute the axes; reverse them by default. On the CPU the result is a view."""
     axes = axes or tuple(reversed(range(x.ndim)))
-    back = tuple(np.argsort(axes).tolist())
-    return record("transpose", solid(x.data.transpose(axes)), (x, lambda dy: transpose(dy, *back)))
+    result = solid(x.data.transpose(axes))
+    back = tuple(np.argsort([axis % x.ndim for axis in axes]).tolist())
+    return record("transpose", result, (x, lambda dy: transpose(dy, *back)), view_of=x)
 
 
 def broadcast_to(x, shape):
@@ -33,7 +34,8 @@ def broadcast_to(x, shape):
     if x.shape == shape:
         return x
     before = x.shape
-    return record("broadcast_to", solid(np.broadcast_to(x.data, shape)), (x, lambda dy: sum_to(dy, before)))
+    result = solid(np.broadcast_to(x.data, shape))
+    return record("broadcast_to", result, (x, lambda dy: sum_to(dy, before)), view_of=x)
 
 
 def sum_to(x, shape):
@@ -54,7 +56,9 @@ def sum(x, axis=None, keepdims=False):
 
 
 def mean(x, axis=None, keepdims=False):
-    """Mean over an axis, several, or all."""
+    """Mean over an axis, several, or all; ValueError for a tensor without values."""
+    if not x.size:
+        raise ValueError(f"mean: expected at least one value, got shape {x.shape}")
     before = x.shape
     kept = _kept(x, axis)
     total = x.data.sum(axis=axis, keepdims=keepdims)
@@ -79,20 +83,29 @@ def _kept(x, axis):
 def concatenate(tensors, axis=0):
     """Join tensors along an axis."""
     tensors = tuple(tensors)
-    axis %= tensors[0].ndim
+    result = np.concatenate([t.data for t in tensors], axis)
+    axis %= result.ndim
     ends = np.cumsum([t.shape[axis] for t in tensors]).tolist()
 
     def split(dy):
         before = (slice(None),) * axis
         return tuple(getitem(dy, (*before, slice(a, b))) for a, b in zip([0, *ends], ends, strict=False))
 
-    return record("concatenate", np.concatenate([t.data for t in tensors], axis), (tensors, split))
+    return record("concatenate", result, (tensors, split))
 
 
 def getitem(x, index):
-    """x[index], with any index that NumPy knows."""
-    before = x.shape
-    return record("getitem", solid(x.data[index]), (x, lambda dy: _place(dy, index, before)))
+    """x[index], with any index that NumPy knows, or a Tensor of places."""
+    before, index = x.shape, _kept_index(index)
+    return record("getitem", solid(x.data[index]), (x, lambda dy: _place(dy, index, before)), view_of=x)
+
+
+def _kept_index(index):
+    """An index that nobody else can change: the gradient needs it, too."""
+    if isinstance(index, tuple):
+        return tuple(_kept_index(part) for part in index)
+    index = index.data if isinstance(index, Tensor) else index
+    return index.copy() if hasattr(index, "copy") else index
 
 
 def _place(x, index, shape):

@@ -27,7 +27,7 @@ class Inpainted(NamedTuple):
         g(z) whole.
     z : array (N, latents.size)
     context, prior : array (N,)
-        Both losses at z: mean |g(z) - x| over the known pixels by weight, and -ln d(g(z)) in nats.
+        Both losses at z: mean |g(z) - x| over the known pixels by weight, and what g pays for g(z) in its game.
     """
 
     filled: np.ndarray
@@ -40,8 +40,9 @@ class Inpainted(NamedTuple):
 def inpaint(system, images, known, rng, *, steps=200, lr=0.1, prior_weight=0.03, starts=10):
     """Fill in the unknown part of pictures by searching the generator's latent space (arXiv:1607.07539, eq. 1 to 5).
 
-    The prior loss is -ln d(g(z)), whose gradient does not vanish where d is sure, in place of the paper's ln(1 - d). A
-    class is no place to walk from: each is a start of its own. Of all starts the best by both losses is kept.
+    The prior loss is what g pays for its image in the game that it was trained in: by default -ln d(g(z)), whose
+    gradient does not vanish where d is sure, in place of the paper's ln(1 - d). A class is no place to walk from: each
+    is a start of its own. Of all starts the best by both losses is kept.
 
     Parameters
     ----------

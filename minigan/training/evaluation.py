@@ -15,6 +15,9 @@ from .hooks import read_log
 class Evaluate:
     """Measure the generator at the start, every ``every`` iterations and at the end; keep the best of these states.
 
+    The end of a training that was broken off is one of them, and may stay the best, though the curve of the resumed run
+    has no point there.
+
     What is drawn comes from a generator of its own, the same each time: no random number of the training is used, and
     the scores of two iterations differ by the generator alone. A resumed run goes on where its checkpoint stood.
 

@@ -77,7 +77,10 @@ def _kernel(squares, variances):
 def squared_distances(x, y):
     """|x - y|^2 of all pairs of rows: (M, F), (N, F): (M, N).
 
-    |x|^2 + |y|^2 - 2 x y, which costs one matrix product; rounding can leave less than nothing, which is cut off.
+    |x|^2 + |y|^2 - 2 x y, which costs one matrix product; rounding can leave less than nothing, which is cut off. The
+    terms cancel least near the origin, so all rows are moved there first.
     """
+    middle = Tensor(x.data.mean(axis=0))
+    x, y = x - middle, y - middle
     squares = ops.square(x).sum(1, keepdims=True) + ops.square(y).sum(1) - 2.0 * (x @ y.T)
     return ops.maximum(squares, 0.0)

@@ -17,7 +17,7 @@ def batch_statistics(module):
     """Run a module without recording, but normalise each batch by its own statistics, as in training."""
     before = [(buffer, buffer.copy()) for _, buffer in module.named_buffers()]
     try:
-        with no_grad():
+        with _mode(True, module), no_grad():
             yield
     finally:
         for buffer, old in before:
@@ -27,11 +27,18 @@ def batch_statistics(module):
 @contextmanager
 def fixed(*modules):
     """Run modules as functions that do not change: in inference mode, frozen. Gradients still flow to their inputs."""
+    with _mode(False, *modules), frozen(*modules):
+        yield
+
+
+@contextmanager
+def _mode(training, *modules):
+    """Put modules into training or inference mode, and each of their parts back into its own afterwards."""
+    before = [(part, part.training) for module in modules for part in module.modules()]
     for module in modules:
-        module.eval()
+        module.train(training)
     try:
-        with frozen(*modules):
-            yield
+        yield
     finally:
-        for module in modules:
-            module.train()
+        for part, mode in before:
+            part.training = mode
