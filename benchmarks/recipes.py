@@ -193,6 +193,7 @@ LEARNT = {"continuous": "nll", "continuous_weight": 0.1}
 
 RECIPES = [
     INFOGAN,
+    replace(INFOGAN, name="infogan-paper-generator", changes=INFOGAN.changes | {"information": "generator"}),
     replace(INFOGAN, name="infogan-paper-learnt-deviation", changes=INFOGAN.changes | LEARNT),
     Recipe(
         "dcgan-mnist",
