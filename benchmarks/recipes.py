@@ -267,6 +267,8 @@ GROUPS = {
     "information": [
         _information("both", information="both"),
         _information("generator", information="generator"),
+        _information("both-fast-q", information="both", lr_q=1e-3),  # "generator" lets Q learn at g's rate
+        _information("generator-slow-q", information="generator", lr_q=2e-4),
         _information("separate", information="separate"),
         _information("joint", information="joint"),
         _information("none", most=0.5, information="none"),

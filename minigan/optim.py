@@ -188,3 +188,57 @@ class RMSProp(Optimizer):
 
     def _update(self, params, grads, square_means):
         kernels.rmsprop_(params, grads, square_means, lr=self._lr, decay=self.decay, eps=self.eps)
+
+
+class Together:
+    """Optimisers that act as one: for parts of a network that learn at different rates from one gradient.
+
+    Parameters
+    ----------
+    *optimizers : Optimizer
+        Of parameters that no two of them share. Their state's names begin with their place: "0/", "1/", ...
+    """
+
+    def __init__(self, *optimizers):
+        self.optimizers = optimizers
+
+    @property
+    def named(self):
+        """Pairs (name, parameter) of all."""
+        return [pair for optimizer in self.optimizers for pair in optimizer.named]
+
+    @property
+    def steps(self):
+        """Updates done."""
+        return self.optimizers[0].steps
+
+    def to(self, place):
+        """Move the state to a Device; return the optimiser."""
+        for optimizer in self.optimizers:
+            optimizer.to(place)
+        return self
+
+    def zero_grad(self):
+        """Forget all gradients."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+
+    def step(self):
+        """Update every parameter that has a gradient."""
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+    def state_dict(self):
+        """Copies of all state in host memory: name -> NumPy array."""
+        return {
+            f"{i}/{name}": array
+            for i, optimizer in enumerate(self.optimizers)
+            for name, array in optimizer.state_dict().items()
+        }
+
+    def load_state_dict(self, state):
+        """Take the state of optimisers of the same kinds; ValueError, naming the entries, where it does not fit."""
+        for i, optimizer in enumerate(self.optimizers):
+            prefix = f"{i}/"
+            own = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+            optimizer.load_state_dict(own)

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from minigan import Tensor, gradcheck, nn, ops, presets
+from minigan import Tensor, gradcheck, nn, ops, presets, runs
 from minigan.latents import Categorical, Gaussian, Latents, Noise, Uniform, codes
 from minigan.models import gan, infogan
+from minigan.training import checkpoint
 from minigan.training.steps import INFORMATION, gan_step, infogan_step
 from minigan.training.systems import InfoGAN
 from minigan.training.trainer import random_streams
@@ -305,3 +306,38 @@ def test_the_presets_optimisers_hold_what_the_table_says(information):
     }
     assert held == expected[information]
     assert (information == "separate") == (not own["q"] & own["trunk"] and len(own["q"]) > 6)
+
+
+@pytest.mark.parametrize("information", INFORMATION)
+def test_q_may_learn_at_a_rate_of_its_own(information):
+    config = dataclasses.replace(presets.get("infogan-paper").config, information=information)
+    trained = []
+    for lr_q in (None, 1e-9):
+        built = presets.get("infogan-paper").build(
+            dataclasses.replace(config, lr_q=lr_q, batch=4), (28, 28, 1), random_streams(0)["init"]
+        )
+        before = {name: module.state_dict() for name, module in parts(built).items()}
+        digits = RNG(0).uniform(-1, 1, (4, 28, 28, 1)).astype(np.float32)
+        built.step(iter([digits]), RNG(1))
+        weights = [name for name, _ in built.q.named_parameters() if name.endswith("w")]
+        after = {name: module.state_dict() for name, module in parts(built).items()}
+        trained.append(after)
+        far = max(abs(after["q"][name] - before["q"][name]).max() for name in weights)
+        assert far < 1e-7 if lr_q else far > 1e-5
+        assert all(moved(before[name], after[name]) for name in ("g", "trunk", "head"))
+    assert not moved(trained[0]["head"], trained[1]["head"])  # d's game is the same
+
+
+def test_a_rate_of_q_must_be_positive():
+    with pytest.raises(ValueError, match="lr_q: must be positive and finite, got 0"):
+        dataclasses.replace(presets.get("infogan-paper").config, lr_q=0.0)
+
+
+def test_a_run_with_two_rates_resumes_bit_for_bit(tmp_path):
+    config = dataclasses.replace(presets.get("infogan-paper").config, lr_q=1e-3, batch=8, steps=4, samples=10)
+    whole = runs.train(config, tmp_path / "whole", quiet=True, device="cpu")
+    parted = runs.train(dataclasses.replace(config, steps=2), tmp_path / "parted", quiet=True, device="cpu")
+    runs.train(dataclasses.replace(config, steps=4), resume=parted, quiet=True, device="cpu")
+    states = [checkpoint.load(run / "checkpoint.npz")[0] for run in (whole, parted)]
+    assert states[0].keys() == states[1].keys()
+    assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])

@@ -251,3 +251,25 @@ def test_an_optimiser_of_another_module_is_refused():
     state = optim.Adam(nn.Linear(2, 3)).state_dict()
     with pytest.raises(ValueError, match=r"Adam does not fit: .*m.w \(2, 3\) != \(2, 4\)"):
         optim.Adam(nn.Linear(2, 4)).load_state_dict(state)
+
+
+def test_optimisers_together_are_each_its_own():
+    layers = [nn.Linear(2, 3, rng=np.random.default_rng(i)) for i in range(2)]
+    both = optim.Together(optim.Adam(layers[0], lr=0.1), optim.SGD(layers[1], lr=0.5))
+    before = [layer.w.data.copy() for layer in layers]
+    for layer in layers:
+        layer.w.grad = np.ones_like(layer.w.data)
+    both.step()
+    np.testing.assert_allclose(before[0] - layers[0].w.data, 0.1, rtol=1e-5)
+    np.testing.assert_allclose(before[1] - layers[1].w.data, 0.5, rtol=1e-5)
+    assert both.steps == 1
+    assert [name for name, _ in both.named] == ["w", "b", "w", "b"]
+    state = both.state_dict()
+    other = optim.Together(optim.Adam(nn.Linear(2, 3), lr=0.1), optim.SGD(nn.Linear(2, 3), lr=0.5))
+    other.load_state_dict(state)
+    assert state.keys() == other.state_dict().keys()
+    assert all(np.array_equal(array, other.state_dict()[name]) for name, array in state.items())
+    with pytest.raises(ValueError, match="SGD does not fit"):
+        optim.Together(optim.Adam(nn.Linear(2, 3), lr=0.1), optim.SGD(nn.Linear(9, 3), lr=0.5)).load_state_dict(state)
+    both.zero_grad()
+    assert all(layer.w.grad is None for layer in layers)

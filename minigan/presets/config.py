@@ -201,6 +201,8 @@ class InfoGANConfig(GANConfig):
     information: Literal["both", "generator", "separate", "joint", "none"] = "both"
     """Who ascends the bound: d's update and g's (the authors' code); g's, which trains Q's head alone, or a Q with a
     trunk of its own (separate); an update of its own for all (joint); or for Q alone, beside a plain GAN (none)."""
+    lr_q: float | None = None
+    """Q's learning rate; by default that of the update in which Q learns."""
     d_batch: int | None = None
     """Real and generated images of the discriminator's update; by default the batch."""
 
@@ -214,6 +216,8 @@ class InfoGANConfig(GANConfig):
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "codes", tuple(self.codes))  # JSON gives a list
+        if self.lr_q is not None and not 0 < self.lr_q < float("inf"):
+            raise ValueError(f"lr_q: must be positive and finite, got {self.lr_q}")
         if self.d_batch is not None and self.d_batch < 1:
             raise ValueError(f"d_batch: must be at least 1, got {self.d_batch}")
         if self.d_batch not in (None, self.batch) and not self.fresh_noise:

@@ -5,10 +5,10 @@ from functools import partial
 from .. import nn
 from ..latents import Latents, Noise, codes
 from ..models import infogan
-from ..optim import Adam
+from ..optim import Adam, Together
 from ..training.systems import InfoGAN
 from .config import InfoGANConfig
-from .gans import adams, bound, game
+from .gans import bound, game
 from .preset import preset
 
 
@@ -27,14 +27,26 @@ def _build_infogan(generator, discriminator, config, image_shape, rng):
 def _optimizers(config, g, d, q):
     """Who learns in which update: the table of :func:`~minigan.training.steps.infogan_step`."""
     in_gs, in_ds, in_own = {
-        "both": ([g], [d, q], None),
-        "generator": ([g, q], [d], None),
-        "separate": ([g, q], [d], None),
+        "both": ([g], [d, q], []),
+        "generator": ([g, q], [d], []),
+        "separate": ([g, q], [d], []),
         "joint": ([g], [d], [g, d.trunk, q]),
         "none": ([g], [d], [q]),
     }[config.information]
-    betas = {"beta1": config.beta1, "beta2": config.beta2}
-    return *adams(config, in_gs, in_ds), in_own and Adam(*in_own, lr=config.lr_d, **betas)
+    return tuple(
+        _optimizer(config, modules, q, lr)
+        for modules, lr in ((in_gs, config.lr_g), (in_ds, config.lr_d), (in_own, config.lr_d))
+    )
+
+
+def _optimizer(config, modules, q, lr):
+    """Adam for the modules of one update, of which Q may have a rate of its own; None for no module."""
+    adam = partial(Adam, beta1=config.beta1, beta2=config.beta2)
+    if config.lr_q is None or q not in modules:
+        return adam(*modules, lr=lr) if modules else None
+    others = [module for module in modules if module is not q]
+    q_alone = adam(q, lr=config.lr_q)
+    return Together(adam(*others, lr=lr), q_alone) if others else q_alone
 
 
 INFOGANS = [
