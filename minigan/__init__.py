@@ -35,6 +35,11 @@ _SUBMODULES = (
     "features",
     "kernels",
     "presets",
+    "runs",
+    "scores",
+    "study",
+    "plots",
+    "device",
 )
 
 __all__ = [*_HOME, *_SUBMODULES]

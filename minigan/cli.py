@@ -6,6 +6,7 @@ nothing had begun, 1 for a training that failed, 130 after Ctrl-C.
 
 import difflib
 import os
+import shlex
 import sys
 import warnings
 from dataclasses import dataclass, replace
@@ -114,7 +115,7 @@ def _complain(error, status, hint=""):
     if isinstance(error, OSError) and error.strerror:
         text = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
     if isinstance(error, MemoryError):
-        text = f"not enough memory; a smaller --batch needs less. {text}"
+        text = f"not enough memory; fewer at a time (--batch, --n, --rows) need less. {text}"
     print(f"minigan: error: {text}{hint}", file=sys.stderr)
     return status
 
@@ -157,7 +158,8 @@ def train(arguments):
         run.train(quiet=options.quiet)
     except USER_ERRORS as error:
         can_resume = isinstance(error, OSError) and (run.folder / "checkpoint.npz").exists()
-        raise TrainingFailed(f"; go on with: minigan train --resume {run.folder}" if can_resume else "") from error
+        again = f"; go on with: minigan train --resume {shlex.quote(str(run.folder))}"
+        raise TrainingFailed(again if can_resume else "") from error
     return 130 if run.trainer.interrupted else 0
 
 
@@ -166,6 +168,8 @@ def _train_options(arguments):
     preset = None if arguments[0].startswith("-") else arguments[0]
     given = arguments[1:] if preset else arguments
     resumed = _value(given, "--resume")
+    if resumed is None and "--resume" in given:
+        raise ValueError("resume: give a run's folder after --resume")
     if resumed:
         config = run_folder.read_config(resumed)
         if preset not in (None, config.preset):
@@ -221,10 +225,11 @@ def step(arguments):
     if arguments[0] in ("-h", "--help"):
         arguments = ["gan-2d", "--help"]
     what, *given = arguments
+    called = "PRESET" if given == ["--help"] else what
     folder = what if Path(what).is_dir() else None
     config = run_folder.read_config(folder) if folder else presets.get(what).config
     default = StepOptions(config=_without_preset(config))
-    options = tyro.cli(StepOptions, default=default, args=given, prog=f"minigan step {what}")
+    options = tyro.cli(StepOptions, default=default, args=given, prog=f"minigan step {called}")
     if options.after < 0:
         raise ValueError(f"after: expected at least 0, got {options.after}")
     if options.out and options.out.suffix != ".npz":
@@ -250,7 +255,9 @@ class SampleOptions:
     code: Annotated[int | None, tyro.conf.arg(name="class", aliases=["--code"])] = None
     """Draw this class, or value of the categorical code, only."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Where to: .png, .webp, or .npy for the numbers themselves; RUN/sample.png otherwise."""
+    """Where to: .png, .webp, or .npy for the numbers themselves; RUN/sample.png or sample-class-K.png otherwise."""
+    best: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Draw from best.npz, which --eval-every keeps, and not from the last checkpoint."""
     seed: int = 0
     """Another seed, other images."""
 
@@ -260,11 +267,13 @@ def sample(arguments):
     options = tyro.cli(SampleOptions, args=arguments, prog="minigan sample")
     if options.n is not None and options.n < 1:
         raise ValueError(f"n: expected at least 1, got {options.n}")
-    from . import runs
+    from . import plots, runs
 
-    trained = runs.load(options.run)
+    if options.out and options.out.suffix != ".npy":
+        plots.check_picture(options.out)
+    trained = runs.load(options.run, "best.npz" if options.best else "checkpoint.npz")
     z, columns = _latent_rows(trained.system.latents, options, of_points=len(trained.image_shape) == 1)
-    path = options.out or options.run / f"sample{'' if options.code is None else f'-code-{options.code}'}.png"
+    path = options.out or options.run / f"sample{'' if options.code is None else f'-class-{options.code}'}.png"
     _write_samples(path, trained, z, columns)
     print(path)
     return 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +34,7 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
     Parameters
     ----------
     run : path
-        A run's folder; gets eval.json and pictures.
+        A run's folder; gets eval.json and pictures, or a warning where it cannot be written.
     data : str, optional
         Judge by these data instead of those that it was trained on.
     n : int, optional
@@ -65,7 +66,6 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
     found, pictures = {}, []
     for yardstick in yardsticks:
         found |= yardstick(trained.system, measure_rng)
-        pictures += yardstick.draw(folder) if hasattr(yardstick, "draw") else []
     seen_by = [str(y.features) for y in yardsticks if getattr(y, "features", None)]
     facts = {
         "run": str(folder),
@@ -76,7 +76,12 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
         "features": seen_by[0] if seen_by else None,
         "seed": seed,
     }
-    _write(folder / "eval.json", facts | {"scores": scores.to_json(found)})
+    try:  # the numbers are there: that they cannot be kept must not cost them
+        _write(folder / "eval.json", facts | {"scores": scores.to_json(found)})
+        for yardstick in yardsticks:
+            pictures += yardstick.draw(folder) if hasattr(yardstick, "draw") else []
+    except OSError as error:
+        warnings.warn(f"{folder} keeps no eval.json or pictures of this: {error.strerror}", stacklevel=2)
     return Evaluation(facts, found, pictures)
 
 
@@ -89,5 +94,9 @@ def load_sets(config):
 def _write(path, content):
     """Write JSON, at once or not at all."""
     temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

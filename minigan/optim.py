@@ -36,14 +36,15 @@ class Optimizer:
     state_names = ()
 
     def __init__(self, *modules, lr, clip=None):
-        places = [f"{i}." for i in range(len(modules))] if len(modules) > 1 else [""]
+        places = [""] if len(modules) == 1 else [f"{i}." for i in range(len(modules))]
         named = [
             (place + n, p) for place, module in zip(places, modules, strict=True) for n, p in module.named_parameters()
         ]
         first = {id(parameter): name for name, parameter in reversed(named)}  # what modules share is updated once
         self.named = [(name, parameter) for name, parameter in named if first[id(parameter)] == name]
         if not self.named:
-            raise ValueError(f"{type(self).__name__}: the module has no parameters to train")
+            what = "the module has no parameters" if modules else "expected a module with parameters"
+            raise ValueError(f"{type(self).__name__}: {what} to train")
         for what, value in (("lr", lr), ("clip", clip)):
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise ValueError(f"{type(self).__name__}: {what} must be positive and finite, got {value}")

@@ -13,6 +13,7 @@ runs/dcgan-mnist-1/
 """
 
 import os
+import shlex
 import time
 from dataclasses import asdict, dataclass, replace
 from math import ceil
@@ -45,8 +46,8 @@ def train(config=None, out=None, *, resume=None, device="auto", graph=True, prec
 
     Parameters
     ----------
-    config : Config, optional
-        From :mod:`minigan.presets`; a resumed run has its own.
+    config : Config or str, optional
+        From :mod:`minigan.presets`, or a preset's name; a resumed run has its own.
     out : path, optional
         A new or empty folder; ``runs/<preset>-<n>`` otherwise.
     resume : path, optional
@@ -140,15 +141,17 @@ class Run:
 
     def _report(self, seconds, steps):
         speed = f"{steps:,} iterations in {_duration(seconds)}, {steps * self.config.batch / seconds:,.0f} images/s"
+        quoted = shlex.quote(str(self.folder))
         if self.trainer.interrupted:
             where = f"stopped at iteration {self.trainer.iteration:,} of {self.iterations:,} and saved"
-            return f"{speed}\n{where}; go on with: minigan train --resume {self.folder}"
+            return f"{speed}\n{where}; go on with: minigan train --resume {quoted}"
         last = pictures.found(self.folder / "samples")[-1]
         shown = {
             last: "the last samples",
             self.folder / "samples.webp": "how they came about",
             self.folder / "losses.png": "the losses",
-            self.folder / "checkpoint.npz": f"everything; try: minigan sample {self.folder}",
+            self.folder / "best.npz": f"everything when it was best; try: minigan sample --best {quoted}",
+            self.folder / "checkpoint.npz": f"everything; try: minigan sample {quoted}",
         }
         width = max(len(str(path)) for path in shown)
         return "\n".join([speed, *(f"  {path!s:<{width}}  {text}" for path, text in shown.items() if path.exists())])
@@ -168,7 +171,7 @@ def prepare(config=None, out=None, *, resume=None, device="auto", graph=True, pr
         raise ValueError("config: give a preset's config, or a run to resume")
     if resume is not None and out is not None:
         raise ValueError(f"out: a resumed run stays in its folder, {resume}")
-    config = config or run_folder.read_config(resume)
+    config = presets.get(config).config if isinstance(config, str) else config or run_folder.read_config(resume)
     config = replace(config, data=_absolute(config.data))
     presets.get(config.preset)
     if resume is not None:
@@ -213,7 +216,7 @@ def load_data(config, split="train"):
     preset = presets.get(config.preset)
     shape = preset.image_shape
     if len(shape) == 3:
-        if config.data in toy2d.DISTRIBUTIONS or Path(config.data).suffix in (".npy", ".csv"):
+        if config.data in toy2d.DISTRIBUTIONS or Path(config.data).suffix.lower() in (".npy", ".csv"):
             raise ValueError(f"data: {config.data} holds points of the plane, {config.preset} takes images; try gan-2d")
         found = data.load(config.data, size=shape[0], channels=shape[2], split=split)
     else:
@@ -221,6 +224,9 @@ def load_data(config, split="train"):
     presets.check_images(preset, found.images)
     if split == "train" and config.batch > len(found):
         raise ValueError(f"batch: {config.batch} images asked for, {found.name} has {len(found)}")
+    if split == "train" and config.images_per_iteration > len(found):
+        steps, n = config.d_steps, config.images_per_iteration
+        raise ValueError(f"d_steps: {steps} updates of {config.batch} images take {n}, {found.name} has {len(found)}")
     return found
 
 
@@ -235,8 +241,9 @@ def load_unseen(config):
     try:
         return load_data(config, "test")
     except data.NoSplits as error:
-        cure = "files in MNIST's format have one, and minigan eval --data takes other data to judge by"
-        raise ValueError(f"data: {config.data} has no test set, which a measure needs; {cure}") from error
+        raise ValueError(
+            f"data: {config.data} has no test set, which a measure needs; files in MNIST's format have one"
+        ) from error
 
 
 def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32"):

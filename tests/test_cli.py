@@ -210,7 +210,7 @@ def test_sample_lays_codes_out(capsys):
     assert status("sample", "run", "--class=2", "--out=two.npy") == 0
     assert status("sample", "run", "--code=2") == 0
     assert (np.load("all.npy").shape, np.load("two.npy").shape) == ((6, 28, 28, 1), (25, 28, 28, 1))
-    with Image.open("run/sample-code-2.png") as picture:
+    with Image.open("run/sample-class-2.png") as picture:
         assert picture.width == picture.height >= 600
     with Image.open("run/samples/0000001.png") as picture:
         assert picture.height > picture.width  # three rows, one a class, of two columns

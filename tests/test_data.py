@@ -287,7 +287,7 @@ def test_sixteen_bit_grey_is_scaled_not_clipped():
 def test_bad_pictures_are_named(tmp_path):
     picture(tmp_path / "a.png")
     (tmp_path / "letter.png").write_text("Dear reader, I am no picture.")
-    with pytest.raises(ValueError, match=r"letter\.png: not a readable picture \(29 bytes\)"):
+    with pytest.raises(ValueError, match=r"letter\.png: not a picture of a known kind \(29 bytes\)"):
         load(tmp_path)
     picture(tmp_path / "letter.png", size=(64, 64))
     content = (tmp_path / "letter.png").read_bytes()

@@ -28,6 +28,13 @@ def logged(loss=NON_SATURATING, **numbers):
 # --- check by check ---------------------------------------------------------------------------------------------------
 
 
+def test_samples_that_are_no_numbers_are_told():
+    made = np.zeros((4, 2))
+    assert doctor.finite(case(made=made)).healthy
+    made[1] = np.nan
+    assert doctor.finite(case(made=made)).seen.startswith("2 of the samples' 8 values")
+
+
 def test_a_discriminator_that_is_always_right_has_won():
     assert not doctor.balance(logged(d_real=0.99, d_fake=0.01)).healthy
     assert doctor.balance(logged(d_real=0.8, d_fake=0.2)).healthy
@@ -200,6 +207,16 @@ def test_every_kind_of_system_is_examined_by_what_fits_it(tmp_path, preset):
     assert {"gradients", "step size"} <= names
     assert ("codes" in names) == (preset == "infogan")
     assert all(finding.seen and finding.advice for finding in findings)
+
+
+def test_a_run_of_weights_that_are_no_numbers_is_told_so(tmp_path):
+    run = train(tmp_path / "run", "gan-2d", steps=2, batch=32)
+    with np.load(run / "checkpoint.npz") as entries:
+        arrays = dict(entries)
+    arrays["module.g.0.w"][0, 0] = np.nan
+    np.savez(run / "checkpoint.npz", **arrays)
+    findings, _ = doctor.examine(run)
+    assert [(finding.name, finding.healthy) for finding in findings] == [("finite", False)]
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """So that a run is judged by what fits it, the judging changes nothing of it, and the best state is kept."""
 
+import errno
 import json
 from dataclasses import replace
 
@@ -330,6 +331,25 @@ def test_eval_prints_and_keeps_the_scores_of_points(tmp_path, capsys):
     again = evaluate.evaluate(run, n=200)
     assert scores.to_json(again.scores) == kept["scores"]
     assert evaluate.evaluate(run, n=200, seed=1).scores != again.scores
+
+
+@pytest.mark.filterwarnings("always:.*keeps no eval.json:UserWarning")
+def test_numbers_that_cannot_be_kept_are_told_all_the_same(tmp_path, capsys, monkeypatch):
+    run = runs.train(config("gan-2d"), tmp_path / "run", quiet=True)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(evaluate.os, "replace", full)
+    assert cli.main(["eval", str(run), "--n", "200"]) == 0
+    printed = capsys.readouterr()
+    assert "real data 8" in printed.out
+    assert "run keeps no eval.json or pictures of this: No space left on device" in printed.err
+    assert not list(run.glob("eval.json*"))
+
+
+def test_an_error_that_is_no_number_is_not_shown():
+    assert "nan" not in scores.table({"x": scores.Score(1.0, error=float("nan"))})
 
 
 def test_eval_of_infogan_writes_its_pictures(tmp_path, few_digits):

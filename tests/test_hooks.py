@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -91,6 +92,14 @@ def test_a_resumed_log_loses_what_lies_beyond_and_a_half_line(tmp_path):
     assert after[-1]["seconds"] >= 104
 
 
+@pytest.mark.parametrize("line", ["{", "[1]", "7", "{}"])
+def test_a_line_that_is_none_of_a_log_is_named(tmp_path, line):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"iteration": 1}\n' + line + '\n{"iteration": 3}\n')
+    with pytest.raises(ValueError, match=r"log\.jsonl, line 2: not a line of a log"):
+        hooks.read_log(path)
+
+
 def test_a_missing_log_has_no_lines(tmp_path):
     assert hooks.read_log(tmp_path / "none.jsonl") == []
 
@@ -158,6 +167,14 @@ def test_checkpoints_come_on_time_and_once_at_the_end(tmp_path, monkeypatch):
         trainer = trainer_of(more_hooks=[hooks.Checkpoint(tmp_path / "c.npz", {}, every=3)])
         trainer.run(iterations)
     assert saved == [3, 6, 7, 3, 6, 9]
+
+
+def test_long_steps_are_saved_by_the_clock(tmp_path, monkeypatch):
+    saved, now = [], iter(range(0, 10_000, 50))  # each look at the clock finds it 50 seconds later
+    monkeypatch.setattr(hooks.checkpoint, "save", lambda path, trainer, config: saved.append(trainer.iteration))
+    monkeypatch.setattr(hooks.time, "monotonic", lambda: next(now))
+    trainer_of(more_hooks=[hooks.Checkpoint(tmp_path / "c.npz", {}, every=1000)]).run(7)
+    assert saved == [3, 6, 7]
 
 
 def test_a_failed_step_saves_nothing(tmp_path, monkeypatch):
@@ -246,6 +263,28 @@ def test_the_bar_shows_speed_and_losses(monkeypatch):
     assert "loss d " in text
     assert ", g " in text
     assert "D(G(z)) 0." in text
+
+
+class Interrupt:
+    def after_step(self, trainer, scalars):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("disable", [False, True])
+def test_ctrl_c_is_heard_at_once(capsys, disable):
+    trainer = trainer_of(more_hooks=[Interrupt(), hooks.Progress(16, disable=disable)])
+    trainer.run(5)
+    assert trainer.iteration == 1
+    assert ("finishing this step, then saving" in capsys.readouterr().err) is not disable
+
+
+def test_a_terminal_that_was_closed_does_not_cost_the_step(monkeypatch):
+    bar = hooks.Progress(16)
+    trainer = trainer_of(more_hooks=[Interrupt(), bar])
+    monkeypatch.setattr("tqdm.tqdm.write", lambda *_, **__: (_ for _ in ()).throw(OSError("gone")))
+    trainer.run(5)
+    assert trainer.iteration == 1
+    assert not trainer.failed
 
 
 def test_without_a_terminal_progress_comes_in_lines(capsys):

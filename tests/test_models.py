@@ -101,7 +101,7 @@ def test_impossible_numbers_are_refused(change, message):
 def test_images_of_another_shape_are_refused():
     images = np.zeros((4, 32, 32, 3), np.float32)
     with pytest.raises(
-        ValueError, match=r"preset gan takes images of shape \(28, 28, 1\), the data have \(32, 32, 3\)"
+        ValueError, match=r"preset gan takes images of 28 x 28 x 1, the data have items of shape \(32, 32, 3\)"
     ):
         presets.check_images(presets.get("gan"), images)
 

@@ -181,7 +181,11 @@ def test_neither_config_nor_run():
     [
         ("gan-2d", {"batch": 100_001}, r"batch: 100001 images asked for, ring has 100000"),
         ("gan-2d", {"data": "rnig"}, r"'rnig' is no data set and no path; did you mean ring"),
-        ("gan-2d", {"data": "mnist-10k"}, r"preset gan-2d takes images of shape \(2\), the data have \(28, 28, 1\)"),
+        (
+            "gan-2d",
+            {"data": "mnist-10k"},
+            r"gan-2d takes points of the plane, the data have items of shape \(28,",
+        ),
         ("gan", {"data": "ring"}, r"data: ring holds points of the plane, gan takes images; try gan-2d"),
         ("gan", {"data": "toyfaces"}, r"channels = 1: toyfaces are RGB; expected 3"),
     ],
@@ -200,13 +204,26 @@ def test_points_that_are_not_finite_are_refused_by_row(tmp_path):
         train(config(data=str(tmp_path / "points.npy")), tmp_path / "run")
 
 
+def test_more_updates_of_d_than_the_data_have_batches_for(tmp_path, points):
+    with pytest.raises(ValueError, match=r"d_steps: 5 updates of 16 images take 80, points has 60"):
+        train(config(data=str(points), batch=16, d_steps=5), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_presets_name_is_a_config_and_endings_have_no_case(tmp_path, points):
+    points.rename(tmp_path / "POINTS.NPY")
+    run = runs.prepare("gan-2d", tmp_path / "run")
+    assert run.config == presets.get("gan-2d").config
+    assert len(runs.load_data(config(data=str(tmp_path / "POINTS.NPY")))) == 60
+
+
 def test_a_folder_without_pictures_and_a_text_named_png(tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     with pytest.raises(FileNotFoundError, match=r"pictures: no picture found; expected files that end in \.png"):
         train(config("dcgan-mnist", data=str(pictures)), tmp_path / "run")
     (pictures / "a.png").write_text("not a picture")
-    with pytest.raises(ValueError, match=r"a\.png: not a readable picture \(13 bytes\)"):
+    with pytest.raises(ValueError, match=r"a\.png: not a picture of a known kind \(13 bytes\)"):
         train(config("dcgan-mnist", data=str(pictures)), tmp_path / "run")
 
 
@@ -319,6 +336,17 @@ def test_what_is_no_run_is_told(tmp_path, run):
     (run / "config.json").write_text('{"preset": "gan-2d", "widht": 3}')
     with pytest.raises(ValueError, match=r"config\.json is damaged: preset gan-2d has no field widht"):
         train(resume=run)
+    for damaged, what in (
+        ("[1]", "expected the fields of a config by name, got list"),
+        ('{"preset": "gan-2d", "batch": "64"}', "batch: expected a whole number, got '64'"),
+        ('{"preset": "gan-2d", "steps": 44.5}', "steps: expected a whole number or nothing, got 44.5"),
+        ('{"preset": "gan-2d", "data": 5}', "data: expected a text, got 5"),
+        ('{"preset": "gan-2d", "find_nonfinite": "no"}', "find_nonfinite: expected true or false, got 'no'"),
+        ('{"preset": "gan-2d", "lr_g": true}', "lr_g: expected a number, got True"),
+    ):
+        (run / "config.json").write_text(damaged)
+        with pytest.raises(ValueError, match=rf"config\.json is damaged: {what}"):
+            train(resume=run)
     (run / "config.json").write_text("{")
     with pytest.raises(ValueError, match=r"config\.json is damaged: Expecting"):
         train(resume=run)
@@ -471,25 +499,36 @@ def test_batches_larger_than_the_data():
 
 
 class InterruptAt:
-    def __init__(self, iteration):
-        self.iteration = iteration
+    def __init__(self, iteration, number):
+        self.iteration, self.number = iteration, number
 
     def after_step(self, trainer, scalars):
         if trainer.iteration == self.iteration:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self.number)
 
 
-def test_ctrl_c_ends_after_the_step_saves_and_can_be_resumed(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_ends_after_the_step_saves_and_can_be_resumed(tmp_path, number):
     whole = train(config(steps=5), tmp_path / "whole")
-    stopped = runs.prepare(config(steps=5), tmp_path / "stopped", hooks=[InterruptAt(3)])
-    before = signal.getsignal(signal.SIGINT)
+    stopped = runs.prepare(config(steps=5), tmp_path / "stopped", hooks=[InterruptAt(3, number)])
+    before = signal.getsignal(number)
     stopped.train(quiet=True)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
     assert stopped.trainer.interrupted
     assert checkpoint_of(stopped.folder)[1]["counters"]["iteration"] == 3
     train(resume=stopped.folder)
     assert_same_state(whole, stopped.folder)
     assert log_of(whole) == log_of(stopped.folder)
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing(tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run = runs.prepare(config(steps=5), tmp_path / "run", hooks=[InterruptAt(3, signal.SIGHUP)])
+        run.train(quiet=True)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert run.trainer.iteration == 5
 
 
 def test_hooks_stop_also_when_a_step_fails():

@@ -242,7 +242,7 @@ def test_files_that_are_no_pictures_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.png: no such picture"):
         reading.read_pictures([tmp_path / "gone.png"], (28, 28, 1))
     (tmp_path / "a.png").write_text("hello")
-    with pytest.raises(ValueError, match=r"a\.png: not a readable picture"):
+    with pytest.raises(ValueError, match=r"a\.png: not a picture of a known kind"):
         reading.read_pictures([tmp_path / "a.png"], (28, 28, 1))
 
 
@@ -312,7 +312,7 @@ def informed(trained, tmp_path, monkeypatch):
 
     config = presets.get("infogan-paper").config
     system = presets.get("infogan-paper").build(config, (28, 28, 1), random_streams(0)["init"])
-    monkeypatch.setattr(runs, "load", lambda run: runs.Trained(system, config, (28, 28, 1), 5))
+    monkeypatch.setattr(runs, "load", lambda run, file="checkpoint.npz": runs.Trained(system, config, (28, 28, 1), 5))
     return tmp_path / "informed"
 
 
@@ -361,10 +361,45 @@ def test_inpaint_draws_four_columns(trained, capsys, tmp_path):
     assert cli.main(arguments) == 0
     text = capsys.readouterr().out
     assert "mean error of the hidden pixels" in text
+    assert "of the mean of the other images in their place" in text
     assert text.endswith(f"{out}\n")
     with Image.open(out) as picture:
         assert picture.size == (4 * 88 + 4, sheets.TEXT_PIXELS + 2 * 88 + 4)
     assert "run: inpaint takes a run that makes images" in refused(capsys, "inpaint", trained / "points")
+
+
+def test_inpainting_one_picture_has_no_other_to_compare_with(trained, capsys):
+    assert cli.main(["inpaint", str(trained / "told"), "--n=1", "--steps=1"]) == 0
+    assert "other" not in capsys.readouterr().out
+
+
+def test_pictures_of_ones_own_can_be_inpainted_and_have_no_test_set(trained, capsys, tmp_path):
+    for i, image in enumerate(load("mnist-10k", n=2).images):
+        plots.save_grid(tmp_path / f"{i}.png", image[None], pad=0)
+    own = ["inpaint", trained / "told", "--data", tmp_path, "--steps=1", "--n=2"]
+    assert cli.main([*map(str, own), "--split=train"]) == 0
+    assert "has no test set; give --split train" in refused(capsys, *own)
+
+
+@pytest.mark.parametrize("command", ["classify", "inpaint", "traverse", "sample"])
+@pytest.mark.parametrize(("name", "message"), [("x.foo", "no name of a picture; end it in .png"), (".", "is a folder")])
+def test_a_picture_that_cannot_be_written_is_told_before_any_work(trained, command, name, message, capsys, tmp_path):
+    assert message in refused(capsys, command, trained / "nowhere", "--out", tmp_path / name)
+
+
+def test_slant_is_measured_on_grey_images(capsys, monkeypatch):
+    monkeypatch.setattr(runs, "load", lambda *_: runs.Trained(None, None, (64, 64, 3), 1))
+    assert "attribute: slant is measured on grey images" in refused(capsys, "traverse", "run", "--attribute=slant")
+
+
+@pytest.mark.parametrize("command", [["sample"], ["traverse", "--dim=1"], ["inpaint", "--steps=1"]])
+def test_the_best_state_can_be_drawn_from(trained, tmp_path, command, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(trained / "told", run)
+    (run / "checkpoint.npz").rename(run / "best.npz")
+    name, *options = command
+    assert "no checkpoint at" in refused(capsys, name, run, *options)
+    assert cli.main([name, str(run), "--best", *options]) == 0
 
 
 def test_inpainting_needs_a_discriminator_and_a_search(trained, informed, capsys, monkeypatch):

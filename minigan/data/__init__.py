@@ -146,7 +146,7 @@ def _load_path(path: Path, size: int | None, channels: int | None, split: str, n
         return celeba.load(path, split=split, size=size, channels=channels, n=n)
     if split != "train":
         raise NoSplits(f"split = {split!r}: {path} has no splits; expected 'train'")
-    if path.suffix in (".npy", ".csv"):
+    if path.suffix.lower() in (".npy", ".csv"):
         _refuse_image_options(str(path), size, channels)
         return Dataset(toy2d.read_points(path), None, path.stem, str(path)).head(n)
     return folder.load(path, size=size, channels=channels, n=n)

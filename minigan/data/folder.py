@@ -122,6 +122,8 @@ def decode(content: bytes, name: str, *, size: int, channels: int) -> np.ndarray
                 picture = picture.convert("RGBA")
                 picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
             picture = picture.convert("RGB" if channels == 3 else "L")
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(f"{name}: not a picture of a known kind ({len(content)} bytes)") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name}: not a readable picture ({len(content)} bytes): {error}") from error
     side = min(picture.size)

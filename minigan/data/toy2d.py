@@ -113,7 +113,7 @@ def read_points(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     try:
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             points = np.load(path, allow_pickle=False)
         else:
             with path.open() as file:

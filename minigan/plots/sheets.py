@@ -55,6 +55,18 @@ def _bytes(images):
     return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
+def check_picture(path):
+    """Raise ValueError, before any work, for a path that no picture can be written to: a folder, or another ending."""
+    from PIL import Image
+
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"out: {path} is a folder; give the picture a name in it")
+    kinds = Image.registered_extensions()
+    if kinds.get(path.suffix.lower()) not in Image.SAVE:
+        raise ValueError(f"out: {path} is no name of a picture; end it in .png or .webp, or another that Pillow writes")
+
+
 def save_grid(path, images, columns=None, pad=2, group=None):
     """Write images (N, H, W, C) in [-1, 1] as one picture, small ones enlarged to be seen; return the path.
 

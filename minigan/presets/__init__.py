@@ -50,8 +50,10 @@ def config_from_dict(values):
     Raises
     ------
     ValueError
-        For an unknown preset or field.
+        For an unknown preset or field, a value of the wrong type, or what is no dict.
     """
+    if not isinstance(values, dict):
+        raise ValueError(f"expected the fields of a config by name, got {type(values).__name__}")
     default = get(values.get("preset", "")).config
     unknown = set(values) - {field.name for field in dataclasses.fields(default)}
     if unknown:
@@ -90,6 +92,7 @@ def check_images(preset, images):
     expected, got = preset.image_shape, images.shape[1:]
     fits = len(expected) == len(got) and all(e in (None, n) for e, n in zip(expected, got, strict=True))
     if not fits:
-        wanted = "(" + ", ".join("any" if n is None else str(n) for n in expected) + ")"
-        raise ValueError(f"preset {preset.config.preset} takes images of shape {wanted}, the data have {got}")
+        shape = " x ".join("any" if n is None else str(n) for n in expected)
+        wanted = "points of the plane" if len(expected) == 1 else f"images of {shape}"
+        raise ValueError(f"preset {preset.config.preset} takes {wanted}, the data have items of shape {got}")
     return got

@@ -2,6 +2,8 @@
 
 import difflib
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from types import NoneType
 from typing import ClassVar, Literal, get_args, get_origin
 
 from .. import latents
@@ -58,6 +60,8 @@ class Config:
         for field in fields(self):
             if get_origin(field.type) is Literal:
                 check_choice(field.name, getattr(self, field.name), get_args(field.type))
+            else:
+                _check_type(field.name, getattr(self, field.name), field.type)
         for name in (*self.at_least_one, "batch", "z", "samples", "log_every", "sample_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
@@ -77,6 +81,26 @@ class Config:
             raise ValueError(f"seed: must be at least 0, got {self.seed}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps: must be at least 1, got {self.steps}")
+
+
+TYPES = {
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    bool: (bool, "true or false"),
+    str: (str, "a text"),
+    tuple: ((list, tuple), "a list"),
+    NoneType: (NoneType, "nothing"),
+}
+
+
+def _check_type(name, value, annotated):
+    """Raise ValueError for a value that is not of a field's type, as a config.json edited by hand may have it."""
+    choices = get_args(annotated) if NoneType in get_args(annotated) else (annotated,)
+    kinds = [kind for choice in choices if (kind := get_origin(choice) or choice) in TYPES]  # tyro's own are none
+    fits = any(isinstance(value, TYPES[kind][0]) and (kind is bool or not isinstance(value, bool)) for kind in kinds)
+    if kinds and not fits:
+        expected = " or ".join(TYPES[kind][1] for kind in kinds)
+        raise ValueError(f"{name}: expected {expected}, got {value!r}")
 
 
 def check_choice(name, value, choices):
@@ -199,8 +223,8 @@ class InfoGANConfig(GANConfig):
     continuous: Literal["nll", "mse"] = "nll"
     """A continuous code's loss: -ln of a Gaussian whose deviation Q gives too, or half the squared error."""
     information: Literal["both", "generator", "separate", "joint", "none"] = "both"
-    """Who ascends the bound: d's update and g's (the authors' code); g's, which trains Q's head alone, or a Q with a
-    trunk of its own (separate); an update of its own for all (joint); or for Q alone, beside a plain GAN (none)."""
+    """Who ascends the bound: both, d's update and g's, as in the authors' code; generator, g's with Q's head; separate,
+    g's with a Q that has a trunk of its own; joint, an update of its own for all; none, Q alone, beside a plain GAN."""
     lr_q: float | None = None
     """Q's learning rate; by default that of the update in which Q learns."""
     d_batch: int | None = None

@@ -75,7 +75,7 @@ def table(scores):
 
 
 def _value(score):
-    error = f" +- {score.error:.1g}" if score.error is not None else ""
+    error = f" +- {score.error:.1g}" if score.error is not None and isfinite(score.error) else ""
     return f"{score.value:.4g}{error}"
 
 

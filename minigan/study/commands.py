@@ -10,11 +10,13 @@ import tyro
 from .. import data, runs
 from ..listings import table
 from ..metrics import shape
+from ..plots import check_picture
 from . import comparison, doctor, inversion, reading, sheets, traversals
 
 RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Pictures = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[IMAGE ...]")]
 Picture = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Flag = tyro.conf.FlagCreatePairsOff[bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,8 @@ class ImageOptions:
     """Which part of the data set."""
     n: int = 10
     """How many of the data set's images, from the first."""
+    best: Flag = False
+    """Take best.npz, which --eval-every keeps, and not the last checkpoint."""
     out: Picture = None
     """The picture to write."""
 
@@ -74,6 +78,8 @@ class TraverseOptions:
     """Images to start from; with a label or category, one for each."""
     seed: int = 0
     """Other images to start from."""
+    best: Flag = False
+    """Take best.npz, which --eval-every keeps, and not the last checkpoint."""
     out: Picture = None
     """The picture to write; RUN/traverse-....png otherwise."""
 
@@ -110,15 +116,20 @@ def _images(options, trained):
         remark = f"dark on light, read with tones turned over: {', '.join(turned)}" if turned else ""
         return found.images, [path.name for path in options.images], None, remark
     h, _, channels = trained.image_shape
-    rows = data.load(options.data or trained.config.data, size=h, channels=channels, split=options.split, n=options.n)
-    return rows.images, [str(i) for i in range(len(rows))], rows.labels, f"{rows.name}, {options.split}: {rows.source}"
+    try:
+        name = options.data or trained.config.data
+        rows = data.load(name, size=h, channels=channels, split=options.split, n=options.n)
+    except data.NoSplits:
+        raise ValueError(f"split: {name} has no test set; give --split train, or other --data") from None
+    names = [str(i) for i in range(len(rows))]
+    return np.asarray(rows.images), names, rows.labels, f"{rows.name}, {options.split}: {rows.source}"
 
 
-def _load(run, what):
+def _load(options, what):
     """A trained run that makes images."""
-    trained = runs.load(run)
+    trained = runs.load(options.run, "best.npz" if options.best else "checkpoint.npz")
     if len(trained.image_shape) != 3:
-        raise ValueError(f"run: {what} takes a run that makes images, {run} is one of {trained.config.preset}")
+        raise ValueError(f"run: {what} takes a run that makes images, {options.run} is one of {trained.config.preset}")
     return trained
 
 
@@ -134,7 +145,7 @@ def _check(options, *names):
 
 def classify(options: ClassifyOptions):
     """Print a table of what Q reads off each image; draw them with their category if asked."""
-    trained = _load(options.run, "classify")
+    trained = _load(options, "classify")
     reading.require_q(trained.system, trained.config.preset)
     images, names, labels, remark = _images(options, trained)
     read = reading.columns(trained.system.latents, trained.system.read(images))
@@ -151,7 +162,7 @@ def classify(options: ClassifyOptions):
 def inpaint(options: InpaintOptions):
     """Draw original, masked and filled images side by side."""
     _check(options, "steps", "starts")
-    trained = _load(options.run, "inpaint")
+    trained = _load(options, "inpaint")
     if not hasattr(trained.system, "judge"):
         game = "searches a generator's latent space with the help of its discriminator"
         raise ValueError(f"run: inpaint {game}; a run of {trained.config.preset} has not both")
@@ -160,8 +171,7 @@ def inpaint(options: InpaintOptions):
     known = inversion.mask(options.mask, images.shape[1:3], rng)
     found = inversion.inpaint(trained.system, images, known, rng, steps=options.steps, starts=options.starts)
     hidden = 1 - known[..., 0] == 1
-    error, blind = (np.abs(guess - images)[:, hidden].mean() for guess in (found.filled, images.mean(axis=0)))
-    print(f"mean error of the hidden pixels {error:.3f}; of the mean image in their place {blind:.3f}")
+    print(f"mean error of the hidden pixels {_error(found.filled, images, hidden)}")
     if remark:
         print(remark)
     grey = np.where(known > 0, images, 0)
@@ -173,11 +183,15 @@ def inpaint(options: InpaintOptions):
 def traverse(options: TraverseOptions):
     """Draw a sheet: a row for each start, a column for each value."""
     _check(options, "columns", "rows")
-    trained = _load(options.run, "traverse")
+    trained = _load(options, "traverse")
     asked = {name: getattr(options, name) for name in ("code", "dim", "attribute")}
     asked = {name: value for name, value in asked.items() if value is not None}
     if len(asked) != 1:
         raise ValueError(f"traverse: give one of --code, --dim and --attribute, got {' and '.join(asked) or 'none'}")
+    if options.attribute in ("slant", "width") and trained.image_shape[2] != 1:
+        raise ValueError(
+            f"attribute: {options.attribute} is measured on grey images, {options.run} makes coloured ones"
+        )
     latents, rng = trained.system.latents, np.random.default_rng(options.seed)
     starts = latents.rows_by_class(rng, 1) if latents.classes else latents.sample(rng, options.rows)
     if options.code is not None:
@@ -193,7 +207,7 @@ def traverse(options: TraverseOptions):
     (name, value), *_ = asked.items()
     path = options.out or options.run / f"traverse-{name}-{value}.png"
     sheet = images.reshape(-1, *trained.image_shape)
-    print(_save(path, sheet, options.columns, headings=[f"{value:+.2f}" for value in values]))
+    print(_save(path, sheet, options.columns, headings=[f"{value:+.3g}" for value in values]))
 
 
 def compare(options: CompareOptions):
@@ -213,6 +227,15 @@ def diagnose(options: DoctorOptions):
     """Print what was found, check by check, and what to try."""
     findings, iteration = doctor.examine(options.run)
     print(f"{options.run}, iteration {iteration:,}\n\n{doctor.describe(findings)}")
+
+
+def _error(filled, images, hidden):
+    """How far the filled pixels are from the hidden ones; and the mean of the other images, where there are others."""
+    errors = [f"{np.abs(filled - images)[:, hidden].mean():.3f}"]
+    if len(images) > 1:
+        others = (images.sum(axis=0) - images) / (len(images) - 1)
+        errors.append(f"of the mean of the other images in their place {np.abs(others - images)[:, hidden].mean():.3f}")
+    return "; ".join(errors)
 
 
 ATTRIBUTES = {"ink": lambda images: images.mean(axis=(1, 2, 3)), "slant": shape.slant, "width": shape.stroke_width}
@@ -235,5 +258,8 @@ COMMANDS = {
 def run(name, arguments):
     """Run one of these commands; returns the exit status."""
     command, options = COMMANDS[name]
-    command(tyro.cli(options, args=arguments, prog=f"minigan {name}"))
+    given = tyro.cli(options, args=arguments, prog=f"minigan {name}")
+    if getattr(given, "out", None) is not None:
+        check_picture(given.out)
+    command(given)
     return 0

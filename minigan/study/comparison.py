@@ -1,7 +1,6 @@
 """Runs beside one another: what each draws, on one picture, and what was measured of each, in one table."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ def names(folders):
     parts = [folder.resolve().parts for folder in folders]
     longest = max(map(len, parts))
     for depth in range(1, longest + 1):
-        found = [os.sep.join(path[-depth:]) for path in parts]
+        found = [str(Path(*path[-depth:])) for path in parts]
         if len(set(found)) == len(found):
             break
     return found

@@ -144,7 +144,8 @@ def examine(run):
     late = [row for row in hooks.read_log(folder / "log.jsonl") if row["iteration"] >= (1 - LATE) * iteration]
     real = dataset.images[np.sort(rng.choice(len(dataset), n, replace=False))]
     case = Case(system, late, real, system.sample(z), z, step, config.batch, dataset.content)
-    return [finding for check in CHECKS if (finding := check(case))], iteration
+    checks = CHECKS if np.isfinite(case.made).all() else (finite,)  # nothing else can be measured then
+    return [finding for check in checks if (finding := check(case))], iteration
 
 
 def describe(findings):
@@ -160,6 +161,13 @@ def describe(findings):
 
 
 # --- the checks -------------------------------------------------------------------------------------------------------
+
+
+def finite(case):
+    """Whether samples are numbers."""
+    bad = int((~np.isfinite(case.made)).sum())
+    seen = f"{bad:,} of the samples' {case.made.size:,} values are NaN or infinite"
+    return Finding("finite", not bad, seen, "--find-nonfinite from an earlier state: it names the operation")
 
 
 def balance(case):

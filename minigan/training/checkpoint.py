@@ -96,8 +96,13 @@ def load(path):
             arrays = {name: entries[name] for name in entries.files if name != _META}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise CheckpointError(f"{path} is not a whole minigan checkpoint ({error})") from None
+    if not isinstance(meta, dict):
+        raise CheckpointError(f"{path} is not a whole minigan checkpoint (its facts are no dict)")
     if meta.get("format") != FORMAT:
         raise CheckpointError(f"{path} has format {meta.get('format')}, this version reads {FORMAT}")
+    missing = [name for name in ("config", "counters", "data") if name not in meta]
+    if missing:
+        raise CheckpointError(f"{path} is not a whole minigan checkpoint (it lacks {', '.join(missing)})")
     return arrays, meta
 
 

@@ -9,6 +9,7 @@ import math
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from .. import plots
 from ..device import CPU
 from . import checkpoint
 
+SAVE_S = 120  # between two checkpoints at most: what a machine that stops may cost
 LOSSES_PAUSE_S = 10  # between two drawings of the loss curves, which take about 0.4 s
 REFRESH_S, LINE_S = 0.3, 10.0  # between two states of the progress bar, on a terminal and in a file
 LOOK_EVERY = 25  # steps between two looks at losses that lie on a device: each look waits until the device is done
@@ -119,14 +121,27 @@ class JsonlLog:
 
 
 def read_log(path):
-    """Read the lines of a log as dicts; none where there is no file. A half-written last line is left out."""
-    path = Path(path)
+    """Read the lines of a log as dicts; none where there is no file. A half-written last line is left out.
+
+    Raises
+    ------
+    ValueError
+        For a line that is none of a log; names the file and the line.
+    """
+    path, rows = Path(path), []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    for number, line in enumerate(lines, 1):
+        if line.endswith("\n"):
+            try:
+                rows.append(json.loads(line))
+                rows[-1]["iteration"]
+            except (ValueError, TypeError, KeyError):
+                raise ValueError(f"{path}, line {number}: not a line of a log: {line.strip()[:60]!r}") from None
+    return rows
 
 
 class Checkpoint:
-    """Save the whole state every ``every`` iterations and at the end, also after Ctrl-C; not after an error.
+    """Save the whole state every ``every`` iterations, every two minutes, and at the end; not after an error.
 
     Parameters
     ----------
@@ -144,9 +159,13 @@ class Checkpoint:
         self.path, self.config, self.every = Path(path), config, every
         self.saved = None
 
+    def start(self, trainer):
+        """Begin to count the time."""
+        self._saved_s = time.monotonic()
+
     def after_step(self, trainer, scalars):
         """Save if it is time."""
-        if trainer.iteration % self.every == 0:
+        if trainer.iteration % self.every == 0 or time.monotonic() - self._saved_s > SAVE_S:
             self._save(trainer)
 
     def stop(self, trainer):
@@ -161,7 +180,7 @@ class Checkpoint:
                     trainer.failed = True
                     raise _nonfinite(f"{name}.{part} is not finite", trainer, self.path, self.config)
         checkpoint.save(self.path, trainer, self.config)
-        self.saved = trainer.iteration
+        self.saved, self._saved_s = trainer.iteration, time.monotonic()
 
 
 class Losses:
@@ -235,6 +254,12 @@ class Progress:
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(trainer.iteration - self._shown)
         self._shown = trainer.iteration
+
+    def interrupt(self, trainer):
+        """Say that Ctrl-C was heard: a step may take a while."""
+        with suppress(OSError):  # a terminal that was closed cannot be written to
+            if not self._bar.disable:
+                self._bar.write("finishing this step, then saving; Ctrl-C again ends at once, without", file=sys.stderr)
 
     def stop(self, trainer):
         """Leave the bar where it ended."""

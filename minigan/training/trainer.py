@@ -11,6 +11,7 @@ from ..autograd import detect_nonfinite
 from ..device import CPU
 from .graph import DeviceStep
 
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; kill, or a batch system's limit; a terminal that is closed
 STREAMS = ("init", "order", "noise", "samples", "metrics")
 
 
@@ -96,7 +97,8 @@ class Trainer:
     labels : array (N,), optional
         Classes, for a system that needs them.
     hooks : sequence
-        Objects with any of ``start(trainer)``, ``after_step(trainer, scalars)``, ``stop(trainer)``, called in order.
+        Objects with any of ``start(trainer)``, ``after_step(trainer, scalars)``, ``interrupt(trainer)``,
+        ``stop(trainer)``, called in order.
     find_nonfinite : bool
         Check every result of every operation, and name the first that is not finite; slower.
     device : Device
@@ -111,8 +113,8 @@ class Trainer:
     iteration : int
         Steps done, over all runs of this training.
     interrupted, failed : bool
-        Whether the last run ended with Ctrl-C; with a step that raised, or a hook that says so: then the weights may be
-        half updated, or not worth keeping.
+        Whether the last run ended with Ctrl-C (or SIGTERM, SIGHUP); with a step that raised, or a hook that says so:
+        then the weights may be half updated, or not worth keeping.
     """
 
     def __init__(
@@ -143,7 +145,7 @@ class Trainer:
         self.iteration, self.last_iteration, self.interrupted, self.failed = 0, 0, False, False
 
     def run(self, iterations):
-        """Train until ``iterations`` steps are done in all; on Ctrl-C, until the step under way is.
+        """Train until ``iterations`` steps are done in all; on Ctrl-C (or SIGTERM, SIGHUP), until the one under way is.
 
         Hooks' ``stop`` is called in every case, in order.
         """
@@ -181,7 +183,7 @@ class Trainer:
 
     @contextmanager
     def _interruptible(self):
-        """Let Ctrl-C end the loop after the step under way, where the state is whole; a second one ends it at once."""
+        """Let a signal end the loop after the step under way, where the state is whole; another ends it at once."""
         if threading.current_thread() is not threading.main_thread():
             yield  # signals reach the main thread only
             return
@@ -190,12 +192,18 @@ class Trainer:
             if self.interrupted:
                 raise KeyboardInterrupt
             self.interrupted = True
+            self._call("interrupt")
 
-        before = signal.signal(signal.SIGINT, interrupt)
+        numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+        before = {number: signal.getsignal(number) for number in numbers}
+        heard = [number for number in numbers if before[number] != signal.SIG_IGN]  # nohup wants none of SIGHUP
+        for number in heard:
+            signal.signal(number, interrupt)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number in heard:
+                signal.signal(number, before[number])
 
     def state_dict(self):
         """Everything that decides the steps to come, besides the data and the config.
