@@ -306,9 +306,10 @@ def grad(output, inputs, dy=None, *, create_graph=False, keep_graph=None):
             raise RuntimeError(f"grad: {_called(tensor)} of shape {tensor.shape} does not require a gradient")
     keep = create_graph if keep_graph is None else keep_graph
     found = _walk(output, dy, {tensor.op or tensor for tensor in wanted}, keep, create_graph)
-    gradients = [
-        found[key] if (key := tensor.op or tensor) in found else Tensor(np.zeros_like(tensor.data)) for tensor in wanted
-    ]
+    gradients = []
+    for tensor in wanted:
+        node = tensor.op or tensor
+        gradients.append(found[node] if node in found else Tensor(np.zeros_like(tensor.data)))
     return gradients[0] if single else gradients
 
 

@@ -13,14 +13,17 @@ def linear(x, w, b=None, slope=1.0):
     y = kernels.linear(x.data, w.data, None if b is None else b.data, slope)
     if b is None and slope == 1:
         return record("linear", y, (x, _linear_grad_input, w), (w, lambda dy, x: _linear_grad_weight(x, dy), x))
-    wanted = (x.requires_grad, w.requires_grad or (b is not None and b.requires_grad))
+    wants_dx, wants_dw = x.requires_grad, w.requires_grad or (b is not None and b.requires_grad)
 
     def gradients(dy, x, w, y):
         if recording():  # the fused kernel has no graph of its own, its parts have
             g, db = bias_leaky_relu_grad(dy, y, slope)
             return lambda: _linear_grad_input(g, w), lambda: _linear_grad_weight(x, g), db
-        found = [Tensor(a) for a in kernels.linear_grad(dy.data, y.data, x.data, w.data, slope, *wanted)]
-        return (*([] if wanted[0] else [None]), *found, *([] if wanted[1] else [None, None]))
+        arrays = kernels.linear_grad(dy.data, y.data, x.data, w.data, slope, wants_dx, wants_dw)
+        found = iter([Tensor(array) for array in arrays])  # those that are wanted, in this order
+        dx = next(found) if wants_dx else None
+        dw, db = found if wants_dw else (None, None)
+        return dx, dw, db
 
     return record("linear", y, ((x, w, b), gradients, x, w, OUTPUT))
 

@@ -135,7 +135,8 @@ class Staging:
     resident : bool
         Whether the whole data set is on the device.
     buffers : list of tuple of array
-        What decides on the batches of one step, on the device: the places of images, or the images (and labels).
+        What decides on the batches of one step, on the device: the places of images, or the images (and labels). A step
+        that is not recorded draws and uploads them one by one; one that is recorded asks for the same again, in order.
     """
 
     def __init__(self, batches, device):
