@@ -193,7 +193,12 @@ LEARNT = {"continuous": "nll", "continuous_weight": 0.1}
 
 RECIPES = [
     INFOGAN,
-    replace(INFOGAN, name="infogan-paper-generator", changes=INFOGAN.changes | {"information": "generator"}),
+    replace(
+        INFOGAN,
+        name="infogan-paper-generator",
+        goals=(*INFOGAN.goals, Goal("code_0_pair_error", "less")),
+        changes=INFOGAN.changes | {"information": "generator"},
+    ),
     replace(INFOGAN, name="infogan-paper-learnt-deviation", changes=INFOGAN.changes | LEARNT),
     Recipe(
         "dcgan-mnist",

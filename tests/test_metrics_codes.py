@@ -132,6 +132,17 @@ def test_blank_images_have_no_shape():
         assert measure(blank).tolist() == [0, 0]
 
 
+def test_two_classes_that_share_their_codes_are_the_worst_pair():
+    counts = np.diag([50.0, 60, 30, 30]) + 1
+    counts[2, 3], counts[3, 2] = 25, 28
+    counts[0, 1] = 20
+    found = clusters.agreement(counts[[3, 0, 2, 1]])  # whatever the codes are called
+    assert found.pair_error == pytest.approx((25 + 28) / counts.sum())
+    assert found.pair_error < found.matching_error
+    assert clusters.agreement(np.array([[3, 0], [0, 4], [1, 1]])).pair_error == 0  # two rows have no class's code
+    assert clusters.agreement(np.array([[9.0]])).pair_error == 0
+
+
 def test_correlation():
     x = np.arange(10.0)
     assert shape.correlation(x, 3 - 2 * x) == pytest.approx(-1)

@@ -21,6 +21,9 @@ class Agreement(NamedTuple):
         partitions, about 0 for unrelated ones.
     missing : int
         Classes that are no code's most frequent.
+    pair_error : float
+        The part of ``matching_error`` that is between two classes: the share of rows of either that have the other's
+        code, for the two that are confused most.
     matching : int array (K,)
         The class of each code, -1 for a code without.
     """
@@ -30,6 +33,7 @@ class Agreement(NamedTuple):
     nmi: float
     ari: float
     missing: int
+    pair_error: float
     matching: np.ndarray
 
 
@@ -55,8 +59,17 @@ def agreement(counts):
         _normalised_information(counts / n),
         _adjusted_rand(counts),
         counts.shape[1] - len(most_frequent),
+        _worst_pair(counts, matching) / n,
         matching,
     )
+
+
+def _worst_pair(counts, matching):
+    """Rows of two classes that have each other's code, of those two that have most."""
+    under = np.zeros((counts.shape[1], counts.shape[1]))  # [a, b]: rows of class b under the code of class a
+    under[matching[matching >= 0]] = counts[matching >= 0]
+    np.fill_diagonal(under, 0)
+    return float((under + under.T).max())
 
 
 def best_matching(gain):

@@ -71,6 +71,7 @@ class CodeScores:
                 f"code_{i}_nmi": more(agreement.nmi, 1.0, "ideal"),
                 f"code_{i}_ari": more(agreement.ari, 1.0, "ideal"),
                 f"code_{i}_classes_missing": less(agreement.missing, 0.0, "ideal"),
+                f"code_{i}_pair_error": less(agreement.pair_error, 0.0, "ideal"),
             }
         return found
 
