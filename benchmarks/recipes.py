@@ -196,7 +196,7 @@ RECIPES = [
     replace(
         INFOGAN,
         name="infogan-paper-generator",
-        goals=(*INFOGAN.goals, Goal("code_0_pair_error", "less")),
+        goals=(*INFOGAN.goals, *(Goal(f"code_0_pair_{name}", "less") for name in ("error", "class", "slant"))),
         changes=INFOGAN.changes | {"information": "generator"},
     ),
     replace(INFOGAN, name="infogan-paper-learnt-deviation", changes=INFOGAN.changes | LEARNT),

@@ -11,6 +11,7 @@ from PIL import Image
 from minigan import cli, data, evaluate, features, plots, presets, runs, scores
 from minigan.data import Dataset, toy2d
 from minigan.latents import Categorical, Gaussian, Label, Latents, Noise, Uniform
+from minigan.metrics import shape
 from minigan.scores.codes import CodeScores
 from minigan.scores.digits import DigitScores
 from minigan.scores.points import PointScores
@@ -204,6 +205,28 @@ def test_a_perfect_q_and_codes_that_mean_slant_and_width(digits):
     assert found["code_1_slant_monotone"].value > 0.95
     assert yardstick.confusions[0][1].tolist() == [(7 * code) % 10 for code in range(10)]
     assert "code_1_identity_kept" not in found
+
+
+class Slanted(Oracle):
+    """A Q that takes ones and sevens together, and tells them apart by whether they lean."""
+
+    def read(self, images, by_batch=False):
+        beliefs, *real = super().read(images, by_batch)
+        labels = (7 * beliefs.argmax(axis=1)) % 10  # of the oracle's codes 3 label mod 10
+        both = np.isin(labels, (1, 7))
+        leans = shape.slant(images) > np.median(shape.slant(self.images[np.isin(self.labels, (1, 7))]))
+        beliefs[both] = np.eye(10)[np.where(leans, 3, 1)[both]]
+        return [beliefs, *real]
+
+
+def test_what_tells_two_codes_apart_is_found(digits):
+    system = Slanted(digits[1])
+    system.images, system.labels = digits[1].images, digits[1].labels
+    found = CodeScores(digits[1], 400)(system, rng())
+    assert found["code_0_pair_error"].value == pytest.approx(found["code_0_error"].value)
+    assert found["code_0_pair_slant"].value > 0.6
+    assert found["code_0_pair_class"].value < found["code_0_pair_slant"].value
+    assert 0 <= found["code_0_pair_stroke_width"].value <= 1
 
 
 def test_codes_that_mean_slant_and_width_along_their_diagonals_do_so_together_only(digits):

@@ -137,6 +137,7 @@ def test_two_classes_that_share_their_codes_are_the_worst_pair():
     counts[2, 3], counts[3, 2] = 25, 28
     counts[0, 1] = 20
     found = clusters.agreement(counts[[3, 0, 2, 1]])  # whatever the codes are called
+    assert found.pair == (2, 3)
     assert found.pair_error == pytest.approx((25 + 28) / counts.sum())
     assert found.pair_error < found.matching_error
     assert clusters.agreement(np.array([[3, 0], [0, 4], [1, 1]])).pair_error == 0  # two rows have no class's code

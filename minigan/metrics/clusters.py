@@ -21,9 +21,10 @@ class Agreement(NamedTuple):
         partitions, about 0 for unrelated ones.
     missing : int
         Classes that are no code's most frequent.
+    pair : (int, int)
+        The two classes that are confused most.
     pair_error : float
-        The part of ``matching_error`` that is between two classes: the share of rows of either that have the other's
-        code, for the two that are confused most.
+        The part of ``matching_error`` that is between them: the share of rows of either that have the other's code.
     matching : int array (K,)
         The class of each code, -1 for a code without.
     """
@@ -33,6 +34,7 @@ class Agreement(NamedTuple):
     nmi: float
     ari: float
     missing: int
+    pair: tuple
     pair_error: float
     matching: np.ndarray
 
@@ -52,6 +54,7 @@ def agreement(counts):
     n, used = counts.sum(), counts.sum(axis=1) > 0
     matching = best_matching(counts)
     matched = sum(counts[code, label] for code, label in enumerate(matching) if label >= 0)
+    pair, lost = _worst_pair(counts, matching)
     most_frequent = set(counts[used].argmax(axis=1).tolist())
     return Agreement(
         float(1 - matched / n),
@@ -59,17 +62,20 @@ def agreement(counts):
         _normalised_information(counts / n),
         _adjusted_rand(counts),
         counts.shape[1] - len(most_frequent),
-        _worst_pair(counts, matching) / n,
+        pair,
+        lost / n,
         matching,
     )
 
 
 def _worst_pair(counts, matching):
-    """Rows of two classes that have each other's code, of those two that have most."""
+    """The two classes of which most rows have the other's code, and how many."""
     under = np.zeros((counts.shape[1], counts.shape[1]))  # [a, b]: rows of class b under the code of class a
     under[matching[matching >= 0]] = counts[matching >= 0]
     np.fill_diagonal(under, 0)
-    return float((under + under.T).max())
+    both = under + under.T
+    pair = tuple(int(i) for i in np.unravel_index(both.argmax(), both.shape))
+    return pair, float(both[pair])
 
 
 def best_matching(gain):

@@ -73,7 +73,23 @@ class CodeScores:
                 f"code_{i}_classes_missing": less(agreement.missing, 0.0, "ideal"),
                 f"code_{i}_pair_error": less(agreement.pair_error, 0.0, "ideal"),
             }
+            if self.test.images.shape[-1] == 1:
+                found |= self._pair(i, beliefs.argmax(axis=1), agreement)
         return found
+
+    def _pair(self, i, codes, agreement):
+        """What the codes of the two classes that are confused most tell apart: the classes, or a shape of both."""
+        own = [np.flatnonzero(agreement.matching == label) for label in agreement.pair]
+        if not all(map(len, own)):
+            return {}
+        (first,), (second,) = own
+        rows = np.isin(self.test.labels, agreement.pair) & np.isin(codes, (first, second))
+        if rows.sum() < 2:
+            return {}
+        which, images = codes[rows] == second, self.test.images[rows]
+        seen = {"class": self.test.labels[rows] == agreement.pair[1]}
+        seen |= {name: measure(images) for name, measure in SHAPES.items()}
+        return {f"code_{i}_pair_{name}": more(abs(shape.correlation(which, x))) for name, x in seen.items()}
 
     def _agreement(self, beliefs):
         """How often each category met each class of the test images, and how well the two fit."""
