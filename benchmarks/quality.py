@@ -102,9 +102,12 @@ def train(recipe, seed, folder):
 
 def _train(config, out=None, resume=None):
     try:
-        runs.train(config, out, resume=resume)
+        run = runs.prepare(config, out, resume=resume)
+        run.train()
     except FloatingPointError as error:
         return str(error).split(";")[0]  # the rest names a file of this machine
+    if run.trainer.interrupted:
+        raise KeyboardInterrupt  # half a training is no entry
     return None
 
 
@@ -185,7 +188,11 @@ def main(arguments=None):
     if asked.list:
         print(verdicts.listing(chosen))
         return 0
-    left_out = 0 if asked.table else _run_all(chosen, asked)
+    try:
+        left_out = 0 if asked.table else _run_all(chosen, asked)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from here", flush=True)
+        return 130
     print(verdicts.table(chosen, read(asked.out)))
     return 1 if left_out else 0
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from dataclasses import replace
 
@@ -57,8 +58,13 @@ def test_recipes_are_trained_measured_and_kept(go, tmp_path, capsys):
 def test_what_is_there_is_skipped_and_what_is_missing_is_added(go, monkeypatch):
     go("--seeds", "1")
     trained = []
-    train = runs.train
-    monkeypatch.setattr(runs, "train", lambda config, *a, **k: (trained.append(config.seed), train(config, *a, **k)))
+    prepare = runs.prepare
+
+    def noted(config, *arguments, **options):
+        trained.append(config.seed)
+        return prepare(config, *arguments, **options)
+
+    monkeypatch.setattr(runs, "prepare", noted)
     assert seeds_of(go("--seeds", "2")[1]) == [0, 1]
     assert seeds_of(go("--first-seed", "4", "--seeds", "1")[1]) == [0, 1, 4]
     assert trained == [1, 4]
@@ -118,7 +124,7 @@ def test_a_diverged_training_is_an_entry_too(go, tmp_path, monkeypatch, capsys):
         run_folder.write_config(out, config)
         raise FloatingPointError(f"loss_d is nan after iteration 7; the checkpoint before is kept: {out}")
 
-    monkeypatch.setattr(runs, "train", diverge)
+    monkeypatch.setattr(runs, "prepare", diverge)
     status, (entry,) = go("--seeds", "1")
     assert status == 0
     assert entry["failure"] == "loss_d is nan after iteration 7"
@@ -307,6 +313,23 @@ def test_the_table_of_the_pages(tmp_path, monkeypatch):
     assert lines[2] == "| `tiny, 2 seeds` | js_nats | 0.5 [0.5, 0.5] | real data 0.02 | <= 0.7, aim 0.01 | pass |  |"
     assert lines[3] == "|  | modes | 6 [4, 8] | real data 8 | >= 8 in 90% | miss | 7.9 (them) |"
     assert sum("a cpu, 2 cores" in line for line in lines) == 1
+
+
+def test_half_a_training_is_no_entry(tmp_path, monkeypatch, capsys):
+    prepare = runs.prepare
+
+    class InterruptOnce:
+        def after_step(self, trainer, scalars):
+            if trainer.iteration == 1:
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(runs, "prepare", lambda *args, **options: prepare(*args, hooks=[InterruptOnce()], **options))
+    arguments = ["--seeds", "1", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "q.json")]
+    assert quality.main(arguments) == 130
+    assert "goes on from here" in capsys.readouterr().out
+    assert quality.read(tmp_path / "q.json") == []
+    assert quality.main(arguments) == 0
+    assert [entry["iteration"] for entry in quality.read(tmp_path / "q.json")] == [3]
 
 
 def test_the_table_of_what_was_asked_leaves_out_what_was_only_measured(tmp_path, monkeypatch):
