@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigan import kernels
-from minigan.kernels.cpu import gemm, gemm_tiles, linear, threads
+from minigan.kernels.cpu import gemm, gemm_tiles, linear, simd, threads
 
 DTYPES = (np.float32, np.float64)
 TOLERANCE = {np.float32: 1e-6, np.float64: 1e-14}  # of the largest sum of the sizes of a result's terms
@@ -264,6 +264,41 @@ def test_nothing_outside_of_the_arrays_is_read_or_written(side):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"ended with {done.returncode}: {done.stderr}"
     assert done.stdout == "nothing outside was touched\n"
+
+
+def test_code_that_machines_share_is_given_the_scratch_memory_it_was_compiled_for(tmp_path):
+    code = """
+import sys
+import llvmlite.binding as llvm
+if sys.argv[1] == "poor":  # a processor without vectors of its own
+    real = llvm.get_host_cpu_features()
+    llvm.get_host_cpu_features = lambda: type(real)(dict.fromkeys(real, False))
+import numpy as np
+from minigan.kernels.cpu import gemm
+a, b = np.random.default_rng(0).standard_normal((2, 300, 300), np.float32)
+print(gemm.SCRATCH_BYTES, np.abs(gemm.product(a, b) - a @ b).max() < 1e-3)
+"""
+    shared = {"NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path)}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), **shared}
+    outputs = [
+        subprocess.run([sys.executable, "-c", code, machine], env=environment, capture_output=True, text=True).stdout
+        for machine in ("rich", "poor")
+    ]
+    assert outputs[0].endswith("True\n")
+    assert outputs[1] == outputs[0]
+
+
+@pytest.mark.parametrize(
+    ("machine", "features", "expected"),
+    [
+        ("x86_64-unknown-linux-gnu", "+avx2,+avx512f,+fma", (64, 32)),
+        ("x86_64-unknown-linux-gnu", "+avx2,-avx512f,+fma", (32, 16)),
+        ("x86_64-unknown-linux-gnu", "", (16, 16)),
+        ("arm64-apple-darwin23", "+neon", (16, 32)),
+    ],
+)
+def test_registers_are_those_of_the_target(machine, features, expected):
+    assert simd._registers(machine, features) == expected
 
 
 # --- dense layers -----------------------------------------------------------------------------------------------------

@@ -10,26 +10,30 @@ from functools import partial
 from inspect import Parameter, Signature, signature
 from itertools import count
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 _INDEX = ir.IntType(64)
 
 
-def _vector_bytes():
-    """Bytes of a vector register: 64 with AVX-512, 32 with AVX2, else the 16 that every 64-bit processor has."""
-    features = llvm.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+def _registers(machine, features):
+    """Bytes of a vector register, and how many there are, for a target of LLVM: its triple, and its "+avx2,..."."""
+    has = set(features.split(","))
+    if "+avx512f" in has:
+        return 64, 32
+    if "+avx2" in has:
+        return 32, 16
+    return 16, 16 if machine.startswith("x86_64") else 32  # what every 64-bit processor has: SSE2, or NEON
 
 
-VECTOR_BYTES = _vector_bytes()
-"""Of one register."""
-
-REGISTERS = 32 if VECTOR_BYTES != 32 else 16
-"""How many there are: AVX-512 and NEON have 32, AVX2 has 16."""
+# Asked of Numba, not of the machine: by these words Numba knows its cached code again, and under NUMBA_CPU_NAME
+# machines of several kinds may share it. What is sized here must fit that code.
+_machine, _, _features = cpu_target.target_context.codegen().magic_tuple()
+VECTOR_BYTES, REGISTERS = _registers(_machine, _features)
+"""Bytes of a vector register, and how many there are."""
 
 
 class Emitter:
