@@ -504,6 +504,17 @@ def test_an_optimisers_lists_are_as_many_calls(backend, name, dtype):
             np.testing.assert_array_equal(lists[position][i], array)
 
 
+@pytest.mark.parametrize("backend", NUMPY_TABLES)
+@pytest.mark.parametrize(("name", "position"), [(name, i) for name, written in WRITTEN.items() for i in written])
+def test_what_is_written_in_place_must_not_be_read_only(backend, name, position):
+    args, kwargs = call(name, Sizes(), np.float32)
+    frozen, before = args[position], np.copy(args[position])
+    frozen.flags.writeable = False
+    with kernels.use(backend), pytest.raises(ValueError, match="read-only"):
+        getattr(kernels, name)(*args, **kwargs)
+    np.testing.assert_array_equal(frozen, before)
+
+
 # --- random -----------------------------------------------------------------------------------------------------------
 
 KNOWN_ANSWERS = [  # Random123's kat_vectors for philox4x32-10: counter, key, result

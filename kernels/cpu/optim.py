@@ -19,7 +19,7 @@ ALONE = 1 << 13  # values: one thread has done with them before another has take
 
 def sgd_(param, grad, velocity, *, lr, momentum):
     """velocity = momentum velocity + grad; param -= lr velocity."""
-    _in_place(_sgd_task, (grad, param, velocity), number(lr), momentum)
+    _in_place("sgd_", _sgd_task, {"grad": grad, "param": param, "velocity": velocity}, number(lr), momentum)
 
 
 def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
@@ -28,22 +28,23 @@ def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
     corrected_lr = number(lr) / (1 - beta1**step)
     root_correction = 1 / math.sqrt(1 - beta2**step)
     scalars = (corrected_lr, root_correction, beta1, 1 - beta1, beta2, 1 - beta2, eps)
-    _in_place(_adam_task, (grad, param, m, v), *scalars)
+    _in_place("adam_", _adam_task, {"grad": grad, "param": param, "m": m, "v": v}, *scalars)
 
 
 def rmsprop_(param, grad, square_mean, *, lr, decay, eps):
     """square_mean = decay square_mean + (1 - decay) grad^2; param -= lr grad / (sqrt(square_mean) + eps)."""
-    _in_place(_rmsprop_task, (grad, param, square_mean), number(lr), decay, 1 - decay, eps)
+    arrays = {"grad": grad, "param": param, "square_mean": square_mean}
+    _in_place("rmsprop_", _rmsprop_task, arrays, number(lr), decay, 1 - decay, eps)
 
 
 _arguments = Arguments("arrays count ranges s0:d s1:d s2:d s3:d s4:d s5:d s6:d")
 _LAYOUT = _arguments.layout
 
 
-def _in_place(task, arrays, *scalars):
+def _in_place(kernel, task, arrays, *scalars):
     """Update arrays (grad, param, states), or lists of them, over the pool: a range is a piece of each."""
-    calls = list(each(*arrays))
-    flat = [[a if a.flags.c_contiguous else a.copy() for a in group] for group in calls]
+    calls = list(each(*arrays.values()))
+    flat = [group if all(a.flags.carray for a in group) else _contiguous(kernel, arrays, group) for group in calls]
     unused = (0,) * (4 - len(arrays))
     table = np.array([(group[0].size, *map(id, group), *unused) for group in flat], np.int64)
     ranges = NUM_THREADS if sum(group[0].size for group in flat) > ALONE else 1
@@ -53,6 +54,14 @@ def _in_place(task, arrays, *scalars):
         for array, copy in zip(group, updated, strict=True):
             if array is not copy and array is not group[0]:  # it has gaps, and is not the gradient
                 array[...] = copy
+
+
+def _contiguous(kernel, names, group):
+    """The arrays, or copies of those with gaps; read-only ones are refused, for nobody guards writing by address."""
+    for name, array in zip(names, group, strict=True):
+        if not array.flags.writeable and name != "grad":
+            raise ValueError(f"{kernel}: {name} of shape {array.shape} is read-only, and would be written")
+    return [a if a.flags.c_contiguous else a.copy() for a in group]
 
 
 _NONE = (0.0,) * 7
