@@ -186,11 +186,15 @@ def test_a_nonfinite_value_stays_in_its_row_of_a_and_in_its_column_of_b(dtype, p
 
 
 @each_dtype
-@pytest.mark.parametrize("sizes", [(130, 300, 200), (200, 300, 130), (3, 600, 500), (500, 600, 3), (1, 1, 1)], ids=str)
+@pytest.mark.parametrize(
+    "sizes",
+    [(130, 300, 200), (200, 300, 130), (3, 600, 500), (500, 600, 3), (100, 300, 129), (3, 700, 65), (1, 1, 1)],
+    ids=str,
+)
 def test_the_number_of_threads_changes_no_bit_because_each_sum_has_its_own_order(sizes, dtype, monkeypatch):
     a, b, bias = matrices(*sizes, dtype)
     results = []
-    for number in (1, 2, 3, 5):
+    for number in (1, 2, 3, 5, 8):
         for module in (threads, gemm):
             monkeypatch.setattr(module, "NUM_THREADS", number)
         results.append(gemm.product(a, b, bias))

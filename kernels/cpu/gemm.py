@@ -15,7 +15,7 @@ from .workspace import workspace
 LEAST_COLUMNS = 48  # narrower results leave most of a tile empty
 ALONE = 1 << 13  # values to fetch, or 16 products each: less than a microsecond's work is not worth sharing
 
-_call = Arguments("a a_row a_k b b_row b_column c c_row first slope:d m k n turned scratch")
+_call = Arguments("a a_row a_k b b_row b_column c c_row first slope:d m k n turned is_column scratch")
 _CALL, _CALL_BYTES = _call.layout, 128
 SCRATCH_BYTES = _CALL_BYTES + (STRETCH + TILE_ROWS + LEAST_COLUMNS + 1) * TILE_VECTORS * VECTOR_BYTES
 """The arguments of a product, a panel, a tile, and a transposed result of few rows with a row of zeros."""
@@ -66,7 +66,7 @@ def multiplier(dtype):
     def multiply_range(arguments, number):
         it = array_at(arguments, (1,), _CALL)[0]
         size, slope, n = array_at(it.scratch, (1,), kind).itemsize, kind(it.slope), it.n
-        if n == 1 and (it.a_k == size or (it.a_row == size and it.c_row == size)):
+        if it.is_column and (it.a_k == size or (it.a_row == size and it.c_row == size)):
             _column(it, kind)
             return
         width = TILE_VECTORS * VECTOR_BYTES // size
@@ -104,20 +104,20 @@ def multiplier(dtype):
 
 
 @njit(nogil=True)
-def multiply_range(function, a, b, c, first, slope, shape, turned, scratch):
+def multiply_range(function, a, b, c, first, slope, shape, turned, is_column, scratch):
     """c = lrelu(first + a b, slope) in the calling thread, for shape (m, k, n).
 
     ``function`` is the multiplier's address; a, b, c are (address, step of a row, step of a column) in bytes, ``first``
     one row for all, its address; ``scratch`` is that of SCRATCH_BYTES. A ``turned`` result, of fewer than
-    LEAST_COLUMNS, is made as the transpose of one of few rows, whose tiles are full. (What is turned follows from all
-    of a product, not a range: the order of sums depends on it.)
+    LEAST_COLUMNS, is made as the transpose of one of few rows, whose tiles are full; one that ``is_column`` without
+    tiles. (Both follow from all of a product, not a range: the order of sums depends on them.)
     """
     it = array_at(scratch, (1,), _CALL)[0]
     it.a, it.a_row, it.a_k = a
     it.b, it.b_row, it.b_column = b
     it.c, it.c_row, it.first = c[0], c[1], first
     it.m, it.k, it.n = shape
-    it.turned, it.slope, it.scratch = turned, slope, scratch + _CALL_BYTES
+    it.turned, it.is_column, it.slope, it.scratch = turned, is_column, slope, scratch + _CALL_BYTES
     call(function, scratch, 0)
 
 
@@ -141,8 +141,8 @@ def _task():
             rows = min(it.step, it.m - start)
             a, c = (a[0] + start * a[1], a[1], a[2]), (c[0] + start * c[1], c[1], c[2])
         scratch = it.scratch + number * SCRATCH_BYTES
-        turned = it.n < LEAST_COLUMNS <= it.m
-        multiply_range(it.multiply, a, b, c, first, it.slope, (rows, it.k, columns), turned, scratch)
+        shape, turned = (rows, it.k, columns), it.n < LEAST_COLUMNS <= it.m
+        multiply_range(it.multiply, a, b, c, first, it.slope, shape, turned, it.n == 1, scratch)
 
     return compiled(product_range)
 
@@ -151,7 +151,8 @@ def multiply_here(a, b, c):
     """c = a b in the calling thread, for matrices of any strides but c, whose rows are contiguous."""
     (m, k), n = a.shape, b.shape[1]
     first, turned = zeros(n, a.dtype), n < LEAST_COLUMNS <= m
-    arguments = _call(*place(a), *place(b), *place(c)[:2], place(first)[0], 1.0, m, k, n, turned, range_scratch(1))
+    places = *place(a), *place(b), *place(c)[:2], place(first)[0]
+    arguments = _call(*places, 1.0, m, k, n, turned, n == 1, range_scratch(1))
     share(multiplier(a.dtype).address, arguments, 1)
 
 

@@ -125,7 +125,8 @@ def _grad_task(dtype):
             dx, dx_row, dx_column = matrix(it.dx)
             into, turned_w = (dx + start * dx_row, dx_row, dx_column), (w, w_column, w_row)
             of_dx, turned = (rows, it.outputs, it.features), it.features < gemm.LEAST_COLUMNS <= it.rows
-            gemm.multiply_range(it.multiply, some_g, turned_w, into, zeros, 1.0, of_dx, turned, scratch)
+            is_column = it.features == 1
+            gemm.multiply_range(it.multiply, some_g, turned_w, into, zeros, 1.0, of_dx, turned, is_column, scratch)
         if it.weights:
             x, x_row, x_column = matrix(it.x)
             into, turned_x = (
@@ -133,7 +134,8 @@ def _grad_task(dtype):
                 (x + start * x_row, x_column, x_row),
             )
             of_dw, turned = (it.features, rows, it.outputs), it.outputs < gemm.LEAST_COLUMNS <= it.features
-            gemm.multiply_range(it.multiply, turned_x, some_g, into, zeros, 1.0, of_dw, turned, scratch)
+            is_column = it.outputs == 1
+            gemm.multiply_range(it.multiply, turned_x, some_g, into, zeros, 1.0, of_dw, turned, is_column, scratch)
             sums = array_at(data(it.sums) + number * it.outputs * 8, (it.outputs,), np.float64)
             db = array_at(data(it.db) + number * g_row, (it.outputs,), kind)
             for c in range(it.outputs):  # (an assignment of arrays would take two seconds to compile)

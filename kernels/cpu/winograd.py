@@ -298,7 +298,7 @@ def _sum_points(multiplier, v, m, du, zeros, scratch):
         a = (address(v) + point * v.strides[0], v.strides[2], v.strides[1])
         b = (address(m) + point * m.strides[0], m.strides[1], m.strides[2])
         c = (address(du) + point * du.strides[0], du.strides[1], du.strides[2])
-        multiply_range(multiplier, a, b, c, address(zeros), 1.0, shape, False, scratch)
+        multiply_range(multiplier, a, b, c, address(zeros), 1.0, shape, False, shape[2] == 1, scratch)
 
 
 def conv2d_grad_weight_v3_winograd(x, dy, stride=1, padding=0, *, kernel_hw):
