@@ -53,6 +53,7 @@ FAULTS = {
     "next_shared_array": Fault(r"out of bounds: write .* byte 128 of shared variable first \(128 bytes\)", from_x(32)),
     "before_dynamic": Fault(r"write .* byte -4 of the dynamic shared memory", from_x(32), shared_bytes=128),
     "misaligned": Fault(r"misaligned: read of 16 bytes at element \d+ of argument 0", from_x(32), block=8),
+    "misaligned_shared": Fault(r"misaligned: write of 16 bytes at byte \d+ of shared variable tile", from_x(32)),
     "null_pointer": Fault(r"read of 4 bytes through a null pointer", lambda: (empty(8), np.uint64(0)), block=8),
     "writes_const": Fault(r"write of element \d+ of argument 0 .* takes as const", from_x(32)),
     "stale_cache": Fault(r"of argument 0 .* through the read-only cache, though", lambda: (x128.copy(),) * 2),

@@ -37,7 +37,7 @@ __device__ void write_sum(const Sum& sum, float* to, long long distance) {
 // Where the stride fits a block, its slots hold every channel 4 stride / C times; halves are merged until one is left.
 template <class Sum>
 __device__ void write_partial(const Sum (&sum)[4], float* partial, int channels, int stride) {
-    __shared__ float slot[Sum::PARTS * 4 * THREADS];
+    __shared__ __align__(16) float slot[Sum::PARTS * 4 * THREADS];  // written as float4
     const int width = stride <= THREADS ? channels : 4 * stride;
     const long long distance = static_cast<long long>(gridDim.x) * width;
     float* own = partial + static_cast<long long>(blockIdx.x) * width;

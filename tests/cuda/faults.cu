@@ -56,6 +56,14 @@ __global__ void misaligned(const float* x, float4* y) {
   y[threadIdx.x] = *(const float4*)(x + 4 * threadIdx.x + 1);  // misaligned
 }
 
+__global__ void misaligned_shared(const float* x, float* y) {
+  __shared__ float tile[128];  // promises 4 bytes
+  const int t = threadIdx.x;
+  *(float4*)(tile + 4 * t) = ((const float4*)x)[t / 2];  // misaligned_shared
+  __syncthreads();
+  y[t] = tile[127 - t];
+}
+
 __global__ void null_pointer(float* y, unsigned long long zero) {
   y[threadIdx.x] = *(const float*)zero;  // null_pointer
 }

@@ -37,10 +37,10 @@ inline void prepare_shared() {
 inline u8* shared_at(s64 offset, u32 bytes, Access access, u32 site) {
   const u32 g = machine.launch->granule_log2;
   const Place place = {u64(offset), 0, bytes};
+  if (offset % bytes) fail_at(place, site, "misaligned: %s of %u bytes at {place}", name_of(access), bytes);
   if (offset < 0 || offset + bytes > machine.launch->shared_bytes || !zone_of[offset >> g] ||
       !zone_of[(offset + bytes - 1) >> g])
     fail_at(place, site, "out of bounds: %s of %u bytes at {place}", name_of(access), bytes);
-  if (offset % bytes) fail_at(place, site, "misaligned: %s of %u bytes at {place}", name_of(access), bytes);
   Cell* cells = &shared_shadow.cells[offset >> g];
   const u32 count = cell_count(bytes);
   if (access != WRITE)

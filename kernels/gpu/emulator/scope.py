@@ -20,6 +20,7 @@ SPECIAL = {
     "%lanemask_ge": "~((1u << self.lane) - 1)",
     "WARP_SZ": "32u",
 }
+VECTOR_BYTES = 16  # of the widest access
 RED_ZONE_BYTES = 128  # between shared variables; one turn of the banks, so that conflicts stay what they are
 
 
@@ -43,7 +44,10 @@ class Site(NamedTuple):
 
 
 class SharedLayout:
-    """Where the shared variables of a kernel lie, with a gap after each that belongs to nobody."""
+    """Where the shared variables of a kernel lie, with a gap after each that belongs to nobody.
+
+    None is aligned better than it promises: luck would hide accesses by vectors that a GPU may refuse.
+    """
 
     def __init__(self):
         self.offsets = {}
@@ -61,9 +65,10 @@ class SharedLayout:
         return self.offsets[variable.name]
 
     def next(self, align: int) -> tuple[int, int]:
-        """Return where the next variable goes here, and where it really would: in the same bank."""
+        """Return where the next variable goes here, and where it really would: in the same bank, or the next."""
         really = -(-self.packed // align) * align
-        return self.end + (really - self.end) % max(align, RED_ZONE_BYTES), really
+        here = self.end + (really - self.end) % max(align, RED_ZONE_BYTES)
+        return here + (align if align < VECTOR_BYTES and here % (2 * align) == 0 else 0), really
 
 
 class Scope:
