@@ -136,6 +136,14 @@ def test_a_long_depth_in_parts_gives_the_same_bits_in_any_order_of_blocks(precis
     assert relative_error(found[0], reference("conv2d_grad_weight", args, kwargs)) <= ERROR[precision]
 
 
+@pytest.mark.parametrize("phases", [1, 4, 1000, implicit_gemm.MAX_PHASES])
+@pytest.mark.parametrize("depth", [1, 8193, 2**29, 2**31 - 1 - implicit_gemm.MAX_PART_DEPTH])
+def test_the_parts_of_any_depth_make_it_up_and_fit_a_grid(depth, phases):
+    part_depth, parts = implicit_gemm._parts(1, phases, depth)
+    assert part_depth * (parts - 1) < depth <= part_depth * parts
+    assert phases * parts <= 65535
+
+
 @pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf])
 @pytest.mark.parametrize("precision", kernels.PRECISIONS)
 @pytest.mark.parametrize("name", CONVOLUTIONS)

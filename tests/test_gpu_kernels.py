@@ -213,6 +213,14 @@ def test_arrays_larger_than_the_device_are_gone_through_in_turns(name, shape, de
             compare(name, results(name, on(device, args), kwargs), args, kwargs, f"{choice}")
 
 
+@pytest.mark.parametrize("columns", [512, 513])
+def test_tiles_of_any_array_fit_a_grid(columns):
+    nothing = np.zeros((), np.float32).view(emulated_runtime.EmulatedArray)  # seen as 128 images of many pixels
+    grid, partial = batchnorm._tiles(np.broadcast_to(nothing, (128, 512, columns, 1), subok=True), parts=3)
+    assert grid == (1, 65535)
+    assert partial.shape == (3, 65535, 1)
+
+
 def moments(device, x, variant):
     one, zero = np.ones(x.shape[-1], np.float32), np.zeros(x.shape[-1], np.float32)
     with kernels.use("gpu", batch_norm=variant):

@@ -233,6 +233,12 @@ def test_an_empty_grid_and_an_impossible_block_are_refused(grid, block):
         launch(*TANH, grid, block, X, X, 4)
 
 
+@pytest.mark.parametrize("grid", [(1, 65536), (1, 1, 65536)])
+def test_a_grid_that_no_gpu_takes_is_refused(grid):
+    with pytest.raises(ValueError, match=r"tanh_forward: grid \(1, .*\) has more than 65535 blocks along y or z"):
+        launch(*TANH, grid, 256, X, X, 4)
+
+
 def test_an_int_where_the_kernel_takes_a_float_and_a_numpy_number_are_fine():
     y = DEVICE.empty((4,), np.float32)
     for slope in (2, 2.0, np.float32(2), np.float64(2), np.int64(2)):

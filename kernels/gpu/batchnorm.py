@@ -5,7 +5,7 @@ The dispatch's choice is the last of each ladder, for all shapes.
 
 from ..spec.batchnorm import batches_of, unbiased
 from .columns import VALUES_AT_MOST, merge, new_partial
-from .launch import blocks, empty, launch
+from .launch import MAX_BLOCKS, blocks, empty, launch
 from .packs import FULL_DEVICE, THREADS, layout
 
 INSTANCES = {
@@ -164,5 +164,5 @@ def _tiles(x, parts):
     """The grid of a reduction by tiles, and where it leaves its partial results."""
     columns = blocks(x.shape[-1], TILE_COLUMNS)
     tiles = blocks(_rows(x), TILE_ROWS)
-    splits = max(min(tiles, FULL_DEVICE // columns), blocks(tiles, VALUES_AT_MOST), 1)
+    splits = min(max(min(tiles, FULL_DEVICE // columns), blocks(tiles, VALUES_AT_MOST), 1), MAX_BLOCKS)
     return (columns, splits), empty(x, (parts, splits, x.shape[-1]))

@@ -38,9 +38,9 @@ __global__ void __launch_bounds__(WARPS * 32)
     for (int r = 0; r < WARP_ROWS; ++r) rows[r] = face.a.outer(row0 + r);
 
     float sums[WARP_ROWS * MAX_COLUMNS] = {};
-    const int depth0 = part * part_depth + lane * VEC, depth1 = min(face.depth, (part + 1) * part_depth);
-    auto inner = face.a.inner(depth0);
-    for (int d = depth0; d < depth1; d += 32 * VEC) {
+    const int depth0 = part * part_depth, depth1 = depth0 + min(face.depth - depth0, part_depth);
+    auto inner = face.a.inner(depth0 + lane * VEC);
+    for (int d = depth0 + lane * VEC; d < depth1; d += 32 * VEC) {
         float columns[MAX_COLUMNS][VEC];
 #pragma unroll
         for (int column = 0; column < MAX_COLUMNS; ++column) {

@@ -158,7 +158,7 @@ __global__ void __launch_bounds__(THREADS, COLUMNS == 64 ? 3 : 2)
     const Block block(ROWS, COLUMNS, phases);
     const Face face({n, h, w, c, k, kh, kw, sh, sw, top, left, p, q}, a, b, block.phase);
     if (block.row0 >= face.rows) return;
-    const int depth0 = block.part * part_depth, depth1 = min(face.depth, depth0 + part_depth);
+    const int depth0 = block.part * part_depth, depth1 = depth0 + min(face.depth - depth0, part_depth);
     const int tiles = max(0, (depth1 - depth0 + DEPTH - 1) / DEPTH);
     typename Share::A a_share(face.a, a_outers, block.row0, depth0);
     typename Share::B b_share(face.b, b_outers, block.column0, depth0);

@@ -7,7 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 from .. import precision
-from .launch import blocks, empty, launch
+from .launch import MAX_BLOCKS, blocks, empty, launch
 
 FACES = ("Forward", "GradInput", "GradWeight")
 ROUNDINGS = {"tf32": "Tf32", "bfloat16": "Bfloat16"}  # precision of `kernels.use` -> type in tensor_cores.cuh
@@ -33,10 +33,10 @@ FEW_COLUMNS, FEW_COLUMNS_ROWS = 4, 64  # of a block of conv_few_columns.cu
 # A product of few tiles and long depth is cut into parts: by shape alone, so that the same bits come on every device.
 ENOUGH_BLOCKS = 264  # two for each multiprocessor of an H100 or H200
 MIN_PART_DEPTH = 256  # less, and writing and adding up the parts costs more than they gain
-MAX_PART_DEPTH = 8192  # more, and a float32 sum loses digits
+MAX_PART_DEPTH = 8192  # more, and a float32 sum loses digits; it may, where a grid holds no more parts
 PART_STEP = DEPTH  # parts are whole tiles, of which these are the deepest
 MANY_PARTS = 16  # from here on several threads share out the parts of a value
-MAX_PHASES = 1024  # times the parts, blocks of a grid's last axis, of which there are 65535 at most
+MAX_PHASES = 1024  # times the parts, blocks of a grid's last axis
 
 
 class Product(NamedTuple):
@@ -191,17 +191,17 @@ def _aligned(*arrays):
 
 def _in_parts(source, instance, grid, threads, a, b, it, bias, shared_bytes=0):
     """Launch a product whose depth may be cut into parts, then what adds them up."""
-    part_depth, parts = _parts(prod(grid) * it.phases, it.depth)
+    part_depth, parts = _parts(prod(grid), it.phases, it.depth)
     out, grid = empty(a, (parts, *it.shape)), (*grid, it.phases * parts)
     numbers = (prod(it.shape), part_depth, it.phases, *it.sizes)
     launch(source, instance, grid, threads, a, b, out, *numbers, shared_bytes=shared_bytes)
     return _add_up(out, parts, it, bias)
 
 
-def _parts(grid_blocks, depth):
-    """Depth of a part, and how many parts."""
-    wanted = min(ENOUGH_BLOCKS // grid_blocks, depth // MIN_PART_DEPTH)
-    parts = max(wanted, blocks(depth, MAX_PART_DEPTH))
+def _parts(grid_blocks, phases, depth):
+    """Depth of a part, and how many parts, where each phase has so many blocks."""
+    wanted = min(ENOUGH_BLOCKS // (grid_blocks * phases), depth // MIN_PART_DEPTH)
+    parts = min(max(wanted, blocks(depth, MAX_PART_DEPTH)), MAX_BLOCKS // phases)
     part_depth = blocks(blocks(depth, parts), PART_STEP) * PART_STEP
     return part_depth, blocks(depth, part_depth)
 

@@ -12,6 +12,7 @@ import numpy as np
 from . import runtime
 
 STATIC_SHARED_BYTES = 48 * 1024  # more is dynamic, and must be asked for
+MAX_BLOCKS = 65535  # of a grid along y, and along z
 
 
 def empty(like, shape=None, dtype=None):
@@ -57,6 +58,8 @@ def launch(source, instance, grid, block, *args, shared_bytes=0):
     grid, block = _three(grid), _three(block)
     if min(grid) < 1 or not 1 <= prod(block) <= 1024:
         raise ValueError(f"{instance}: grid {grid} and block {block} must be positive, a block of at most 1024 threads")
+    if max(grid[1:]) > MAX_BLOCKS:
+        raise ValueError(f"{instance}: grid {grid} has more than {MAX_BLOCKS} blocks along y or z")
     checked = [
         _checked(instance, i, argument, parameter, device.array_type)
         for i, (argument, parameter) in enumerate(zip(args, parameters, strict=True))
