@@ -17,6 +17,7 @@ from test_kernels import (
     Sizes,
     bound,
     call,
+    copied,
     hexadecimal,
     results,
 )
@@ -211,6 +212,25 @@ def test_arrays_larger_than_the_device_are_gone_through_in_turns(name, shape, de
     for choice in choices(name):
         with kernels.use("gpu", **choice):
             compare(name, results(name, on(device, args), kwargs), args, kwargs, f"{choice}")
+
+
+@pytest.mark.parametrize("sizes", [Sizes(n=0), Sizes(c=0), Sizes(k=0), Sizes(n=0, c=0, k=0)])
+@pytest.mark.parametrize("name", spec.ENTRIES)
+def test_sizes_of_0_are_refused_by_the_rule_or_give_what_the_reference_gives(name, sizes, device):
+    args, kwargs = call(name, sizes, np.float32)
+    try:
+        spec.ENTRIES[name].rule(*args, **kwargs)
+    except ValueError:
+        return
+    expected = reference(name, args, kwargs)
+    found = [[o.get() for o in out] for choice in choices(name) if (out := run(name, on(device, args), kwargs, choice))]
+    for variant in kernels.variants(name, "cpu"):
+        with kernels.use("cpu", **{name: variant}):
+            found.append(results(name, copied(args), kwargs))
+    for out in found:
+        for o, e in zip(out, expected, strict=True):
+            assert o.shape == e.shape
+            np.testing.assert_allclose(o, e, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("columns", [512, 513])

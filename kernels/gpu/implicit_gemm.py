@@ -103,7 +103,7 @@ def direct(instance, a, b, it, bias=None):
     across = min(32, 1 << (last - 1).bit_length())  # threads along the last axis
     block = (across, 256 // across)
     out = empty(a, it.shape)
-    launch("conv_direct", instance, (blocks(lines, block[1]), blocks(last, across)), block, a, b, out, *it.sizes)
+    _multiply("conv_direct", instance, (blocks(lines, block[1]), blocks(last, across)), block, a, b, out, it)
     return _add_up(out, 1, it, bias)
 
 
@@ -111,7 +111,7 @@ def tiles(a, b, it, bias=None):
     """Launch conv_tiles.cu."""
     out = empty(a, it.shape)
     grid = (blocks(it.rows, TILE), blocks(it.columns, TILE), it.phases)
-    launch("conv_tiles", f"conv_tiles<{it.face}>", grid, (TILE, TILE), a, b, out, *it.sizes)
+    _multiply("conv_tiles", f"conv_tiles<{it.face}>", grid, (TILE, TILE), a, b, out, it)
     return _add_up(out, 1, it, bias)
 
 
@@ -176,6 +176,14 @@ def fastest(name, a, b, it, bias=None):
     return registers(a, b, it, bias)
 
 
+def _multiply(source, instance, grid, block, a, b, out, it, *numbers, shared_bytes=0):
+    """Launch a kernel; of no terms it makes zeros without, for kernels divide by the number of channels."""
+    if it.depth and out.size:
+        launch(source, instance, grid, block, a, b, out, *numbers, *it.sizes, shared_bytes=shared_bytes)
+    else:
+        out[...] = 0
+
+
 def _fits_tensor_cores(a, b, it):
     """Whether 16 bytes can be read at a time: of channels K always; of C a kernel can do without."""
     return it.k % 4 == 0 and _aligned(b) and (it.face != "GradInput" or _aligned(a))
@@ -193,8 +201,8 @@ def _in_parts(source, instance, grid, threads, a, b, it, bias, shared_bytes=0):
     """Launch a product whose depth may be cut into parts, then what adds them up."""
     part_depth, parts = _parts(prod(grid), it.phases, it.depth)
     out, grid = empty(a, (parts, *it.shape)), (*grid, it.phases * parts)
-    numbers = (prod(it.shape), part_depth, it.phases, *it.sizes)
-    launch(source, instance, grid, threads, a, b, out, *numbers, shared_bytes=shared_bytes)
+    numbers = (prod(it.shape), part_depth, it.phases)
+    _multiply(source, instance, grid, threads, a, b, out, it, *numbers, shared_bytes=shared_bytes)
     return _add_up(out, parts, it, bias)
 
 

@@ -31,8 +31,8 @@ def max_pool2d_grad(dy, index, *, input_hw):
 
 def max_pool2d_gather(x, index):
     """Take each window's pixel from another array of the image's shape."""
-    n, c = x.shape[0], x.shape[3]
-    return np.take_along_axis(x.reshape(n, -1, c), index.reshape(n, -1, c), axis=1).reshape(index.shape)
+    (n, h, w, c), (_, p, q, _) = x.shape, index.shape
+    return np.take_along_axis(x.reshape(n, h * w, c), index.reshape(n, p * q, c), axis=1).reshape(index.shape)
 
 
 def avg_pool2d(x, window, stride=None):

@@ -60,6 +60,8 @@ def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):
     floats("batch_norm_grad", dy=dy, x=x, gamma=gamma, beta=beta, mean=mean, var=var)
     same_shape("batch_norm_grad", x=x, dy=dy)
     channel_vectors("batch_norm_grad", x, gamma=gamma, beta=beta)
+    if x.size == 0:
+        raise ValueError(f"batch_norm_grad: x is empty, shape {x.shape}")
     batches = batches_of(mean)
     same_shape("batch_norm_grad", mean=mean, var=var)
     if mean.shape[-1:] != x.shape[-1:] or mean.ndim > 2 or batches < 1 or len(x) % batches:

@@ -13,6 +13,11 @@ def _conv_flop(n, geo, c, k):
     return 2 * n * geo.out_h * geo.out_w * geo.kh * geo.kw * c * k
 
 
+def _channels(kernel, c, k):
+    if min(c, k) < 1:
+        raise ValueError(f"{kernel}: images and maps must have at least one channel, got C = {c} and K = {k}")
+
+
 @kernel(
     "conv",
     paper="Dumoulin & Visin, A guide to convolution arithmetic, arXiv:1603.07285",
@@ -32,6 +37,7 @@ def conv2d(x, w, stride=1, padding=0):
         raise ValueError(
             f"conv2d: x {x.shape} has {x.shape[3]} channels but w {w.shape} expects {w.shape[2]} (kh, kw, C, K)"
         )
+    _channels("conv2d", *w.shape[2:])
     geo = geometry("conv2d", x.shape[1:3], w.shape[:2], stride, padding)
     return (x.shape[0], geo.out_h, geo.out_w, w.shape[3])
 
@@ -56,6 +62,7 @@ def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
         raise ValueError(
             f"conv2d_grad_input: dy {dy.shape} has {dy.shape[3]} channels but w {w.shape} makes {w.shape[3]}"
         )
+    _channels("conv2d_grad_input", *w.shape[2:])
     geo = geometry("conv2d_grad_input", tuple(input_hw), w.shape[:2], stride, padding)
     if dy.shape[1:3] != (geo.out_h, geo.out_w):
         raise ValueError(
@@ -82,6 +89,7 @@ def conv2d_grad_weight(x, dy, stride=1, padding=0, *, kernel_hw):
     floats("conv2d_grad_weight", x=x, dy=dy)
     ndim("conv2d_grad_weight", "x", x, 4, "(N, H, W, C)")
     ndim("conv2d_grad_weight", "dy", dy, 4, "(N, P, Q, K)")
+    _channels("conv2d_grad_weight", x.shape[3], dy.shape[3])
     geo = geometry("conv2d_grad_weight", x.shape[1:3], tuple(kernel_hw), stride, padding)
     expected = (x.shape[0], geo.out_h, geo.out_w)
     if dy.shape[:3] != expected:

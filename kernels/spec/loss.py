@@ -24,11 +24,17 @@ def sigmoid_cross_entropy_grad(dy, logits, targets):
     return logits.shape
 
 
+def _rows_of_logits(kernel, logits):
+    ndim(kernel, "logits", logits, 2, "(N, K)")
+    if logits.shape[1] < 1:
+        raise ValueError(f"{kernel}: logits must have at least one class, got shape {logits.shape}")
+
+
 @kernel("loss", flop=lambda logits: 4 * logits.size)
 def softmax(logits):
     """Probabilities of each row: logits (N, K): (N, K)."""
     floats("softmax", logits=logits)
-    ndim("softmax", "logits", logits, 2, "(N, K)")
+    _rows_of_logits("softmax", logits)
     return logits.shape
 
 
@@ -36,7 +42,7 @@ def softmax(logits):
 def softmax_cross_entropy(logits, targets):
     """-sum_k t[n,k] ln softmax(logits)[n,k]: logits (N, K), targets (N, K) rows of probabilities: (N,)."""
     floats("softmax_cross_entropy", logits=logits, targets=targets)
-    ndim("softmax_cross_entropy", "logits", logits, 2, "(N, K)")
+    _rows_of_logits("softmax_cross_entropy", logits)
     same_shape("softmax_cross_entropy", logits=logits, targets=targets)
     return logits.shape[:1]
 

@@ -47,6 +47,8 @@ def geometry(kernel, hw, window, stride, padding):
 
 @lru_cache(maxsize=4096)
 def _geometry(kernel, hw, window, stride, padding):
+    if min(window) < 1:
+        raise ValueError(f"{kernel}: a window must be at least 1x1, got {window[0]}x{window[1]}")
     strides = (stride, stride) if isinstance(stride, int) else stride
     if not (isinstance(strides, tuple) and len(strides) == 2 and min(strides) >= 1):
         raise ValueError(f"{kernel}: stride must be a positive int or a pair of them, got {stride!r}")
