@@ -65,6 +65,13 @@ FAULTS = {
     "race_of_warps": Fault(rf"(uninitialised|race): read {SHARED}", from_x(64), block=64),
     "race_with_atomic": Fault(r"race: .* of argument 1 .* (updated|read) at", lambda: (x64, np.zeros(2, f32))),
     "no_fence": Fault(r"race: read", lambda: (x64, empty(2), np.zeros(1, u32), empty(1)), grid=2, block=1),
+    "fence_before_write": Fault(r"race: read", lambda: (x64, empty(2), np.zeros(1, u32), empty(1)), grid=2, block=1),
+    "one_fence_for_two": Fault(r"race: read", lambda: (x64, empty(4), np.zeros(2, u32), empty(2)), grid=2, block=1),
+    "fence_of_another_thread": Fault(r"race: read", lambda: (x64, empty(64), np.zeros(1, u32), empty(32)), grid=2),
+    "halves_that_never_met": Fault(rf"race: (read|write) {SHARED}", from_x(32)),
+    "readers_that_never_met": Fault(rf"race: (read|write) {SHARED}", from_x(32)),
+    "ordered_by_shuffle": Fault(rf"(uninitialised|race): read {SHARED}", from_x(32)),
+    "ordered_by_vote": Fault(rf"(uninitialised|race): read {SHARED}", from_x(32)),
     "divergent_barrier": Fault(r"divergent barrier: .* wait at faults.cu:\d+", from_x(64), block=64),
     "half_a_warp": Fault(r"mask 0xffffffff names lane \d+, which has left the kernel", from_x(32)),
     "half_a_warp_before_barrier": Fault(r"names lane \d+, which waits at the block barrier", from_x(32)),
@@ -98,6 +105,8 @@ BLAMED_ON_EITHER = {
     "missing_barrier",
     "race_of_warps",
     "race_with_atomic",
+    "halves_that_never_met",
+    "readers_that_never_met",
 }
 
 

@@ -92,10 +92,17 @@ def test_every_atomic(order):
 
 @each_order
 def test_the_last_block_may_read_what_others_published(order):
-    x, parts, arrived, total = np.arange(160, dtype=f32), empty(5), np.zeros(1, u32), empty(1)
+    x, parts, arrived, total, done = np.arange(160, dtype=f32), empty(5), np.zeros(1, u32), empty(1), np.zeros(5, bool)
     for _ in range(2):
-        warps("sum_by_last_block")(5, 32, (x, parts, arrived, total), order=order)
-        assert (total[0], arrived[0]) == (x.sum(), 0)
+        warps("sum_by_last_block")(5, 32, (x, parts, arrived, total, done), order=order)
+        assert (total[0], arrived[0], done.all()) == (x.sum(), 0, True)
+
+
+@each_order
+def test_lanes_that_meet_in_turn_pass_on_what_they_know(order):
+    x, y = np.arange(32, dtype=f32), empty(32)
+    warps("passed_on")(1, 32, (x, y), order=order)
+    np.testing.assert_array_equal(y, [0] * 16 + [*range(8)] + [0] * 8)
 
 
 # --- the language -----------------------------------------------------------------------------------------------------

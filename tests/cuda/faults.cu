@@ -121,6 +121,74 @@ __global__ void no_fence(const float* x, float* parts, unsigned* arrived, float*
   if (atomicAdd(arrived, 1u) == gridDim.x - 1) *sum = parts[0] + parts[1];  // no_fence
 }
 
+__global__ void fence_before_write(const float* x, float* parts, unsigned* arrived, float* sum) {
+  __threadfence();
+  parts[blockIdx.x] = x[blockIdx.x];
+  if (atomicAdd(arrived, 1u) == gridDim.x - 1) *sum = parts[0] + parts[1];  // fence_before_write
+}
+
+__global__ void one_fence_for_two(const float* x, float* parts, unsigned* arrived, float* sum) {
+  for (int round = 0; round < 2; ++round) {
+    parts[2 * round + blockIdx.x] = x[blockIdx.x];
+    if (round == 0) __threadfence();
+    if (atomicAdd(arrived + round, 1u) == gridDim.x - 1) sum[round] = parts[2 * round] + parts[2 * round + 1];  // one_fence_for_two
+  }
+}
+
+__global__ void fence_of_another_thread(const float* x, float* parts, unsigned* arrived, float* sum) {
+  __shared__ unsigned before;
+  const int t = threadIdx.x;
+  parts[32 * blockIdx.x + t] = x[t];
+  if (t == 0) {
+    __threadfence();
+    before = atomicAdd(arrived, 1u);
+  }
+  __syncthreads();
+  if (before == gridDim.x - 1) sum[t] = parts[t] + parts[32 + t];  // fence_of_another_thread
+}
+
+__global__ void halves_that_never_met(const float* x, float* y) {
+  __shared__ float tile[32];
+  const int t = threadIdx.x;
+  tile[t] = 0;
+  __syncthreads();
+  if (t >= 16) {
+    tile[t] = x[t];
+  } else {
+    __syncwarp(0xffff);
+    y[t] = tile[t + 16];  // halves_that_never_met
+  }
+}
+
+__global__ void readers_that_never_met(const float* x, float* y) {
+  __shared__ float tile[32];
+  const int t = threadIdx.x;
+  tile[t] = x[t];
+  __syncthreads();
+  if (t >= 16) {
+    y[t] = tile[3];
+  } else {
+    __syncwarp(0xffff);
+    tile[t] = x[t + 16];  // readers_that_never_met
+  }
+}
+
+__global__ void ordered_by_shuffle(const float* x, float* y) {
+  __shared__ float tile[32];
+  const int t = threadIdx.x;
+  tile[t] = x[t];
+  const float other = __shfl_xor_sync(~0u, x[t], 1);
+  y[t] = tile[31 - t] + other;  // ordered_by_shuffle
+}
+
+__global__ void ordered_by_vote(const float* x, float* y) {
+  __shared__ float tile[32];
+  const int t = threadIdx.x;
+  tile[t] = x[t];
+  const bool any = __any_sync(~0u, x[t] > 0);
+  y[t] = tile[31 - t] + any;  // ordered_by_vote
+}
+
 __global__ void divergent_barrier(const float* x, float* y) {
   if (threadIdx.x < 32) {
     __syncthreads();

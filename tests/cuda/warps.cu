@@ -79,14 +79,25 @@ __global__ void atomics(unsigned* u, float* f, double* d, unsigned long long* q,
   } while (seen != wanted);
 }
 
-// Each block leaves a part; the block that comes last adds them up, in order.
-__global__ void sum_by_last_block(const float* x, float* parts, unsigned* arrived, float* sum) {
+// What the lower eight lanes write reaches lanes 16 to 23 through lanes 8 to 15, which meet first these, then those.
+__global__ void passed_on(const float* x, float* y) {
+  __shared__ float tile[32];
+  const int t = threadIdx.x;
+  tile[t] = x[t];
+  if (t < 16) __syncwarp(0x0000ffff);
+  if (t >= 8 && t < 24) __syncwarp(0x00ffff00);
+  y[t] = t >= 16 && t < 24 ? tile[t - 16] : 0;
+}
+
+// Each block leaves a part; the block that comes last adds them up, in order. What it writes after the fence is its own.
+__global__ void sum_by_last_block(const float* x, float* parts, unsigned* arrived, float* sum, bool* done) {
   __shared__ bool last;
   if (threadIdx.x == 0) {
     float part = 0;
     for (int i = 0; i < blockDim.x; ++i) part += x[blockIdx.x * blockDim.x + i];
     parts[blockIdx.x] = part;
     __threadfence();
+    done[blockIdx.x] = true;
     last = atomicAdd(arrived, 1u) == gridDim.x - 1;
   }
   __syncthreads();

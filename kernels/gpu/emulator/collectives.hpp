@@ -23,10 +23,21 @@ u32 block_barrier(bool predicate, u32 site) {
   return machine.barrier_count;
 }
 
-void warp_barrier(u32 mask, u32 site) {
-  char present;
-  meet([](void* (&)[32], u32) {}, mask, site, &present);
+// All that one of the lanes knows comes before all that they do from now on. (Other warp instructions order no memory.)
+inline void tell_each_other(void* (&lanes)[32], u32) {
+  u32 together[32] = {};
+  ++machine.time;
+  for (void* lane : lanes) {
+    if (!lane) continue;
+    Fiber& fiber = *static_cast<Fiber*>(lane);
+    fiber.met[fiber.lane] = machine.time;
+    for (u32 i = 0; i < 32; ++i) together[i] = std::max(together[i], fiber.met[i]);
+  }
+  for (void* lane : lanes)
+    if (lane) std::copy_n(together, 32, static_cast<Fiber*>(lane)->met);
 }
+
+void warp_barrier(u32 mask, u32 site) { meet(tell_each_other, mask, site, machine.current); }
 
 // --- shuffles and votes ----------------------------------------------------------------------------------------------
 

@@ -35,8 +35,8 @@ struct Fiber : Thread {
   Meeting meeting;
   void* argument;
   bool predicate;  // that it brought to the block barrier
-  u32 warp_epoch;  // meetings of its warp that it took part in
-  bool fenced;     // it has made its writes visible to other blocks
+  u32 met[32];     // of each lane of its warp, the time up to which it knows what that did; its own time at its own
+  bool fenced;     // it has made writes visible to other blocks
   std::vector<Copy> open_copies;
   std::vector<std::vector<Copy>> copy_groups;
 };
@@ -94,6 +94,7 @@ struct Machine {
   Block block;
   u32 block_number;    // from 1 on, in the order in which they run
   u32 epoch;           // barriers passed in this block
+  u32 time;            // warp barriers and fences of this block
   u32 thread_count, barrier_count;
   Fiber* current;      // null: the scheduler itself
   Fiber fibers[MAX_THREADS];
@@ -182,7 +183,8 @@ inline void prepare(Fiber& fiber, u32 number) {
   fiber.number = number;
   fiber.lane = number % 32;
   fiber.warp = number / 32;
-  fiber.local_bytes = fiber.calls = fiber.warp_epoch = 0;
+  fiber.local_bytes = fiber.calls = 0;
+  std::fill_n(fiber.met, 32, 0);
   fiber.local_limit = machine.launch->local_bytes;
   fiber.turns_left = machine.launch->turns;
   fiber.fenced = false;

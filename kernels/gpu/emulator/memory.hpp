@@ -131,8 +131,6 @@ u8* generic(u64 address, u32 bytes, Access access, u32 site) {
   return global(address, bytes, access, site);
 }
 
-void fence() { machine.current->fenced = true; }
-
 // --- asynchronous copies ---------------------------------------------------------------------------------------------
 
 // The bytes arrive at the wait, never before: the least friendly moment that is legal.

@@ -55,11 +55,8 @@ inline bool release_warp(u32 first, u32 end) {
       if (fiber.mask >> (j - first) & 1) lanes[j - first] = machine.fibers[j].argument;
     fiber.meeting(lanes, fiber.site);
     ++machine.launch->meetings;
-    for (u32 j = first; j < end; ++j) {
-      if (!lanes[j - first]) continue;
-      machine.fibers[j].state = State::RUNNING;
-      ++machine.fibers[j].warp_epoch;
-    }
+    for (u32 j = first; j < end; ++j)
+      if (lanes[j - first]) machine.fibers[j].state = State::RUNNING;
     released = true;
   }
   machine.current = nullptr;
@@ -124,7 +121,7 @@ inline void report_deadlock(u32 live) {
 inline void run_block() {
   u32 live = machine.thread_count, warps = (live + 31) / 32, order[MAX_THREADS / 32];
   for (u32 i = 0; i < machine.thread_count; ++i) prepare(machine.fibers[i], i);
-  machine.epoch = 0;
+  machine.epoch = machine.time = 0;
   while (live) {
     bool ran = false;
     arrange(order, warps);

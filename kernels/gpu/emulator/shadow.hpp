@@ -1,10 +1,11 @@
 // Who touched what, when: the memory beside the memory that finds races and reads of what nobody wrote.
 //
-// Two accesses are ordered if one thread makes both, if the block passed a barrier between them, if both threads are of
-// one warp and met between them, or if the earlier block has published its writes (fence, then an atomic) where the
-// later block has looked; that counts for all that the earlier block wrote. Blocks run one after another here, but two
-// that are not ordered might run at once.
+// Two accesses are ordered if one thread makes both, if the block passed a barrier between them, if a warp barrier, or
+// several in turn, came between their lanes, or if the earlier block has published its access (a fence after it, then an
+// atomic) where the later block has looked. (Its reads and atomic updates count as published by any fence.) Blocks run
+// one after another here, but two that are not ordered might run at once.
 #pragma once
+#include <array>
 #include <map>
 
 #include "fibers.hpp"
@@ -13,7 +14,7 @@ namespace emulator {
 
 struct Stamp {
   u32 block;  // 0: nobody
-  u32 epoch, warp_epoch, site;
+  u32 epoch, time, site;
   u16 thread;
 };
 
@@ -23,6 +24,7 @@ enum Crowd : u8 { NOBODY, ONE_THREAD, ONE_WARP, ONE_BLOCK, SEVERAL_BLOCKS };
 struct Group {
   Stamp last;
   Crowd who;
+  u32 lanes;  // of one warp; the time in `last` is then the earliest of theirs
 };
 
 struct Cell {
@@ -48,33 +50,61 @@ struct Shadow {
   }
 };
 
-// Which blocks' writes each atomic variable passes on, and which the running block has been passed.
-inline std::map<const u8*, std::vector<bool>> published;
-inline std::vector<bool> acquired;
+// What of a block's writes came before its fences: all before an epoch, and of a warp's lanes all before a time.
+struct Visible {
+  u32 epoch = 0;
+  std::vector<std::array<u32, 32>> warps;
 
-inline bool is_acquired(u32 block) { return block < acquired.size() && acquired[block]; }
+  bool has(const Stamp& write) const {
+    const u32 warp = write.thread / 32;
+    return write.epoch < epoch || (warp < warps.size() && write.time < warps[warp][write.thread % 32]);
+  }
+  void add_warp(u32 warp, const u32* times) {
+    if (warp >= warps.size()) warps.resize(warp + 1, {});
+    for (u32 i = 0; i < 32; ++i) warps[warp][i] = std::max(warps[warp][i], times[i]);
+  }
+  void add(const Visible& other) {
+    epoch = std::max(epoch, other.epoch);
+    for (u32 warp = 0; warp < other.warps.size(); ++warp) add_warp(warp, other.warps[warp].data());
+  }
+};
+
+// By block: what each atomic variable passes on, and what the running block has been passed, or has fenced itself.
+inline std::map<const u8*, std::vector<Visible>> published;
+inline std::vector<Visible> acquired;
+
+inline bool is_acquired(u32 block) { return block < acquired.size() && !acquired[block].warps.empty(); }
+
+inline bool is_acquired(const Stamp& write) { return is_acquired(write.block) && acquired[write.block].has(write); }
+
+void fence() {
+  Fiber& now = *machine.current;
+  now.fenced = true;
+  now.met[now.lane] = ++machine.time;
+  acquired.resize(std::max<size_t>(acquired.size(), machine.block_number + 1));
+  Visible& own = acquired[machine.block_number];
+  own.epoch = machine.epoch;
+  own.add_warp(now.warp, now.met);
+}
 
 inline void synchronise(const u8* variable) {
-  std::vector<bool>& passed = published[variable];
-  acquired.resize(std::max<size_t>(passed.size(), machine.block_number + 1));
-  passed.resize(acquired.size());
-  for (size_t i = 0; i < passed.size(); ++i) {
-    if (passed[i]) acquired[i] = true;
-    if (machine.current->fenced && (acquired[i] || i == machine.block_number)) passed[i] = true;
-  }
+  std::vector<Visible>& passed = published[variable];
+  acquired.resize(std::max(passed.size(), acquired.size()));
+  for (size_t i = 0; i < passed.size(); ++i) acquired[i].add(passed[i]);
+  if (machine.current->fenced) passed = acquired;
 }
 
 inline bool is_ordered(const Stamp& earlier) {
   const Fiber& now = *machine.current;
   if (earlier.block == 0) return true;
-  if (earlier.block != machine.block_number) return is_acquired(earlier.block);
+  if (earlier.block != machine.block_number) return is_acquired(earlier);
   if (earlier.thread == now.number || earlier.epoch != machine.epoch) return true;
-  return earlier.thread / 32 == now.warp && earlier.warp_epoch < now.warp_epoch;
+  return earlier.thread / 32 == now.warp && earlier.time < now.met[earlier.thread % 32];
 }
 
 inline bool is_ordered(const Group& group) {
   const Stamp& last = group.last;
-  if (group.who <= ONE_THREAD) return group.who == NOBODY || is_ordered(last);
+  if (group.who == NOBODY) return true;
   if (group.who == SEVERAL_BLOCKS) {
     for (u32 block = 1; block < machine.block_number; ++block)
       if (!is_acquired(block)) return false;
@@ -83,18 +113,23 @@ inline bool is_ordered(const Group& group) {
   if (last.block != machine.block_number) return is_acquired(last.block);
   if (last.epoch != machine.epoch) return true;
   const Fiber& now = *machine.current;
-  return group.who == ONE_WARP && last.thread / 32 == now.warp && last.warp_epoch < now.warp_epoch;
+  if (group.who == ONE_THREAD) return is_ordered(last);
+  if (group.who != ONE_WARP || last.thread / 32 != now.warp) return false;
+  for (u32 others = group.lanes & ~(1u << now.lane); others; others &= others - 1)
+    if (last.time >= now.met[__builtin_ctz(others)]) return false;
+  return true;
 }
 
 inline Stamp stamp(u32 site) {
   const Fiber& now = *machine.current;
-  return {machine.block_number, machine.epoch, now.warp_epoch, site, u16(now.number)};
+  return {machine.block_number, machine.epoch, now.met[now.lane], site, u16(now.number)};
 }
 
 inline void join(Group& group, u32 site) {
   const Stamp before = group.last, now = stamp(site);
   if (is_ordered(group)) {
     group.who = ONE_THREAD;
+    group.lanes = 0;
   } else if (group.who == SEVERAL_BLOCKS || before.block != now.block) {
     group.who = SEVERAL_BLOCKS;
   } else if (group.who == ONE_BLOCK || before.thread / 32 != now.thread / 32) {
@@ -103,7 +138,8 @@ inline void join(Group& group, u32 site) {
     group.who = ONE_WARP;
   }
   group.last = now;
-  if (group.who == ONE_WARP) group.last.warp_epoch = std::max(before.warp_epoch, now.warp_epoch);
+  group.lanes |= 1u << now.thread % 32;
+  if (group.who == ONE_WARP) group.last.time = std::min(before.time, now.time);
 }
 
 inline const char* name_of(Access access) {
