@@ -80,6 +80,7 @@ FAULTS = {
     "different_collectives": Fault(r"meets lane \d+ .* in another warp instruction", from_x(32)),
     "divides_by_zero": Fault(r"integer division by zero", lambda: (ints, empty(32, i32))),
     "beyond_local": Fault(r"byte \d+ of .* local arrays", lambda: (x64, empty(8), i32(5)), block=1),
+    "misaligned_local": Fault(r"misaligned: 16 bytes at byte \d+ of", lambda: (x64, empty(8), i32(1)), block=1),
     "in_a_function": Fault(r"from faults.cu:\d+: out of bounds", lambda: (x64[:4], empty(32))),
 }
 

@@ -116,6 +116,12 @@ def test_templates_lambdas_local_arrays_and_constants(type, dtype):
     np.testing.assert_allclose(y, turned @ [1, 10, 100, 1000, 1], rtol=1e-4 if dtype is f32 else 1e-12, atol=1e-2)
 
 
+def test_local_memory_holds_nan_until_it_is_written_in_every_block():
+    y = np.zeros(6, f32)
+    language("unwritten_local")(3, 1, (y, i32(2), i32(5)))
+    np.testing.assert_array_equal(y, [np.nan] * 3 + [3] * 3)
+
+
 def test_functions_that_call_themselves():
     y = empty(16, i32)
     language("recursion")(1, 16, (y,))

@@ -74,7 +74,8 @@ def check(
     outputs = {k: runs[0][k] for k, p in enumerate(kernel.function.parameters) if p.pointer and not p.const}
     lines = [
         f"{kernel.function.name}, grid {tuple(grid)}, block {tuple(block)}",
-        "no fault: every access in bounds, aligned, initialised, ordered; every barrier and warp instruction complete",
+        "no fault: every access in bounds and aligned, of shared and global memory initialised and ordered too;",
+        "every barrier and warp instruction complete",
         _agreement(runs, outputs),
         *(_summary(k, a, kernel.types[k]) for k, a in outputs.items()),
         "",

@@ -234,6 +234,13 @@ __global__ void beyond_local(const float* x, float* y, int k) {
   for (int i = 0; i < 8; ++i) y[i] = row[(k * i) & 7];
 }
 
+__global__ void misaligned_local(const float* x, float* y, int k) {
+  float row[8];
+  for (int i = 0; i < 8; ++i) row[i * k & 7] = x[i];
+  const float4 v = *(float4*)(row + k);  // misaligned_local
+  y[0] = v.x + v.w;
+}
+
 __device__ float deep(const float* x) {
   return x[threadIdx.x];  // in_a_function
 }

@@ -95,6 +95,15 @@ __global__ void sure(const int* x) {
 
 extern "C" __global__ void untyped(int* x) { x[0] = 1; }
 
+// What each thread finds in local memory, before it writes there.
+__global__ void unwritten_local(float* y, int written, int other) {
+  float row[8];
+  row[written] = 1;
+  y[blockIdx.x] = row[other];
+  row[other] = 2;
+  y[gridDim.x + blockIdx.x] = row[written] + row[other];
+}
+
 __global__ void forever(volatile int* x) {
   while (x[0] == 0) {}  // marked: forever
 }

@@ -58,6 +58,12 @@ u8* shared(u32 address, u32 bytes, Access access, u32 site) {
 
 // --- local -----------------------------------------------------------------------------------------------------------
 
+// What a thread has not written is no fault to read: compilers do so ahead of a condition, and copy the gaps in
+// structs. It is a NaN in every float format and in every block, so that what comes of it shows.
+inline void forget_local() {
+  for (size_t i = 0; i < local_bytes.size(); i += 4) store(&local_bytes[i], 0xFFF3FFF3);
+}
+
 u8* local(u64 address, u32 bytes, u32 site) {
   const Fiber& now = *machine.current;
   const int above = 64 - REGION_SHIFT;  // bits that tell the memory
@@ -65,6 +71,8 @@ u8* local(u64 address, u32 bytes, u32 site) {
   if (offset < 0 || offset + bytes > now.local_bytes)
     fail(site, "out of bounds: %u bytes at byte %lld of the thread's %u bytes of local arrays", bytes,
          (long long)offset, now.local_bytes);
+  if (offset % bytes)
+    fail(site, "misaligned: %u bytes at byte %lld of the thread's local arrays", bytes, (long long)offset);
   return &local_bytes[u64(now.number) * machine.launch->local_bytes + offset];
 }
 

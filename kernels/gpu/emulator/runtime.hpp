@@ -68,6 +68,7 @@ inline void run_blocks() {
     machine.block_number = i + 1;
     acquired.clear();
     shared_shadow.clear();
+    forget_local();
     run_block();
   }
 }
@@ -98,7 +99,7 @@ __attribute__((noinline)) void run_until_failure() {
   if (__builtin_setjmp(machine.way_out)) return;
   prepare_shared();
   prepare_global();
-  local_bytes.assign(u64(machine.launch->local_bytes) * machine.thread_count, 0xFF);
+  local_bytes.resize(u64(machine.launch->local_bytes) * machine.thread_count);
   run_blocks();
 }
 
