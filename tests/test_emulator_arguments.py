@@ -67,6 +67,12 @@ def test_launches_that_no_gpu_takes(grid, block, shared_bytes, said):
         faults("reads_beyond")(grid, block, GOOD, shared_bytes)
 
 
+def test_shared_variables_of_fixed_size_have_48_kilobytes():
+    function("language.cu", "fixed_size<49152>")(1, 32, (np.zeros(32, f32),), 64 * 1024)
+    with pytest.raises(EmulatorError, match=r"49156 bytes in variables of fixed size, which may have 49152"):
+        function("language.cu", "fixed_size<49156>")(1, 32, (np.zeros(32, f32),))
+
+
 def test_a_kernel_that_is_not_there():
     with pytest.raises(EmulatorError, match=r"faults.cu: there is no kernel 'no'; there are _Z"):
         faults("reads_beyond").module.function("no")

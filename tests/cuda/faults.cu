@@ -223,6 +223,24 @@ __global__ void different_collectives(const float* x, float* y) {
   else y[threadIdx.x] = __any_sync(~0u, v > 0);  // different_collectives
 }
 
+__global__ void different_shuffles(const float* x, float* y) {
+  const float v = x[threadIdx.x];
+  if (threadIdx.x < 16) y[threadIdx.x] = __shfl_up_sync(~0u, v, 1);
+  else y[threadIdx.x] = __shfl_down_sync(~0u, v, 1);  // different_shuffles
+}
+
+__device__ void multiply(float (&c)[4], unsigned a) {
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %4, %4, %4}, {%4, %4}, "
+               "{%0, %1, %2, %3};" : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a));
+}
+
+__global__ void divergent_mma(const float* x, float* y) {
+  float c[4] = {};
+  if (threadIdx.x < 16) multiply(c, __float_as_uint(x[0]));
+  else multiply(c, __float_as_uint(x[1]));  // divergent_mma
+  y[threadIdx.x] = c[0];
+}
+
 __global__ void divides_by_zero(const int* x, int* y) {
   y[threadIdx.x] = 100 / x[threadIdx.x];  // divides_by_zero
 }

@@ -95,6 +95,14 @@ __global__ void sure(const int* x) {
 
 extern "C" __global__ void untyped(int* x) { x[0] = 1; }
 
+template <int BYTES>
+__global__ void fixed_size(float* y) {
+  __shared__ float tile[BYTES / 4];
+  tile[threadIdx.x] = y[threadIdx.x];
+  __syncthreads();
+  y[threadIdx.x] = tile[threadIdx.x];
+}
+
 // What each thread finds in local memory, before it writes there.
 __global__ void unwritten_local(float* y, int written, int other) {
   float row[8];

@@ -5,13 +5,14 @@
 
 namespace emulator {
 
-inline void meet(Meeting meeting, u32 mask, u32 site, void* argument) {
+inline void meet(Meeting meeting, u32 mask, u32 site, void* argument, u32 kind = 0) {
   Fiber& now = *machine.current;
   if (!(mask >> now.lane & 1)) fail(site, "the mask 0x%08x does not name lane %u, which executes it", mask, now.lane);
   const u32 exist = std::min(machine.thread_count - now.warp * 32, 32u);
   now.mask = exist == 32 ? mask : mask & ((1u << exist) - 1);  // the last warp of a block may have fewer lanes
   now.site = site;
   now.meeting = meeting;
+  now.kind = kind;
   now.argument = argument;
   suspend(State::IN_WARP);
 }
@@ -69,7 +70,7 @@ inline void shuffle_lanes(void* (&lanes)[32], u32 site) {
 
 bool shuffle(Shuffle how, u32& result, u32 value, u32 b, u32 c, u32 mask, u32 site) {
   ShuffleCall call{how, value, b, c, 0, false};
-  meet(shuffle_lanes, mask, site, &call);
+  meet(shuffle_lanes, mask, site, &call, how);
   result = call.result;
   return call.in_range;
 }
@@ -134,11 +135,11 @@ u64 reduce(char operation, u64 value, u32 mask, u32 site) {
         for (void* lane : lanes)
           if (lane) static_cast<WordCall*>(lane)->result = result;
       },
-      mask, site, &call);
+      mask, site, &call, operation);
   return call.result;
 }
 
-// --- tensor cores ----------------------------------------------------------------------------------------------------
+// --- tensor cores: all lanes execute one and the same instruction ----------------------------------------------------
 
 struct MatrixRow {
   const u8* row;
@@ -174,7 +175,7 @@ void load_matrices(u32* result, u32 count, bool transposed, u32 address, u32 sit
   need_whole_warp(site, "ldmatrix");
   MatrixRow call{nullptr, count, transposed, result};
   if (machine.current->lane < 8 * count) call.row = shared(address, 16, READ, site);
-  meet(spread_matrices, ~0u, site, &call);
+  meet(spread_matrices, ~0u, site, &call, site);
 }
 
 struct Product {
@@ -214,7 +215,7 @@ inline void multiply(void* (&lanes)[32], u32) {
 void multiply_matrices(Fragment kind, u32* d, const u32* a, const u32* b, const u32* c, u32 site) {
   need_whole_warp(site, "mma");
   Product call{d, a, b, c};
-  meet(kind == TF32 ? multiply<TF32> : kind == BF16 ? multiply<BF16> : multiply<F16>, ~0u, site, &call);
+  meet(kind == TF32 ? multiply<TF32> : kind == BF16 ? multiply<BF16> : multiply<F16>, ~0u, site, &call, site);
 }
 
 }  // namespace emulator

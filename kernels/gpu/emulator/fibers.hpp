@@ -33,6 +33,7 @@ struct Fiber : Thread {
   u32 site;        // where it waits
   u32 mask;        // of the meeting that it waits for
   Meeting meeting;
+  u32 kind;        // lanes meet only if they agree on it
   void* argument;
   bool predicate;  // that it brought to the block barrier
   u32 met[32];     // of each lane of its warp, the time up to which it knows what that did; its own time at its own

@@ -17,6 +17,7 @@ from .structures import Launch, LintTotals, Region, Zone, array, start_of
 from .translate import ENTRY, REGION_SHIFT, translate, variable_addresses
 
 MAX_SHARED_BYTES = 227 * 1024  # what a block of the largest GPUs (sm_90) may ask for
+MAX_STATIC_BYTES = 48 * 1024  # of that, what a compiler accepts as variables of fixed size
 TURNS = 100_000_000  # of loops, by one thread, before it counts as a runaway
 POISON = np.uint16(0xFFF5)  # of each 16 bits: a NaN in every float format, and nothing that arithmetic produces
 _one_launch = threading.Lock()  # there is one machine
@@ -187,11 +188,16 @@ class Function:
             raise EmulatorError(f"{self.name}: block {block} has {threads} threads; {why} {allowed}, at most 64 in z")
         if max(grid[1:]) > 65535 or np.prod(grid, dtype=float) > 2**31 - 1:
             raise EmulatorError(f"{self.name}: grid {grid}: expected at most 65535 in y and z, 2^31 - 1 in all")
-        total = self.translation.shared_bytes + shared_bytes
-        if shared_bytes < 0 or total > MAX_SHARED_BYTES:
+        static = self.translation.shared_bytes
+        if static > MAX_STATIC_BYTES:
             raise EmulatorError(
-                f"{self.name}: too much shared memory: {self.translation.shared_bytes} bytes static and {shared_bytes} "
-                f"dynamic; a block has at most {MAX_SHARED_BYTES}"
+                f"{self.name}: too much shared memory: {static} bytes in variables of fixed size, which may have "
+                f"{MAX_STATIC_BYTES}; more must be dynamic"
+            )
+        if shared_bytes < 0 or static + shared_bytes > MAX_SHARED_BYTES:
+            raise EmulatorError(
+                f"{self.name}: too much shared memory: {static} bytes static and {shared_bytes} dynamic; a block has "
+                f"at most {MAX_SHARED_BYTES}"
             )
 
     def _check_argument(self, k, argument, parameter):

@@ -35,7 +35,7 @@ inline bool everyone_came(const Fiber& fiber, u32 first, u32 end) {
       fail(fiber.site, "the mask 0x%08x names lane %u, which waits at the block barrier of {site:%u}", fiber.mask,
            other.lane, other.site);
     if (other.state != State::IN_WARP) return false;
-    if (other.meeting != fiber.meeting || other.mask != fiber.mask)
+    if (other.meeting != fiber.meeting || other.kind != fiber.kind || other.mask != fiber.mask)
       fail(fiber.site, "lane %u (mask 0x%08x) meets lane %u (mask 0x%08x) in another warp instruction, of {site:%u}",
            fiber.lane, fiber.mask, other.lane, other.mask, other.site);
   }
