@@ -193,6 +193,23 @@ def test_a_region_given_after_an_interrupted_wait_is_not_lost():
     assert done == ["a", "b"]
 
 
+def test_a_region_whose_giving_is_interrupted_is_not_done_in_place_of_the_next():
+    class Interrupted(threads.deque):
+        def append(self, region):
+            super().append(region)
+            if len(done) == 0:
+                raise KeyboardInterrupt
+
+    done, helper = [], threads._Helper(1)
+    helper.regions = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        helper.give(threads._Region(lambda *_: done.append("interrupted"), 1, 1))
+    done.append("next is given")
+    helper.give(threads._Region(lambda *_: done.append("next"), 1, 1))
+    helper.wait()
+    assert done == ["next is given", "next"]
+
+
 # --- tasks ------------------------------------------------------------------------------------------------------------
 
 _visits = Arguments("counts size share:d")

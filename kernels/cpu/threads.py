@@ -148,8 +148,14 @@ class _Helper:
         threading.Thread(target=self.serve, name="minigan-kernels", daemon=True).start()
 
     def give(self, region):
-        self.regions.append(region)
-        self.counts[GIVEN] += 1
+        given = self.counts[GIVEN]
+        try:
+            self.regions.append(region)
+            self.counts[GIVEN] = given + 1
+        except BaseException:  # an interrupt between the two would leave the helper one region behind for ever
+            if self.counts[GIVEN] == given and region in self.regions:
+                self.regions.remove(region)
+            raise
         self.rouse()
 
     def rouse(self):
