@@ -139,8 +139,13 @@ def engine_step(engine, preset_name, batch):
     if engine == "minigan":
         real = cycle(real)
         return lambda: system.step(real, streams["noise"]), config.batch, HostClock()
+    import torch
+
+    from minigan.kernels.cpu.threads import NUM_THREADS
+
     from .torch_steps import SETTINGS, TorchSystem
 
+    torch.set_num_threads(NUM_THREADS)
     setting = engine.removeprefix("torch-")
     if setting not in SETTINGS:
         known = ", ".join(["minigan", *GPU_ENGINES, *(f"torch-{name}" for name in SETTINGS)])

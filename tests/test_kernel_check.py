@@ -73,11 +73,19 @@ def test_a_result_that_depends_on_the_order_is_told(capsys):
     assert "argument 1 depends on the order of threads: the kernel is not deterministic" in out
 
 
+def test_what_a_kernel_prints_comes_once_and_is_no_access_of_its_own(capfd):
+    status, out, _ = check(capfd, "talks", "arange:2", "empty:2", "--block", "2")
+    assert status == 0
+    assert out.startswith("0 of two: 0.0, 100%\n1 of two: 1.0, 100%\ntalks, grid (1,), block (2,)\n")
+    table = out.partition("excess\n")[2].splitlines()
+    assert [line.split()[1:3] for line in table] == [["global", "read"], ["global", "write"]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["scal<float>"], "no kernel 'scal<float>'; did you mean scale? (a template needs its arguments: name<float>)"),
-        (["scale"], "no kernel 'scale'; there are scale, scale_bf16, beyond, unordered, untyped, broken"),
+        (["scale"], "no kernel 'scale'; there are scale, scale_bf16, beyond, unordered, talks, untyped, broken"),
         (
             ["scale<float>", "zeros:4"],
             "scale<float>: got 1 arguments, the kernel takes 4: float const*, float*, float, int",

@@ -17,6 +17,11 @@ __global__ void beyond(const float* x, float* y) { y[threadIdx.x] = x[threadIdx.
 
 __global__ void unordered(const float* x, float* sum) { atomicAdd(sum, x[threadIdx.x]); }
 
+__global__ void talks(const float* x, float* y) {
+  printf("%d of %s: %.1f, 100%%\n", (int)threadIdx.x, "two", x[threadIdx.x]);
+  y[threadIdx.x] = 0;
+}
+
 __global__ void untyped(void* p) {}
 
 #ifdef BROKEN

@@ -8,9 +8,11 @@ thread a fiber, memory that knows who wrote it when. ::
     scale = Module(compiled.code, "scale.cu").function(compiled.names["scale<float>"])
     scale(grid=4, block=256, args=(x, y, np.int32(x.size)))
 
-What it finds is real: an access out of bounds, misaligned or to a const argument; a race; a read of what nobody wrote;
-a divergent barrier; a warp instruction that lanes miss. What it cannot show: the weaker memory order of real hardware,
-timing, and the errors of approximate instructions, which are computed as exactly as C does.
+What it finds is real: an access out of bounds, misaligned or to a const argument; a race; a read of what nobody wrote
+(in a thread's local arrays that is no fault, but NaN); a divergent barrier; a warp instruction that lanes miss. What it
+cannot show: the weaker memory order of real hardware, timing, and the errors of approximate instructions, which are
+computed as exactly as C does. It waits at a barrier for all threads that have not left, be they part of a warp, as GPUs
+do since Volta; CUDA promises that only where all threads of the block come.
 Thread-block clusters, TMA, wgmma, textures and grid-wide waiting are unknown here and say so.
 """
 

@@ -86,6 +86,7 @@ struct Launch {
   u32 region_count, shadow_count, zone_count, shared_bytes, local_bytes;
   u32 granule_log2;  // of the smallest access that the kernel makes
   u32 has_fences;
+  u32 is_silent;    // printf prints nothing
   u64 switches, barriers, meetings;
   Failure failure;
 };

@@ -131,6 +131,7 @@ class Function:
         *,
         order: int = 0,
         lint: bool | None = None,
+        silent: bool = False,
     ) -> list[LintRow] | None:
         """Run the kernel to its end.
 
@@ -148,6 +149,8 @@ class Function:
             seed to shuffle by. A result that depends on it is wrong.
         lint : bool, optional
             Count what memory accesses cost; slower.
+        silent : bool
+            Have printf print nothing.
 
         Returns
         -------
@@ -161,7 +164,7 @@ class Function:
         grid, block = self._shape("grid", grid), self._shape("block", block)
         self._check_launch(grid, block, shared_bytes)
         launch, keep = self._prepare(grid, block, args, shared_bytes)
-        launch.order, launch.turns = order, TURNS
+        launch.order, launch.turns, launch.is_silent = order, TURNS, silent
         totals = array(LintTotals, [LintTotals()] * len(self.translation.sites)) if lint else None
         if lint:
             launch.lint = totals

@@ -25,32 +25,47 @@ struct Values {
   }
 };
 
-inline void print_one(const std::string& conversion, Values& values, u32 site) {
+template <class T>
+inline std::string formatted(const std::string& conversion, T value) {
+  std::string text(snprintf(nullptr, 0, conversion.c_str(), value) + 1, 0);
+  snprintf(&text[0], text.size(), conversion.c_str(), value);
+  text.pop_back();
+  return text;
+}
+
+inline std::string print_one(const std::string& conversion, Values& values, u32 site) {
   const char kind = conversion.back();
   const bool is_long = conversion.find_first_of("ljzt") != std::string::npos;
-  if (strchr("eEfFgGaA", kind)) printf(conversion.c_str(), values.next<double>());
-  else if (kind == 's') printf(conversion.c_str(), read_text(values.next<u64>(), site).c_str());
-  else if (kind == 'p' || is_long) printf(conversion.c_str(), values.next<u64>());
-  else if (strchr("diouxXc", kind)) printf(conversion.c_str(), values.next<u32>());
-  else fail(site, "printf: the emulator does not know the conversion %s", conversion.c_str());
+  if (strchr("eEfFgGaA", kind)) return formatted(conversion, values.next<double>());
+  if (kind == 's') return formatted(conversion, read_text(values.next<u64>(), site).c_str());
+  if (kind == 'p' || is_long) return formatted(conversion, values.next<u64>());
+  if (strchr("diouxXc", kind)) return formatted(conversion, values.next<u32>());
+  fail(site, "printf: the emulator does not know the conversion %s", conversion.c_str());
 }
 
 u32 print(u64 format, u64 address, u32 site) {
+  LintTotals* const lint = machine.launch->lint;
+  machine.launch->lint = nullptr;  // what is read here a GPU's kernel does not read
   const std::string text = read_text(format, site);
+  std::string out;
   Values values{address, site};
   u32 count = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%' || text.compare(i, 2, "%%") == 0) {
-      putchar(text[i]);
+      out += text[i];
       i += text[i] == '%';
       continue;
     }
     const size_t last = std::min(text.find_first_not_of("%-+ #0123456789.hljzt", i), text.size() - 1);
-    print_one(text.substr(i, last - i + 1), values, site);
+    out += print_one(text.substr(i, last - i + 1), values, site);
     ++count;
     i = last;
   }
-  fflush(stdout);
+  if (!machine.launch->is_silent) {
+    fwrite(out.data(), 1, out.size(), stdout);
+    fflush(stdout);
+  }
+  machine.launch->lint = lint;
   return count;
 }
 

@@ -72,6 +72,7 @@ class Launch(ctypes.Structure):
         ("local_bytes", c_uint32),
         ("granule_log2", c_uint32),
         ("has_fences", c_uint32),
+        ("is_silent", c_uint32),
         ("switches", c_uint64),
         ("barriers", c_uint64),
         ("meetings", c_uint64),
