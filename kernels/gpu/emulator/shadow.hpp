@@ -7,6 +7,7 @@
 #pragma once
 #include <array>
 #include <map>
+#include <memory>
 
 #include "fibers.hpp"
 
@@ -69,29 +70,45 @@ struct Visible {
   }
 };
 
-// By block: what each atomic variable passes on, and what the running block has been passed, or has fenced itself.
-inline std::map<const u8*, std::vector<Visible>> published;
-inline std::vector<Visible> acquired;
+// By block, null where nothing is: what each atomic variable passes on, and what the running block has been passed, or
+// has fenced itself. They share what they pass on, which does not change.
+using Passed = std::vector<std::shared_ptr<const Visible>>;
+inline std::map<const u8*, Passed> published;
+inline Passed acquired;
 
-inline bool is_acquired(u32 block) { return block < acquired.size() && !acquired[block].warps.empty(); }
+inline bool is_acquired(u32 block) { return block < acquired.size() && acquired[block]; }
 
-inline bool is_acquired(const Stamp& write) { return is_acquired(write.block) && acquired[write.block].has(write); }
+inline bool is_acquired(const Stamp& write) { return is_acquired(write.block) && acquired[write.block]->has(write); }
 
 void fence() {
   Fiber& now = *machine.current;
   now.fenced = true;
   now.met[now.lane] = ++machine.time;
   acquired.resize(std::max<size_t>(acquired.size(), machine.block_number + 1));
-  Visible& own = acquired[machine.block_number];
-  own.epoch = machine.epoch;
-  own.add_warp(now.warp, now.met);
+  auto& own = acquired[machine.block_number];
+  Visible more = own ? *own : Visible{};
+  more.epoch = machine.epoch;
+  more.add_warp(now.warp, now.met);
+  own = std::make_shared<Visible>(std::move(more));
 }
 
 inline void synchronise(const u8* variable) {
-  std::vector<Visible>& passed = published[variable];
+  Passed& passed = published[variable];
   acquired.resize(std::max(passed.size(), acquired.size()));
-  for (size_t i = 0; i < passed.size(); ++i) acquired[i].add(passed[i]);
-  if (machine.current->fenced) passed = acquired;
+  for (size_t i = 0; i < passed.size() && i < machine.block_number; ++i) {
+    if (!passed[i] || passed[i] == acquired[i]) continue;
+    if (acquired[i]) {
+      Visible both = *acquired[i];
+      both.add(*passed[i]);
+      acquired[i] = std::make_shared<Visible>(std::move(both));
+    } else {
+      acquired[i] = passed[i];
+    }
+  }
+  if (!machine.current->fenced) return;
+  passed.resize(acquired.size());
+  for (size_t i = 0; i < passed.size(); ++i)
+    if (passed[i] != acquired[i]) passed[i] = acquired[i];
 }
 
 inline bool is_ordered(const Stamp& earlier) {
