@@ -18,7 +18,7 @@ from .simd import REGISTERS, VECTOR_BYTES, address, emitted
 from .workspace import workspace
 
 TILE_ROWS = 6
-TILE_VECTORS = 4 if REGISTERS == 32 else 2  # 24 or 12 sums, and room for a row of b and a value of a
+TILE_VECTORS = 4 if REGISTERS == 32 else 2  # 24 sums of 32 registers or 12 of 16: a row of b and a value of a have room
 SHORT_ROWS = 2  # of the tiles that make the last rows: 128 is 21 times 6, and 2
 STRETCH = 256  # of k: a panel of 64 KiB
 LINE = 64  # bytes of a cache line
