@@ -72,7 +72,7 @@ def test_a_layer_calls_a_kernel_as_the_network_does(kernel, layer, text):
 
 def test_the_walk_leaves_the_kernels_as_they_were():
     before = {name: getattr(kernels, name) for name in kernels.spec.ENTRIES}
-    shapes.layers.__wrapped__(1)
+    shapes.layers.__wrapped__(2)
     assert {name: getattr(kernels, name) for name in kernels.spec.ENTRIES} == before
 
 
@@ -200,7 +200,7 @@ def test_on_the_emulator_every_variant_is_checked_and_counted(tmp_path, capsys):
 def test_on_the_emulator_tensor_cores_are_held_to_their_precision():
     errors = {}
     for precision in ("float32", "tf32", "bfloat16"):
-        options = {"backend": "emulated", "batch": 1, "precision": precision}
+        options = {"backend": "emulated", "batch": 2, "precision": precision}
         choice = ladder.climb("linear", "gan-2d-d2", **options)["rungs"][-1]
         assert "wrong" not in choice
         errors[precision] = choice["error"]
