@@ -225,7 +225,7 @@ NAN = np.where(np.arange(30).reshape(10, 3) == 4, np.nan, GOOD)
     ("call", "message"),
     [
         (lambda: frechet.distance(GOOD[0], GOOD), r"x: expected shape \(N, F\), got \(3,\)"),
-        (lambda: frechet.distance(GOOD, GOOD[:, :2]), r"y: expected 3 columns .*, got shape \(10, 2\)"),
+        (lambda: frechet.distance(GOOD, GOOD[:, :2]), r"y: expected 3 columns, got shape \(10, 2\)"),
         (lambda: frechet.distance(GOOD, GOOD[:1]), "y: expected at least 2 rows, got 1"),
         (lambda: frechet.distance(NAN, GOOD), r"x: 1 values are NaN or infinite; the first stands at \(1, 1\)"),
         (lambda: frechet.distance(GOOD, frechet.Moments().update(GOOD[:1])), "needs at least 2 rows, got 1"),
