@@ -15,15 +15,16 @@ if (_root / "setup.py").exists() and (_root / "kernels" / "__init__.py").exists(
 
 _HOME = {
     "Tensor": "autograd",
-    "no_grad": "autograd",
-    "frozen": "autograd",
+    "no_grad": "modes",
+    "frozen": "modes",
     "grad": "autograd",
-    "detect_nonfinite": "autograd",
-    "watch": "autograd",
+    "detect_nonfinite": "modes",
+    "watch": "modes",
     "gradcheck": "gradient_check",
 }
 _SUBMODULES = (
     "autograd",
+    "modes",
     "ops",
     "nn",
     "optim",

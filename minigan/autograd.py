@@ -14,24 +14,15 @@ Rules of inputs that need no gradient are forgotten at once, with all they would
 """
 
 from collections import deque
-from contextlib import contextmanager
 from itertools import count
-from typing import NamedTuple
 
 import numpy as np
 
 from . import device
+from .modes import Event, Mode, check_finite, set_recording, watch
 
 OUTPUT = object()
 """In a rule, stands for the operation's own result (which holds the rule, so the rule must not hold it)."""
-
-
-class _Mode:
-    """What the tape does just now; one for the process."""
-
-    recording = True
-    detecting = False  # inside detect_nonfinite()
-    watcher = None  # what watch() was given
 
 
 class Tensor:
@@ -81,6 +72,11 @@ class Tensor:
     ndim = property(lambda self: self.data.ndim)
     size = property(lambda self: self.data.size)
     dtype = property(lambda self: self.data.dtype)
+
+    @property
+    def called(self):
+        """What errors call it: its name, or the operation that made it."""
+        return self.name or (f"the result of {self.op.name}" if self.op else "a tensor")
 
     def numpy(self):
         """Return the data as a NumPy array; from a GPU, a copy."""
@@ -133,14 +129,14 @@ class Tensor:
         """
         data = data.data if isinstance(data, Tensor) else data
         if np.shape(data) != self.shape:
-            raise ValueError(f"assign_: {_called(self)} has shape {self.shape}, got {np.shape(data)}")
+            raise ValueError(f"assign_: {self.called} has shape {self.shape}, got {np.shape(data)}")
         self.mark_written()
         self.data[...] = device.of(self.data).upload(data, self.dtype)
 
     def mark_written(self):
         """Declare that the data is about to be changed in place (optimisers do); RuntimeError for a result's."""
         if self.op is not None or self._writes is _NEVER_WRITTEN:
-            raise RuntimeError(f"{_called(self)} shares its data with the tape; only leaves are written in place")
+            raise RuntimeError(f"{self.called} shares its data with the tape; only leaves are written in place")
         self._writes[0] += 1
 
     def backward(self, dy=None, *, keep_graph=False):
@@ -226,16 +222,21 @@ def record(name, data, *rules, view_of=None):
     -------
     Tensor
     """
-    if _Mode.detecting:
-        _check_finite(name, data, rules)
-    result = _result(data, _taped(name, data, rules) if _Mode.recording else None)
+    if Mode.detecting:
+        check_finite(name, data, _inputs(rules))
+    result = _result(data, _taped(name, data, rules) if Mode.recording else None)
     if view_of is not None and _share_memory(data, view_of.data):
         result._writes = view_of._writes
-    if _Mode.watcher:
-        sources = (s for source, *_ in rules for s in (source if type(source) is tuple else (source,)))
-        inputs = tuple(dict.fromkeys(s for s in sources if isinstance(s, Tensor)))
-        _Mode.watcher(Event("result", name, result.op and result.op.order, result.data, inputs))
+    if Mode.watcher:
+        tensors = tuple(source for source in _inputs(rules) if isinstance(source, Tensor))
+        Mode.watcher(Event("result", name, result.op and result.op.order, result.data, tensors))
     return result
+
+
+def _inputs(rules):
+    """What an operation was given, in order and each once: Tensors, and constants that are none."""
+    given = (source for sources, *_ in rules for source in (sources if type(sources) is tuple else (sources,)))
+    return list({id(source): source for source in given if source is not None}.values())
 
 
 def _share_memory(a, b):
@@ -303,7 +304,7 @@ def grad(output, inputs, dy=None, *, create_graph=False, keep_graph=None):
     wanted = [inputs] if single else list(inputs)
     for tensor in wanted:
         if not tensor.requires_grad:
-            raise RuntimeError(f"grad: {_called(tensor)} of shape {tensor.shape} does not require a gradient")
+            raise RuntimeError(f"grad: {tensor.called} of shape {tensor.shape} does not require a gradient")
     keep = create_graph if keep_graph is None else keep_graph
     found = _walk(output, dy, {tensor.op or tensor for tensor in wanted}, keep, create_graph)
     gradients = []
@@ -316,13 +317,13 @@ def grad(output, inputs, dy=None, *, create_graph=False, keep_graph=None):
 def _walk(output, dy, wanted, keep_graph, create_graph=False):
     """Walk the graph from output backwards; return gradients of the wanted nodes (None: of all leaves), by node."""
     if not output.requires_grad:
-        raise RuntimeError(f"backward: {_called(output)} depends on nothing that requires a gradient")
+        raise RuntimeError(f"backward: {output.called} depends on nothing that requires a gradient")
     root = _node(output)
     operations = _operations_leading_to(root)
     needed = None if wanted is None else _reaching(wanted, operations)
     gradients, found = {root: _seed(output, dy)}, {}
-    watcher = _Mode.watcher
-    with _recording(create_graph), watch(watcher if create_graph else None):
+    watcher = Mode.watcher
+    with set_recording(create_graph), watch(watcher if create_graph else None):
         while operations:
             operation = operations.pop()
             gradient = gradients.pop(operation, None)
@@ -339,16 +340,14 @@ def _walk(output, dy, wanted, keep_graph, create_graph=False):
     leaves = {node: gradient for node, gradient in gradients.items() if type(node) is not Op}
     if watcher:
         for leaf, gradient in leaves.items():
-            watcher(Event("gradient", _called(leaf), None, gradient.data, (leaf,)))
+            watcher(Event("gradient", leaf.called, None, gradient.data, (leaf,)))
     return leaves if wanted is None else found | {n: g for n, g in leaves.items() if n in wanted}
 
 
 def _seed(output, dy):
     if dy is None:
         if output.size != 1:
-            raise RuntimeError(
-                f"backward: {_called(output)} has shape {output.shape}; give dy, or reduce it to a scalar"
-            )
+            raise RuntimeError(f"backward: {output.called} has shape {output.shape}; give dy, or reduce it to a scalar")
         return Tensor(np.ones_like(output.data))
     dy = dy if isinstance(dy, Tensor) else Tensor(device.of(output.data).upload(dy, output.dtype))
     if dy.shape != output.shape:
@@ -396,8 +395,8 @@ def _inputs_gradients(operation, gradient, needed):
             for target, part in zip(targets, parts if type(parts) is tuple else (parts,), strict=True):
                 if target is not None and (needed is None or target in needed):
                     part = part if type(part) is Tensor else part()
-                    if _Mode.detecting:
-                        _check_finite(f"the gradient of {operation.name}", part.data, [(gradient, None)])
+                    if Mode.detecting:
+                        check_finite(f"the gradient of {operation.name}", part.data, [gradient])
                     yield target, part
         except FloatingPointError as error:
             error.args = (f"{error}; in the backward pass, in the gradient of {operation.name}",)
@@ -412,140 +411,7 @@ def _restored(saved, written, operation):
 def _unchanged(tensor, written, operation):
     if isinstance(tensor, Tensor) and tensor._writes[0] != written:
         raise RuntimeError(
-            f"backward: {_called(tensor)} of shape {tensor.shape} was written in place after {operation.name} "
+            f"backward: {tensor.called} of shape {tensor.shape} was written in place after {operation.name} "
             "had saved it for its gradient; run the forward pass again after an update"
         )
     return tensor
-
-
-def _called(tensor):
-    return tensor.name or (f"the result of {tensor.op.name}" if tensor.op else "a tensor")
-
-
-# --- modes ------------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _set(name, value):
-    before = getattr(_Mode, name)
-    setattr(_Mode, name, value)
-    try:
-        yield
-    finally:
-        setattr(_Mode, name, before)
-
-
-def _recording(on):
-    return _set("recording", on)
-
-
-def no_grad():
-    """Return a context in which nothing is recorded: results need no gradient and keep no inputs alive."""
-    return _recording(False)
-
-
-def recording():
-    """Whether operations are being recorded just now."""
-    return _Mode.recording
-
-
-@contextmanager
-def frozen(*owners):
-    """Take parameters out of differentiation for the length of a block; gradients still flow through to other inputs.
-
-    This is how g's step runs through d without computing d's weight gradients. It changes no other behaviour: batch
-    normalisation goes on using the statistics of its batch. What counts is the forward pass: what is recorded inside
-    stays frozen, so ``backward`` may run after the block.
-
-    Parameters
-    ----------
-    *owners : Module or Tensor
-        Modules (anything with ``parameters()``) or single tensors.
-    """
-    tensors = [p for owner in owners for p in (owner.parameters() if hasattr(owner, "parameters") else [owner])]
-    before = [tensor.requires_grad for tensor in tensors]
-    for tensor in tensors:
-        tensor.requires_grad = False
-    try:
-        yield
-    finally:
-        for tensor, value in zip(tensors, before, strict=True):
-            tensor.requires_grad = value
-
-
-def detect_nonfinite(on=True):
-    """Return a context that raises FloatingPointError at the first operation that makes a NaN or an infinity.
-
-    Forward or backward. The error names the operation and gives its inputs' statistics. Costs a pass over every result.
-    """
-    return _set("detecting", on)
-
-
-class Event(NamedTuple):
-    """One array that was made, as :func:`watch` tells it.
-
-    Attributes
-    ----------
-    kind : {"result", "gradient", "update"}
-        Of an operation; of the loss in an operation's result, or in a leaf; what an optimiser added to a parameter.
-    name : str
-        The operation's, or the leaf's.
-    number : int or None
-        The same for an operation's result and for the gradient in it; None for what is not on the tape, and for leaves.
-    data : array
-        To look at: who keeps it copies it, or holds it to be unchanged at their own risk.
-    inputs : tuple of Tensor
-        What the result was made of; the leaf itself.
-    """
-
-    kind: str
-    name: str
-    number: int | None
-    data: object
-    inputs: tuple
-
-
-def watch(watcher):
-    """Return a context that calls ``watcher(event)`` for every array made in it: results, gradients, updates, in order.
-
-    Inside, layers are not fused with the activation that follows (see :class:`minigan.nn.Sequential`), so that what
-    stands between them can be seen as well; the values are the same. A step that a device repeats as one graph tells
-    nothing.
-
-    Parameters
-    ----------
-    watcher : callable(Event) or None
-        None looks away.
-    """
-    return _set("watcher", watcher)
-
-
-def watching():
-    """What watches just now; None if nobody does."""
-    return _Mode.watcher
-
-
-def _check_finite(name, data, rules):
-    if data.dtype.kind != "f" or np.isfinite(data).all():
-        return
-    inputs = {}
-    for source, *_ in rules:
-        for tensor in source if type(source) is tuple else (source,):
-            if tensor is not None:
-                inputs[id(tensor)] = tensor
-    raise FloatingPointError(
-        f"{name} made {_statistics(data)}; from " + ("; ".join(_about(t) for t in inputs.values()) or "no tensor input")
-    )
-
-
-def _about(value):
-    if isinstance(value, Tensor):
-        return f"{_called(value)}: {_statistics(value.data)}"
-    return f"a constant: {_statistics(value) if hasattr(value, 'dtype') else value}"
-
-
-def _statistics(data):
-    nan, infinite = int(np.isnan(data).sum()), int(np.isinf(data).sum())
-    finite = data[np.isfinite(data)]
-    span = f"finite values from {finite.min():.6g} to {finite.max():.6g}" if finite.size else "no finite value"
-    return f"shape {data.shape}, {nan} NaN, {infinite} infinite, {span}"

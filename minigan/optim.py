@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import device, kernels
-from .autograd import Event, watching
+from .modes import Event, watching
 
 
 class Optimizer:

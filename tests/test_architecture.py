@@ -15,7 +15,7 @@ from minigan import kernels
 PACKAGE, KERNELS = Path(minigan.__file__).parent, Path(kernels.__file__).parent
 LAYERS = (
     ("kernels", "data", "metrics", "plots"),  # arrays in, arrays or files out
-    ("device",),
+    ("device", "modes"),
     ("autograd",),
     ("ops",),
     ("gradient_check", "nn", "optim", "latents"),

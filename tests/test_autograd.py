@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from minigan import Tensor, detect_nonfinite, frozen, grad, kernels, no_grad, ops
-from minigan.autograd import record, recording
+from minigan.autograd import record
+from minigan.modes import recording
 
 RNG = np.random.default_rng(0)
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..autograd import Tensor, no_grad
+from ..autograd import Tensor
 from ..models import classifier
+from ..modes import no_grad
 
 DIGITS = Path(__file__).parent / "weights" / "digits.npz"
 """The weights that come with minigan; benchmarks/results/classifier.json says how well they read."""

@@ -11,7 +11,8 @@ from math import prod
 import numpy as np
 
 from .. import device, nn, ops
-from ..autograd import Tensor, no_grad
+from ..autograd import Tensor
+from ..modes import no_grad
 
 MAPS = 32  # of the first convolution; twice as many after the second
 

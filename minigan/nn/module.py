@@ -7,7 +7,8 @@ lists): there is nothing to register.
 import numpy as np
 
 from .. import device
-from ..autograd import Tensor, watching
+from ..autograd import Tensor
+from ..modes import watching
 
 
 class Module:

@@ -4,7 +4,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ..autograd import Tensor, no_grad
+from ..autograd import Tensor
+from ..modes import no_grad
 from .layers import BatchNorm, Bias, Conv2d, LayerNorm, Linear
 from .module import Module, Sequential
 

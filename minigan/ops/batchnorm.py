@@ -1,7 +1,8 @@
 """Batch normalisation (Ioffe & Szegedy, arXiv:1502.03167), with the leaky ReLU that follows fused into it."""
 
 from .. import kernels
-from ..autograd import Tensor, record, recording
+from ..autograd import Tensor, record
+from ..modes import recording
 from .pointwise import _leaky_relu_grad, square
 from .shape import mean, reshape, sum
 

@@ -7,7 +7,8 @@ the clip, a softmax goes into a loss that applies softmax again. Taking logits r
 import numpy as np
 
 from .. import device, kernels
-from ..autograd import OUTPUT, Tensor, record, recording
+from ..autograd import OUTPUT, Tensor, record
+from ..modes import recording
 from .pointwise import exp, sigmoid, square
 from .shape import reshape, solid, sum
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from .. import kernels
-from ..autograd import OUTPUT, Tensor, record, recording
+from ..autograd import OUTPUT, Tensor, record
+from ..modes import recording
 from .shape import broadcast_to, sum_to
 
 

@@ -6,7 +6,8 @@ on a device: the GPU's kernels take no strides, so it would be copied anyway, fo
 
 import numpy as np
 
-from ..autograd import Tensor, record, recording
+from ..autograd import Tensor, record
+from ..modes import recording
 
 
 def solid(view):

@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import nn, run_folder, runs
-from ..autograd import Tensor, watch
+from ..autograd import Tensor
 from ..data import toy2d
 from ..latents import Categorical
 from ..metrics import neighbours
+from ..modes import watch
 from ..scores import SAMPLES
 from ..scores.points import PointScores
 from ..training import hooks

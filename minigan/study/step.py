@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import runs
-from ..autograd import detect_nonfinite, watch
 from ..device import download
+from ..modes import detect_nonfinite, watch
 
 
 class Statistics(NamedTuple):

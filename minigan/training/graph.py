@@ -37,7 +37,7 @@ class DeviceStep:
     graph : bool
         Whether to record a graph. Where that is impossible the steps run op by op, and a warning says why.
     find_nonfinite : bool
-        Whether each result is looked at (see :func:`minigan.autograd.detect_nonfinite`), which no graph can.
+        Whether each result is looked at (see :func:`minigan.detect_nonfinite`), which no graph can.
     """
 
     def __init__(self, system, batches, rng, device, *, graph, find_nonfinite=False):

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from .. import kernels
-from ..autograd import detect_nonfinite
 from ..device import CPU
+from ..modes import detect_nonfinite
 from .graph import DeviceStep
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; kill, or a batch system's limit; a terminal that is closed

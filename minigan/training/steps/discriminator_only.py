@@ -5,7 +5,8 @@ from functools import cache, partial
 import numpy as np
 
 from ... import device, ops
-from ...autograd import Tensor, frozen, grad
+from ...autograd import Tensor, grad
+from ...modes import frozen
 from ..penalties import r1, r2
 from .gan import discriminator_step
 

@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 
-from ...autograd import frozen, no_grad
+from ...modes import frozen, no_grad
 from ..losses import NON_SATURATING
 from .passes import outputs_of_both
 

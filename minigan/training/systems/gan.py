@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 
 from ... import ops
-from ...autograd import Tensor, no_grad
+from ...autograd import Tensor
+from ...modes import no_grad
 from ...plots import Curve, Panel
 from ..average import Average
 from ..losses import NON_SATURATING

@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from ...autograd import frozen, no_grad
+from ...modes import frozen, no_grad
 
 
 @contextmanager
