@@ -27,14 +27,14 @@ ITEMS = 256  # samples, and as many real ones, that are looked at
 LATE = 0.2  # share of the log, from its end, that is averaged
 
 SURE = 0.95  # D(x) - D(G(z)) from which d is nearly always right
-CROWDED = 0.5  # of the distance between real neighbours
+CROWDED = 0.3  # of the distance between real neighbours
 APART = 0.3  # of the samples' deviation
 UNREAD = 0.9  # of ln K
 ACTIVE_VARIANCE = 0.01  # of a code's mean over the data, by which it says something of them (arXiv:1509.00519, 5.2)
 ACTIVE = 0.1  # of all codes
-DEAD = 0.5  # of a layer's units
+DEAD = 0.8  # of a layer's units
 STILL = 1e-7  # gradient that Adam's epsilon of 1e-8 begins to hide
-LEAP = 0.1  # change of a weight array in one step, over its size
+LEAP = 0.3  # change of a weight array in one step, over its size
 
 
 class Finding(NamedTuple):
