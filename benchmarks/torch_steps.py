@@ -32,6 +32,8 @@ class Setting:
     bfloat16 : bool
         Networks under autocast.
     device : str
+    allocator : bool
+        Whether its process has minigan's settings of glibc's malloc (kernels/cpu/memory.py), which no PyTorch has by itself.
     """
 
     freeze: bool = False
@@ -40,11 +42,13 @@ class Setting:
     compiled: str | None = None
     bfloat16: bool = False
     device: str = "cpu"
+    allocator: bool = False
 
 
 SETTINGS = {
     "tutorial": Setting(),
     "best": Setting(freeze=True, channels_last=True, fused=True),
+    "best-allocator": Setting(freeze=True, channels_last=True, fused=True, allocator=True),
     "compiled": Setting(freeze=True, channels_last=True, fused=True, compiled="default"),
 }
 GPU_BEST = Setting(freeze=True, channels_last=True, fused=True, device="cuda")  # and TF32

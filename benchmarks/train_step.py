@@ -103,7 +103,7 @@ def show(preset, result):
 def choose_engines(place, against, compile):
     """The engines to measure; SystemExit with a line that says why where they cannot be."""
     if place == "cpu":
-        torch = ["torch-tutorial", "torch-best", *(["torch-compiled"] if compile else [])]
+        torch = ["torch-tutorial", "torch-best", "torch-best-allocator", *(["torch-compiled"] if compile else [])]
         return ["minigan", *(torch if against else [])]
     reason = device.unavailable(place) or (gpu.torch_unavailable() if against else None)
     if reason:

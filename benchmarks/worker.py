@@ -141,15 +141,17 @@ def engine_step(engine, preset_name, batch):
         return lambda: system.step(real, streams["noise"]), config.batch, HostClock()
     import torch
 
-    from minigan.kernels.cpu.threads import NUM_THREADS
-
     from .torch_steps import SETTINGS, TorchSystem
 
-    torch.set_num_threads(NUM_THREADS)
     setting = engine.removeprefix("torch-")
     if setting not in SETTINGS:
         known = ", ".join(["minigan", *GPU_ENGINES, *(f"torch-{name}" for name in SETTINGS)])
         raise ValueError(f"engine: expected one of {known}; got {engine!r}")
+    if not SETTINGS[setting].allocator:
+        os.environ["MINIGAN_MALLOC"] = "system"  # or the next import would tell glibc to keep PyTorch's blocks, too
+    from minigan.kernels.cpu.threads import NUM_THREADS
+
+    torch.set_num_threads(NUM_THREADS)
     system = TorchSystem(system, SETTINGS[setting])
     system.forget_minigan()
     real = cycle([system.images(array) for array in real])

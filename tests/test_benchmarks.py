@@ -240,6 +240,11 @@ def test_engines_of_a_gpu(monkeypatch):
     assert engines[0] == "minigan-gpu"
     assert "torch-gpu-bfloat16-graphs" in engines
     assert train_step.choose_engines("cpu", None, False) == ["minigan"]
+    assert train_step.choose_engines("cpu", "torch", False)[1:] == [
+        "torch-tutorial",
+        "torch-best",
+        "torch-best-allocator",
+    ]
 
 
 def test_first_losses_are_compared_by_precision():
