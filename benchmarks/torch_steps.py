@@ -33,7 +33,7 @@ class Setting:
         Networks under autocast.
     device : str
     allocator : bool
-        Whether its process has minigan's settings of glibc's malloc (kernels/cpu/memory.py), which no PyTorch has by itself.
+        Whether its process has minigan's settings of glibc's malloc (kernels/cpu/memory.py); PyTorch makes none.
     """
 
     freeze: bool = False
