@@ -196,7 +196,8 @@ class Trainer:
 
         numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
         before = {number: signal.getsignal(number) for number in numbers}
-        heard = [number for number in numbers if before[number] != signal.SIG_IGN]  # nohup wants none of SIGHUP
+        # Under nohup SIGHUP is ignored, and stays so; None is a handler that is not Python's, which cannot be put back.
+        heard = [number for number in numbers if before[number] not in (signal.SIG_IGN, None)]
         for number in heard:
             signal.signal(number, interrupt)
         try:
