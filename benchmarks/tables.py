@@ -3,8 +3,8 @@
 A table stands between ``<!-- table: NAME -->`` and ``<!-- end table -->``. ``ladder conv2d`` has a row for each shape
 measured, ``ladder conv2d dcgan-d2`` one for each variant on that shape, ``train_step`` and ``train_step gpu`` one for
 each preset, ``memory`` one for each engine, ``profile`` one for each preset, ``quality`` one for each score of each
-recipe, ``quality asked`` one for each that has a goal, ``compared GROUP`` one for each recipe of a group. Run as
-``python -m benchmarks.tables`` after measuring.
+recipe, ``quality asked`` one for each that has a goal, ``compared GROUP`` one for each recipe of a group, ``features``
+one for each set of images. Run as ``python -m benchmarks.tables`` after measuring.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def render(name, results=RESULTS):
     if len(arguments) not in words:
         raise ValueError(
             f"tables: no table {name!r}; there are ladder KERNEL, ladder KERNEL SHAPE, train_step, memory, profile, "
-            "quality, quality asked, compared GROUP"
+            "quality, quality asked, compared GROUP, features"
         )
     path = results / f"{FILES.get(kind) or '_'.join([kind, *arguments[:1]])}.json"
     if not path.exists():
@@ -157,6 +157,15 @@ def _compared(measured, group):
     return headings, [[f"`{line[0]}`", *line[1:]] for line in lines]
 
 
+def _features(measured):
+    """Distances and coverage of each set of images, in the features of each network."""
+    columns = [(score, network) for score in ("frechet_over_floor", "coverage") for network in ("digits", "random")]
+    rows = [
+        [name, *(f"{row[network][score]:.4g}" for score, network in columns)] for name, row in measured["sets"].items()
+    ]
+    return ["", *(f"{score}, {network}" for score, network in columns)], rows
+
+
 def _spread(ms):
     return f"{ms['median']:.4g} [{ms['q1']:.4g}, {ms['q3']:.4g}]"
 
@@ -168,6 +177,7 @@ TABLES = {
     "profile": (_profile, (0,)),
     "quality": (_quality, (0, 1)),
     "compared": (_compared, (1,)),
+    "features": (_features, (0,)),
 }
 """By the first word of a table's name: what makes it, and how many words may follow."""
 

@@ -323,7 +323,8 @@ class EvalOptions:
     data: Annotated[str | None, tyro.conf.arg(metavar="NAME_OR_PATH")] = None
     """Judge by these data instead of those that the run was trained on."""
     features: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Weights of another classifier to measure in, from benchmarks/train_classifier; digits for minigan's own."""
+    """Weights of another classifier to measure in, from benchmarks/train_classifier; digits for minigan's own, random
+    for a network that learned nothing, which measures whatever is not MNIST's."""
     best: tyro.conf.FlagCreatePairsOff[bool] = False
     """Measure best.npz, which --eval-every keeps, and not the last checkpoint."""
     seed: int = 0

@@ -42,7 +42,8 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
     seed : int
         Decides what is generated, and nothing in the run.
     features : path, optional
-        Weights of a classifier to measure in; "digits" is minigan's own, which MNIST is measured in unasked.
+        Weights of a classifier to measure in. "digits" is minigan's own, which MNIST is measured in unasked; "random"
+        are features of a network that learned nothing, which all other images are.
     best : bool
         Measure best.npz, which a training with --eval-every keeps, and not the last checkpoint.
 
@@ -58,8 +59,7 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
     folder = Path(run)
     trained = runs.load(folder, "best.npz" if best else "checkpoint.npz")
     config = trained.config if data is None else replace(trained.config, data=data)
-    own = {"digits": feature_networks.DIGITS}
-    network = feature_networks.load(own.get(str(features), features)) if features else None
+    network = feature_networks.find(features, trained.image_shape) if features else None
     measure_rng, real_rng = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
     train, test = load_sets(config)
     yardsticks = scores.fitting(trained.system, train, test, real_rng, n=n, features=network)

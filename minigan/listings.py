@@ -62,7 +62,10 @@ def data() -> str:
     found = sets.names()
     width = max(len(name) for name, *_ in found)
     lines = [f"{name:<{width}}  {what}\n{'':<{width}}  {where}" for name, what, where in found]
-    own = "or a path: a folder or zip of your own pictures, a folder of IDX files, a .npy or .csv of points (N, 2)"
+    own = (
+        "or a path: a folder or zip of your own pictures (its folders train and test are the splits), a folder of IDX\n"
+        "files, a .npy or .csv of points (N, 2)"
+    )
     return "\n".join([*lines, "", own])
 
 

@@ -236,13 +236,14 @@ def load_unseen(config):
     Raises
     ------
     ValueError
-        As :func:`load_data`, and for the user's own pictures, of which none are kept.
+        As :func:`load_data`, and for the user's own pictures where none are kept.
     """
     try:
         return load_data(config, "test")
     except data.NoSplits as error:
         raise ValueError(
-            f"data: {config.data} has no test set, which a measure needs; files in MNIST's format have one"
+            f"data: {config.data} has no test set, which a measure needs; put some of its pictures in a folder test "
+            "inside it, the rest in a folder train"
         ) from error
 
 

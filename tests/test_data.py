@@ -254,6 +254,32 @@ def test_folder_and_zip_in_sorted_order_with_subfolders(tmp_path, packed):
         load(source, split="test")
 
 
+@pytest.mark.parametrize("top", ["", "pictures/"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_pictures_in_folders_train_and_test_are_split(tmp_path, packed, top):
+    names = ["train/a.png", "train/deep/test/b.png", "test/c.png", "other/d.png", "e.png"]
+    for name in names[: 3 if top else 5]:
+        picture(tmp_path / "own" / top / name, colour=(0, 255, 0))
+    source = tmp_path / "own"
+    if packed:
+        source = tmp_path / "own.zip"
+        with zipfile.ZipFile(source, "w") as archive:
+            for file in (tmp_path / "own").rglob("*.png"):
+                archive.write(file, file.relative_to(tmp_path / "own"))
+    assert len(load(source, size=8)) == 2
+    assert len(load(source, size=8, split="test")) == 1
+    with pytest.raises(ValueError, match="split = 'valid': expected one of 'train', 'test'"):
+        load(source, split="valid")
+
+
+def test_a_folder_called_train_alone_is_no_split(tmp_path):
+    picture(tmp_path / "train" / "a.png", colour=(0, 255, 0))
+    picture(tmp_path / "b.png", colour=(0, 255, 0))
+    assert len(load(tmp_path, size=8)) == 2
+    with pytest.raises(ValueError, match="has no splits; put some pictures in a folder test, the rest in train"):
+        load(tmp_path, split="test")
+
+
 def encoded(image, **options):
     content = io.BytesIO()
     image.save(content, "PNG", **options)

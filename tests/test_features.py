@@ -45,8 +45,10 @@ def test_what_is_seen_does_not_depend_on_the_company(digits, test_set):
     np.testing.assert_allclose(few.features, many.features[:3], atol=1e-4)
 
 
-def test_the_frechet_distance_grows_with_every_corruption(digits, test_set):
+@pytest.mark.parametrize("name", ["digits", "random"])
+def test_the_frechet_distance_grows_with_every_corruption(name, test_set):
     """Six corruptions (after dfaroughy's FID-MNIST), each at three strengths: the distance must follow."""
+    network = features.find(name, (28, 28, 1))
     images, rng = test_set.images[:400], np.random.default_rng(0)
     noise, order = rng.standard_normal(images.shape, np.float32), rng.permutation(784)
     rows = np.arange(28)[:, None, None]
@@ -76,10 +78,31 @@ def test_the_frechet_distance_grows_with_every_corruption(digits, test_set):
         "coarse pixels": [coarse(size) for size in (2, 4, 7)],
         "shifted": [np.roll(images, n, axis=2) for n in (2, 4, 8)],
     }
-    real = digits(images).features
-    for name, strengths in corruptions.items():
-        distances = [metrics.frechet.distance(real, digits(x.astype(np.float32)).features) for x in strengths]
-        assert 0 < distances[0] < distances[1] < distances[2], (name, distances)
+    real = network(images).features
+    for corruption, strengths in corruptions.items():
+        distances = [metrics.frechet.distance(real, network(x.astype(np.float32)).features) for x in strengths]
+        assert 0 < distances[0] < distances[1] < distances[2], (corruption, distances)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 1), (28, 28, 1), (64, 48, 3), (128, 128, 3)])
+def test_random_features_fit_images_of_any_shape(shape):
+    network = features.RandomFeatures(shape)
+    images = np.random.default_rng(0).uniform(-1, 1, (300, *shape)).astype(np.float32)[: 300 if shape[0] < 64 else 3]
+    seen = network(images)
+    assert seen.features.shape == (len(images), 256)
+    assert seen.features.dtype == np.float32
+    assert seen.logits is None
+    np.testing.assert_allclose(network(images[1:3]).features, seen.features[1:3], atol=1e-4)
+
+
+def test_random_features_are_decided_by_their_seed():
+    first, again, other = (features.RandomFeatures((8, 8, 3), seed) for seed in (0, 0, 1))
+    assert str(first) == str(again) == f"random {first.digest}"
+    assert first.digest != other.digest
+    with pytest.raises(ValueError, match=r"images: random takes shape \(N, 8, 8, 3\) with N >= 1, got \(2, 8, 8, 1\)"):
+        first(np.zeros((2, 8, 8, 1), np.float32))
+    with pytest.raises(ValueError, match=r"image_shape: expected images of at least 2 x 2 pixels, got \(1, 8, 3\)"):
+        features.RandomFeatures((1, 8, 3))
 
 
 def test_weights_come_back_in_half_precision(tmp_path):

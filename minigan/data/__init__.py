@@ -13,6 +13,7 @@ import numpy as np
 
 from . import celeba, folder, mnist, stacked, toy2d, toyfaces
 from .dataset import Dataset, Pixels, validate
+from .folder import NoSplits
 
 __all__ = ["Dataset", "Name", "NoSplits", "Pixels", "load", "names", "validate"]
 
@@ -31,10 +32,6 @@ DESCRIPTIONS = {
 }
 GENERATED = (*stacked.SOURCES, "toyfaces", *toy2d.DISTRIBUTIONS)
 TOYFACES, STACKED, POINTS = 10_000, 60_000, 100_000  # drawn, unless told otherwise
-
-
-class NoSplits(ValueError):
-    """Another split than "train" was asked of the user's own pictures or points."""
 
 
 class Name(NamedTuple):
@@ -78,7 +75,8 @@ def load(
     channels : int, optional
         1 (grey) or 3 (RGB); otherwise what the data have, and 3 for pictures.
     split : str
-        "train" or "test"; for CelebA also "valid" and "all". The user's pictures and points have only "train".
+        "train" or "test"; for CelebA also "valid" and "all". The user's pictures have a "test" where they lie in two
+        folders, train and test; points have only "train".
     seed : int
         Decides the toy faces, stacked digits and points drawn; the splits never share a stream.
     n : int, optional
@@ -144,9 +142,9 @@ def _load_path(path: Path, size: int | None, channels: int | None, split: str, n
         return mnist.load(path.name, split=split, folder=path, size=size, channels=channels).head(n)
     if celeba.find(path) is not None:
         return celeba.load(path, split=split, size=size, channels=channels, n=n)
-    if split != "train":
-        raise NoSplits(f"split = {split!r}: {path} has no splits; expected 'train'")
     if path.suffix.lower() in (".npy", ".csv"):
+        if split != "train":
+            raise NoSplits(f"split = {split!r}: {path} has no splits; expected 'train'")
         _refuse_image_options(str(path), size, channels)
         return Dataset(toy2d.read_points(path), None, path.stem, str(path)).head(n)
-    return folder.load(path, size=size, channels=channels, n=n)
+    return folder.load(path, size=size, channels=channels, split=split, n=n)

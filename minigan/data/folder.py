@@ -12,10 +12,24 @@ from .dataset import Dataset, Pixels, check_shape
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 DEFAULT_SIZE = 64
+SPLITS = ("train", "test")
 
 
-def load(path: str | Path, *, size: int | None = None, channels: int | None = None, n: int | None = None) -> Dataset:
+class NoSplits(ValueError):
+    """Another split than "train" was asked of the user's own data, which have none."""
+
+
+def load(
+    path: str | Path,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    split: str = "train",
+    n: int | None = None,
+) -> Dataset:
     """Load every picture below a folder or in a zip, sorted by name, cropped to the centre square and resized.
+
+    Where it holds a folder ``train`` and a folder ``test``, these are the splits, and nothing else is read.
 
     Parameters
     ----------
@@ -25,6 +39,8 @@ def load(path: str | Path, *, size: int | None = None, channels: int | None = No
         The side of the square images; 64 otherwise.
     channels : int, optional
         1 (grey) or 3 (RGB, the default).
+    split : str
+        "train", or "test" where there is one.
     n : int, optional
         Read only the first `n`.
 
@@ -37,17 +53,38 @@ def load(path: str | Path, *, size: int | None = None, channels: int | None = No
     ------
     FileNotFoundError
         When there is no such path, or no picture in it.
+    NoSplits
+        When "test" is asked of pictures that are not split.
     ValueError
         For a picture that cannot be read, by name.
     """
     path = Path(path)
     with open_pictures(path) as (names, read):
+        names = _of_split(names, split, path)
         if not names:
             raise FileNotFoundError(f"{path}: no picture found; expected files that end in {', '.join(SUFFIXES)}")
         pixels = read_pictures(
             path, names[:n], read, size=DEFAULT_SIZE if size is None else size, channels=channels or 3
         )
     return Dataset(Pixels(pixels), None, path.stem, str(path))
+
+
+def _of_split(names: Sequence[str], split: str, path: Path) -> list[str]:
+    """The names of one split."""
+    if split not in SPLITS:
+        raise ValueError(f"split = {split!r}: expected one of {', '.join(map(repr, SPLITS))}")
+    parents = [PurePosixPath(name).parts[:-1] for name in names]
+    # A zip of a folder has that folder at its top.
+    tops = {parts[0] if parts else "" for parts in parents}
+    depth = 1 if len(tops) == 1 and tops.isdisjoint({"", *SPLITS}) else 0
+    splits = [parts[depth] if len(parts) > depth else "" for parts in parents]
+    if set(SPLITS) <= set(splits):
+        return [name for name, found in zip(names, splits, strict=True) if found == split]
+    if split != "train":
+        raise NoSplits(
+            f"split = {split!r}: {path} has no splits; put some pictures in a folder test, the rest in train"
+        )
+    return list(names)
 
 
 @contextmanager

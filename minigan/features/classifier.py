@@ -4,24 +4,14 @@ import hashlib
 import io
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from ..autograd import Tensor
 from ..models import classifier
-from ..modes import no_grad
+from .seen import Seen, look
 
 DIGITS = Path(__file__).parent / "weights" / "digits.npz"
 """The weights that come with minigan; benchmarks/results/classifier.json says how well they read."""
-BATCH = 256  # images of one pass: what fits the caches
-
-
-class Seen(NamedTuple):
-    """What a network saw in N images: ``features`` float32 (N, F) and ``logits`` float32 (N, K)."""
-
-    features: np.ndarray
-    logits: np.ndarray
 
 
 class ClassifierFeatures:
@@ -63,15 +53,11 @@ class ClassifierFeatures:
         ValueError
             For images of another shape, or none.
         """
-        if images.shape[1:] != self.image_shape or not len(images):
-            raise ValueError(f"images: {self.name} takes shape (N, 28, 28, 1) with N >= 1, got {images.shape}")
-        seen = [self._see(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
-        return Seen(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
+        return look(self, images, self._see)
 
-    def _see(self, images):
-        with no_grad():
-            features = self.network.trunk(Tensor(images))
-            return features.numpy(), self.network.head(features).numpy()
+    def _see(self, x):
+        features = self.network.trunk(x)
+        return Seen(features.numpy(), self.network.head(features).numpy())
 
     def __repr__(self):
         return f"{self.name} {self.digest}"

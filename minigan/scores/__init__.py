@@ -6,10 +6,11 @@ one to choose a state by.
 """
 
 from ..data import toy2d
+from ..features import RandomFeatures
 from ..features import load as load_features
 from .bounds import BoundScores
 from .codes import CodeScores
-from .digits import DigitScores
+from .images import ImageScores
 from .points import PointScores
 from .score import Score, from_json, table, to_json
 from .stacked import StackedScores
@@ -17,7 +18,7 @@ from .told import ToldScores
 
 __all__ = ["SAMPLES", "Score", "fitting", "from_json", "table", "to_json"]
 
-SAMPLES = {"digits": 10_000, "points": 2_500, "stacked": 26_000}
+SAMPLES = {"images": 10_000, "points": 2_500, "stacked": 26_000}
 """How much is generated, as in the papers: Lucic et al. (arXiv:1711.10337), PacGAN (arXiv:1712.04086) twice."""
 
 
@@ -34,7 +35,7 @@ def fitting(system, train, test, rng, *, n=None, features=None):
     n : int, optional
         How much to generate; SAMPLES otherwise.
     features : callable, optional
-        Instead of the digit classifier that comes with minigan.
+        Otherwise the digit classifier that comes with minigan, for its digits; random ones for all other images.
 
     Returns
     -------
@@ -43,31 +44,28 @@ def fitting(system, train, test, rng, *, n=None, features=None):
     Raises
     ------
     ValueError
-        For data that nothing here can judge, or n below 10.
+        For points whose law is not known, too few images, or n below 10.
     """
     if n is not None and n < 10:
         raise ValueError(f"n: expected at least 10, got {n}")
     shape = train.images.shape[1:]
     if len(shape) == 1:
         return [_points(train, n, rng)]
-    found = []
-    features = features or (load_features() if train.content in ("digits", "stacked digits") else None)
-    if train.content == "stacked digits" and features:
-        found.append(StackedScores(features, n or SAMPLES["stacked"]))
-    elif features:
-        found.append(DigitScores(train, test, features, n or SAMPLES["digits"], rng))
+    if features is None:
+        features = load_features() if train.content in ("digits", "stacked digits") else RandomFeatures(shape)
+    classifier = None if isinstance(features, RandomFeatures) else features
+    if train.content == "stacked digits" and classifier:
+        found = [StackedScores(classifier, n or SAMPLES["stacked"])]
+    else:
+        found = [ImageScores(train, test, features, n or SAMPLES["images"], rng)]
+    if shape[2] != 1:
+        classifier = None
     if hasattr(system, "read"):
-        found.append(CodeScores(test, n or SAMPLES["digits"], features if shape[2] == 1 else None))
+        found.append(CodeScores(test, n or SAMPLES["images"], classifier))
     if getattr(system, "needs_labels", False) and test.labels is not None:
-        found.append(ToldScores(train, test, n or SAMPLES["digits"], rng, features if shape[2] == 1 else None))
+        found.append(ToldScores(train, test, n or SAMPLES["images"], rng, classifier))
     if hasattr(system, "elbo_nats"):
         found.append(BoundScores(test))
-    if not found:
-        raise ValueError(
-            f"data: there is no network to judge {train.name} in, images of shape {shape}; minigan's own reads MNIST's "
-            "digits. For digits of yours of 28 x 28 say --features digits; or give another classifier's weights of "
-            "that size, from benchmarks/train_classifier"
-        )
     return found
 
 

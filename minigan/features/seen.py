@@ -1,0 +1,48 @@
+"""What every feature network answers, and how images are shown to it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..autograd import Tensor
+from ..modes import no_grad
+
+BATCH = 256  # images of one pass: what fits the caches
+
+
+class Seen(NamedTuple):
+    """What a network saw in N images.
+
+    Attributes
+    ----------
+    features : float32 array (N, F)
+    logits : float32 array (N, K), or None
+        Of a network that was trained to tell K classes apart.
+    """
+
+    features: np.ndarray
+    logits: np.ndarray | None
+
+
+def look(network, images, see):
+    """Show images to a network, a batch at a time.
+
+    Parameters
+    ----------
+    network : has ``name`` and ``image_shape``
+    images : array or Pixels, (N, *image_shape)
+        float32 in [-1, 1].
+    see : callable(Tensor) -> Seen
+
+    Raises
+    ------
+    ValueError
+        For images of another shape, or none.
+    """
+    if images.shape[1:] != network.image_shape or not len(images):
+        expected = ", ".join(map(str, network.image_shape))
+        raise ValueError(f"images: {network.name} takes shape (N, {expected}) with N >= 1, got {images.shape}")
+    with no_grad():
+        seen = [see(Tensor(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
+    features, logits = zip(*seen, strict=True)
+    return Seen(np.concatenate(features), None if logits[0] is None else np.concatenate(logits))

@@ -1,0 +1,72 @@
+"""Features for images that no network was trained on: what a convolutional network sees before it has learned anything.
+
+Random filters tell textures, edges and shapes of any kind of image apart, and favour no data set that a network was
+trained on (Naeem et al., arXiv:2002.09797, who use such features for that). They know no classes: that one is missing
+moves these distances little. benchmarks/features.py holds them against the digit classifier's.
+"""
+
+import hashlib
+from functools import partial
+from math import log2
+
+import numpy as np
+
+from .. import nn
+from .seen import Seen, look
+
+FEATURES = 256
+LAST_MAP = 4  # pixels of the last map's shorter side, about
+
+
+class RandomFeatures:
+    """Images to features by halving convolutions of random weights, and the mean of each map of the last.
+
+    Parameters
+    ----------
+    image_shape : (H, W, C)
+        At least 2 x 2.
+    seed : int
+        Decides the weights: distances compare only within one.
+
+    Attributes
+    ----------
+    name, digest : str
+        "random", and the first twelve digits of the weights' SHA-256.
+
+    Raises
+    ------
+    ValueError
+        For images too small to be halved.
+    """
+
+    name = "random"
+
+    def __init__(self, image_shape, seed=0):
+        side = min(image_shape[:2])
+        if side < 2:
+            raise ValueError(f"image_shape: expected images of at least 2 x 2 pixels, got {image_shape}")
+        self.image_shape = tuple(image_shape)
+        stages = max(1, round(log2(side / LAST_MAP)))
+        widths = [max(16, FEATURES >> (stages - 1 - stage)) for stage in range(stages)]
+        conv = partial(nn.Conv2d, kernel=4, stride=2, padding=1, init=nn.he_uniform, rng=np.random.default_rng(seed))
+        layers = [
+            layer
+            for inputs, outputs in zip([image_shape[2], *widths], widths, strict=False)
+            for layer in (conv(inputs, outputs), nn.LeakyReLU(0.2))
+        ]
+        self.network = nn.Sequential(*layers, nn.GlobalAvgPool2d(), input_shape=self.image_shape)
+        weights = b"".join(array.tobytes() for array in self.network.state_dict().values())
+        self.digest = hashlib.sha256(weights).hexdigest()[:12]
+
+    def __call__(self, images):
+        """Return what the network sees in float32 images (N, H, W, C) in [-1, 1]: no logits.
+
+        Raises
+        ------
+        ValueError
+            For images of another shape, or none.
+        """
+        return look(self, images, lambda x: Seen(self.network(x).numpy(), None))
+
+    def __repr__(self):
+        return f"{self.name} {self.digest}"
