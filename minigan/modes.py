@@ -79,10 +79,11 @@ class Event(NamedTuple):
 
     Attributes
     ----------
-    kind : {"result", "gradient", "update"}
-        Of an operation; of the loss in an operation's result, or in a leaf; what an optimiser added to a parameter.
+    kind : {"result", "gradient", "state", "update"}
+        Of an operation; of the loss in an operation's result, or in a leaf; what an optimiser knows of a parameter, and
+        the parameter, both as they were before its step.
     name : str
-        The operation's, or the leaf's.
+        The operation's, the leaf's, the state's ("m"), or the parameter's.
     number : int or None
         The same for an operation's result and for the gradient in it; None for what is not on the tape, and for leaves.
     data : array

@@ -90,14 +90,20 @@ class Optimizer:
             parameter.mark_written()
         arrays, grads = [parameter.data for parameter in parameters], [parameter.grad for parameter in parameters]
         watcher = watching()
-        before = [array.copy() for array in arrays] if watcher else []
-        self._update(arrays, grads, *([state[i] for i in some] for state in self.state.values()))
+        states = {kind: [state[i] for i in some] for kind, state in self.state.items()}
+        before = []
+        if watcher:
+            before = [array.copy() for array in arrays]
+            for kind, state in states.items():
+                for parameter, array in zip(parameters, state, strict=True):
+                    watcher(Event("state", kind, None, array, (parameter,)))
+        self._update(arrays, grads, *states.values())
         if self.clip is not None:
             for array in arrays:
                 array.clip(-self.clip, self.clip, out=array)
         if watcher:
             for parameter, old in zip(parameters, before, strict=True):
-                watcher(Event("update", parameter.name, None, parameter.data - old, (parameter,)))
+                watcher(Event("update", parameter.name, None, old, (parameter,)))
 
     def _update(self, params, grads, *states):
         raise TypeError(f"{type(self).__name__} is not an optimiser: it defines no _update")

@@ -222,6 +222,19 @@ def test_what_was_frozen_stays_so_when_the_gradient_is_differentiated_after_the_
 # --- the stale-graph guard --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [ops.sigmoid_cross_entropy, ops.softmax_cross_entropy, ops.squared_error, lambda x, t: ops.gaussian_nll(t, x, x)],
+)
+def test_targets_that_were_overwritten_are_found(loss):
+    x = Tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    t = Tensor(np.zeros((2, 3), np.float32), name="targets")
+    made = loss(x, t).sum()
+    t.assign_(np.ones((2, 3), np.float32))
+    with pytest.raises(RuntimeError, match="targets"):
+        made.backward()
+
+
 def test_a_discriminator_updated_before_gs_backward_raises():
     """Chainer's DCGAN example steps d between g's forward and g's backward, and learns from a d that never was."""
     g, d = leaf(2, 3, name="g.weight"), leaf(3, 1, name="d.weight")

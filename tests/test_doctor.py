@@ -136,11 +136,11 @@ def test_rectifiers_that_are_silent_for_a_whole_batch_are_found_by_row():
         x = -np.ones((2, 1, 10), np.float32)
         x[0, 0, 3] = 1  # nine units are silent for both
         ops.relu(Tensor(x))
-    assert seen.silent == [(1, 0.0), (2, pytest.approx(0.9))]
+    assert seen.silent == [(2, 0.0), (4, pytest.approx(0.9))]
     found = doctor.silent_units(case(step=seen))
     assert not found.healthy
     assert "90%" in found.seen
-    assert "row 2" in found.seen
+    assert "row 4" in found.seen
 
 
 def a_step(**updates):
@@ -148,8 +148,8 @@ def a_step(**updates):
     step = doctor.StepSeen()
     parameter = SimpleNamespace
     for name, (size, gradient, change) in updates.items():
-        of = parameter(data=np.full((2, 2), size), grad=np.full((2, 2), gradient), shape=(2, 2))
-        step(SimpleNamespace(kind="update", name=name.replace("_", "."), data=np.full((2, 2), change), inputs=(of,)))
+        of = parameter(data=np.full((2, 2), size + change), grad=np.full((2, 2), gradient), shape=(2, 2))
+        step(SimpleNamespace(kind="update", name=name.replace("_", "."), data=np.full((2, 2), size), inputs=(of,)))
     return step
 
 

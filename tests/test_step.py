@@ -92,7 +92,7 @@ def test_nobody_is_told_outside_of_the_block():
 
 
 @pytest.mark.parametrize("clip", [None, 0.5])
-def test_an_update_is_told_as_what_it_added(clip):
+def test_an_update_is_told_with_what_was_there_before(clip):
     layer = nn.Linear(2, 1, rng=RNG(0)).name_parameters_("d")
     optimizer = SGD(layer, lr=0.3, clip=clip)
     x = Tensor(np.array([[2.0, -1.0]], np.float32))
@@ -105,7 +105,8 @@ def test_an_update_is_told_as_what_it_added(clip):
     updates = {event.name: event for event in events(make) if event.kind == "update"}
     assert list(updates) == ["d.w", "d.b"]
     for name, after in layer.state_dict().items():
-        np.testing.assert_array_equal(updates[f"d.{name}"].data, after - before[name])
+        np.testing.assert_array_equal(updates[f"d.{name}"].data, before[name])
+        np.testing.assert_array_equal(updates[f"d.{name}"].inputs[0].data, after)
         assert updates[f"d.{name}"].inputs[0].name == f"d.{name}"
 
 
@@ -164,19 +165,25 @@ def test_the_account_of_a_gan_has_a_section_for_each_network():
     first, second = seen.sections
     assert [row.number for row in first.rows + second.rows] == list(range(1, len(first.rows + second.rows) + 1))
     rows = {row.number: row for row in first.rows}
-    assert (rows[1].name, rows[1].inputs, rows[1].shape) == ("linear", ["data", "g.0.w", "g.0.b"], (16, 8))
-    assert rows[2].inputs == ["1"]
+    assert (rows[1].name, rows[1].inputs, rows[1].shape) == ("data", [], (16, 2))
+    assert (rows[2].name, rows[2].inputs, rows[2].shape) == ("linear", ["1", "g.0.w", "g.0.b"], (16, 8))
+    assert rows[3].inputs == ["2"]
+    made = seen.arrays["1/001 data"] @ seen.arrays["2/g.0.w"] + seen.arrays["2/g.0.b"]
+    np.testing.assert_allclose(seen.arrays["1/002 linear"], made, rtol=1e-4, atol=1e-6)
     fakes = next(row for row in first.rows if row.inputs[1:] == ["g.4.w", "g.4.b"])
     assert fakes.gradient is not None  # that of g's loss: d learnt from these as constants
     joined = next(row for row in first.rows if row.name == "concatenate")
-    assert (joined.inputs, joined.gradient) == (["data", str(fakes.number)], None)
+    assert (joined.inputs, joined.gradient) == ([str(joined.number - 1), str(fakes.number)], None)
+    assert rows[joined.number - 1].name == "data"
     assert second.rows[0].inputs[0] == str(fakes.number)
     for i, section in enumerate(seen.sections, 1):
         for update in section.updates:
             name = f"module.{update.name}"
             change = after[name] - before[name]
-            np.testing.assert_array_equal(seen.arrays[f"{i}/{update.name} change"], change)
-            np.testing.assert_array_equal(seen.arrays[f"{i}/{update.name}"], after[name])
+            np.testing.assert_array_equal(seen.arrays[f"{i}/{update.name}"], before[name])
+            np.testing.assert_array_equal(seen.arrays[f"{i}/{update.name} after"], after[name])
+            np.testing.assert_array_equal(seen.arrays[f"{i}/{update.name} m"], 0 * before[name])
+            assert update.size == pytest.approx(np.sqrt(np.square(before[name], dtype=float).mean()))
             assert update.change == pytest.approx(np.sqrt(np.square(change, dtype=float).mean()))
             assert seen.arrays[f"{i}/{update.name} gradient"].shape == update.shape
     gradient = seen.arrays[f"1/{fakes.number:03d} linear gradient"]
@@ -203,13 +210,14 @@ def test_step_of_a_preset_prints_every_row(capsys, tmp_path):
     assert lines[0] == "gan-2d, iteration 3: ring, batch 8, seed 0"
     assert lines[2] == "--- until d learns"
     assert lines[3].split() == ["operation", "of", "shape", "mean", "rms", "least", "most", "gradient", "rms"]
-    assert lines[4].split()[:8] == ["1", "linear", "data,", "g.0.w,", "g.0.b", "8", "x", "4"]
+    assert lines[4].split()[:5] == ["1", "data", "8", "x", "2"]
+    assert lines[5].split()[:8] == ["2", "linear", "1,", "g.0.w,", "g.0.b", "8", "x", "4"]
     assert "--- until g learns" in lines
     assert any(line.startswith("d.0.w      2 x 4") for line in lines)
     assert lines[-2].startswith("loss_d ")
     with np.load(out) as arrays:
         assert lines[-1] == f"{out}: {len(arrays.files)} arrays"
-        assert arrays["1/001 linear"].shape == arrays["1/001 linear gradient"].shape == (8, 4)
+        assert arrays["1/002 linear"].shape == arrays["1/002 linear gradient"].shape == (8, 4)
 
 
 def test_readme_shows_what_the_command_prints(capsys):

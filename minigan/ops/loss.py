@@ -14,17 +14,27 @@ from .shape import reshape, solid, sum
 
 
 def _beside(targets, x):
-    """Targets as an array of x's dtype, on x's device."""
-    array = targets.data if isinstance(targets, Tensor) else targets
-    return solid(device.of(x.data).upload(array, x.dtype))
+    """Targets as a constant Tensor of x's dtype, on x's device.
+
+    A Tensor of the caller's that is so already stays tied to it, so that one knows when it is overwritten before its
+    use.
+    """
+    array = solid(device.of(x.data).upload(_array(targets), x.dtype))
+    return targets.detach() if isinstance(targets, Tensor) and array is targets.data else Tensor(array)
+
+
+def _array(targets):
+    return targets.data if isinstance(targets, Tensor) else targets
 
 
 def _like(targets, x):
-    """Targets as an array of x's dtype and shape, on x's device; a number stands for all."""
+    """Targets as a constant Tensor of x's dtype and shape, on x's device; a number stands for all."""
     if isinstance(targets, (int, float)):
-        return np.full_like(x.data, targets)
-    view = np.broadcast_to(_beside(targets, x), x.shape)
-    return view if view.flags.c_contiguous else view.copy()
+        return Tensor(np.full_like(x.data, targets))
+    t = _beside(targets, x)
+    if t.shape == x.shape and t.data.flags.c_contiguous:
+        return t
+    return Tensor(np.broadcast_to(t.data, x.shape).copy())
 
 
 def sigmoid_cross_entropy(logits, targets):
@@ -42,24 +52,24 @@ def sigmoid_cross_entropy(logits, targets):
     ValueError
         For a target outside [0, 1].
     """
-    single = isinstance(targets, (int, float))
-    t = np.full_like(logits.data, targets) if single else _like(targets, logits)
-    low, high = (targets, targets) if single else _span(targets)
+    t = _like(targets, logits)
+    low, high = (targets, targets) if isinstance(targets, (int, float)) else _span(targets)
     if not (low >= 0 and high <= 1):
         raise ValueError(f"sigmoid_cross_entropy: targets must be in [0, 1], got {low:g} to {high:g}")
 
-    def gradient(dy, x):  # sigmoid(x) - t, but without the cancellation that leaves 0 where t = 1 and x > 17 in float32
+    def gradient(dy, x, t):
+        # sigmoid(x) - t, but without the cancellation that leaves 0 where t = 1 and x > 17 in float32
         if recording():  # the fused kernel has no graph of its own, its parts have
             return dy * ((1 - t) * sigmoid(x) - t * sigmoid(-x))
-        return Tensor(kernels.sigmoid_cross_entropy_grad(dy.data, x.data, t))
+        return Tensor(kernels.sigmoid_cross_entropy_grad(dy.data, x.data, t.data))
 
-    loss = kernels.sigmoid_cross_entropy(logits.data, t)
-    return record("sigmoid_cross_entropy", loss, (logits, gradient, logits))
+    loss = kernels.sigmoid_cross_entropy(logits.data, t.data)
+    return record("sigmoid_cross_entropy", loss, (logits, gradient, logits, t))
 
 
 def _span(targets):
     """Least and largest of the targets and 0; of an array of a device, which nobody looks at, 0 and 0."""
-    array = targets.data if isinstance(targets, Tensor) else targets
+    array = _array(targets)
     return (np.min(array, initial=0), np.max(array, initial=0)) if device.of(array) is device.CPU else (0, 0)
 
 
@@ -99,14 +109,16 @@ def softmax_cross_entropy(logits, targets):
     ValueError
         For targets of another shape, and classes outside of [0, K).
     """
-    array = targets.data if isinstance(targets, Tensor) else targets
-    t = _beside(one_hot(array, logits.shape[1], logits.dtype) if np.ndim(array) == 1 else array, logits)
-    total = Tensor(t.sum(axis=1, keepdims=True))  # 1, up to rounding
-    return record(
-        "softmax_cross_entropy",
-        kernels.softmax_cross_entropy(logits.data, t),
-        (logits, lambda dy, x: reshape(dy, -1, 1) * (softmax(x) * total - Tensor(t)), logits),
-    )
+    if np.ndim(_array(targets)) == 1:
+        targets = one_hot(_array(targets), logits.shape[1], logits.dtype)
+    t = _beside(targets, logits)
+    total = Tensor(t.data.sum(axis=1, keepdims=True))  # 1, up to rounding
+
+    def gradient(dy, x, t):
+        return reshape(dy, -1, 1) * (softmax(x) * total - t)
+
+    loss = kernels.softmax_cross_entropy(logits.data, t.data)
+    return record("softmax_cross_entropy", loss, (logits, gradient, logits, t))
 
 
 def one_hot(labels, classes, dtype=np.float32):
@@ -140,7 +152,7 @@ def gaussian_nll(x, mean, std):
     mean, std : Tensor
         All of one shape; std > 0. The caller keeps std away from 0, where the likelihood has no bound.
     """
-    x = x if isinstance(x, Tensor) else Tensor(_like(x, mean))
+    x = x if isinstance(x, Tensor) else _like(x, mean)
 
     def gradients(dy, x, mean, std):
         s = (x - mean) / std
@@ -153,7 +165,7 @@ def gaussian_nll(x, mean, std):
 
 def squared_error(x, targets):
     """(x - t)^2 of each value; targets a Tensor, an array or a number."""
-    t = targets if isinstance(targets, Tensor) else Tensor(_like(targets, x))
+    t = targets if isinstance(targets, Tensor) else _like(targets, x)
 
     def gradients(dy, x, t):
         dx = dy * (2.0 * (x - t))

@@ -7,7 +7,8 @@
 >>> print(seen.describe())
 
 The rows are those of the tape, in the order in which they were made, and end a section where an optimiser has changed
-its network.
+its network. A row called data is what came from outside: latents, real images. A row's gradient is that of the last
+loss that reached it: what made g's fakes gets it when g learns, though d has seen them before.
 """
 
 import weakref
@@ -40,7 +41,7 @@ def statistics(array):
 class Row:
     """An operation: its number in the step, its name, what it took, the shape and statistics of what it made.
 
-    ``inputs`` are numbers of rows, names of parameters, or "data"; ``gradient`` is None where no loss asked for one.
+    ``inputs`` are numbers of rows and names of parameters; ``gradient`` is None where no loss asked for one.
     """
 
     number: int
@@ -52,7 +53,7 @@ class Row:
 
 
 class Update(NamedTuple):
-    """What an optimiser did to a parameter: its shape, and root mean squares of it, its gradient, and the change."""
+    """What an optimiser did to a parameter: its shape; root mean squares of it before, its gradient, and the change."""
 
     name: str
     shape: tuple
@@ -86,8 +87,9 @@ class Step:
     ----------
     sections : list of Section
     arrays : dict of str to NumPy array
-        "1/003 linear", "1/003 linear gradient", "1/d.0.w", "1/d.0.w gradient", "1/d.0.w change", ...: the number of the
-        section, and the row or the parameter. Empty unless they are kept.
+        "1/003 linear", "1/003 linear gradient", "1/d.0.w", "1/d.0.w gradient", "1/d.0.w m", "1/d.0.w after", ...: the
+        number of the section, and the row, or the parameter and its optimiser's state as they were until then. Empty
+        unless they are kept.
     """
 
     def __init__(self, keep=False):
@@ -95,24 +97,31 @@ class Step:
         self._count, self._rows, self._made = 0, {}, {}
 
     def __call__(self, event):
-        {"result": self._result, "gradient": self._gradient, "update": self._update}[event.kind](event)
+        getattr(self, f"_{event.kind}")(event)
 
     def _result(self, event):
         if self.sections[-1].updates:
             self.sections.append(Section())
-        self._count += 1
-        inputs = [self._called(tensor) for tensor in event.inputs]
-        row = Row(self._count, event.name, inputs, event.data.shape, statistics(event.data))
-        self.sections[-1].rows.append(row)
-        self._made[id(event.data)] = (weakref.ref(event.data), row.number)
-        key = f"{len(self.sections)}/{row.number:03d} {row.name}"
+        row, key = self._add(event.name, event.data, [self._called(tensor) for tensor in event.inputs])
         if event.number is not None:
             self._rows[event.number] = (row, key)
-        self._keep(key, event.data)
 
     def _called(self, tensor):
+        """A parameter's name, or the number of the row that made the array: a new one for what came from outside."""
         array, number = self._made.get(id(tensor.data), (lambda: None, None))
-        return str(number) if array() is tensor.data else tensor.name or "data"
+        if array() is tensor.data:
+            return str(number)
+        return tensor.name or str(self._add("data", tensor.data, [])[0].number)
+
+    def _add(self, name, array, inputs):
+        """A new row, and what its arrays are kept under."""
+        self._count += 1
+        row = Row(self._count, name, inputs, array.shape, statistics(array))
+        self.sections[-1].rows.append(row)
+        self._made[id(array)] = (weakref.ref(array), row.number)
+        key = f"{len(self.sections)}/{row.number:03d} {name}"
+        self._keep(key, array)
+        return row, key
 
     def _gradient(self, event):
         row, key = self._rows.get(event.number, (None, None))
@@ -120,12 +129,16 @@ class Step:
             row.gradient = statistics(event.data)
             self._keep(f"{key} gradient", event.data)
 
+    def _state(self, event):
+        self._keep(f"{len(self.sections)}/{event.inputs[0].name} {event.name}", event.data)
+
     def _update(self, event):
         (parameter,) = event.inputs
-        sizes = (statistics(array).rms for array in (parameter.data, parameter.grad, event.data))
+        before, gradient, after = event.data, parameter.grad, parameter.data
+        sizes = (statistics(array).rms for array in (before, gradient, after - before))
         self.sections[-1].updates.append(Update(event.name, parameter.shape, *sizes))
         key = f"{len(self.sections)}/{event.name}"
-        for what, array in (("", parameter.data), (" gradient", parameter.grad), (" change", event.data)):
+        for what, array in (("", before), (" gradient", gradient), (" after", after)):
             self._keep(key + what, array)
 
     def _keep(self, key, array):
