@@ -9,7 +9,6 @@ cut and continued.
 
 import argparse
 import json
-import os
 from math import cos, pi
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from minigan.models import classifier
 from minigan.optim import Adam
 from minigan.presets import CGANConfig
 from minigan.training.trainer import Trainer, random_streams
+from minigan.whole_file import whole_file
 
 from .machine import describe
 from .train_classifier import distort
@@ -143,9 +143,8 @@ def main(arguments=None):
 
 def _write(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with whole_file(path) as file:
+        file.write(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

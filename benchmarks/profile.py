@@ -42,7 +42,7 @@ def profile(name, steps=5):
     streams = random_streams(0)
     system = preset.build(preset.config, shape, streams["init"])
     batch = getattr(system, "d_batch", preset.config.batch)
-    images = np.tanh(streams["metrics"].standard_normal((2 * batch, *shape), np.float32))
+    images = np.tanh(streams["samples"].standard_normal((2 * batch, *shape), np.float32))
     labels = np.arange(len(images)) % 10 if getattr(system, "needs_labels", False) else None
     batches = Batches(images, batch, streams["order"], labels)
     for _ in range(2):

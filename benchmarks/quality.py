@@ -19,6 +19,7 @@ from pathlib import Path
 
 from minigan import evaluate, run_folder, runs, scores
 from minigan.training import checkpoint
+from minigan.whole_file import whole_file
 
 from . import verdicts
 from .machine import describe
@@ -40,9 +41,8 @@ def append(entry, path=RESULT):
         entries = [old for old in read(path) if identity(old) != identity(entry)]
         entries.append(entry)
         entries.sort(key=lambda e: (e["recipe"], e["seed"]))
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(json.dumps({"entries": entries}, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        with whole_file(path) as file:
+            file.write(json.dumps({"entries": entries}, indent=1) + "\n")
 
 
 def identity(entry):

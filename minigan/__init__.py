@@ -15,16 +15,16 @@ if (_root / "setup.py").exists() and (_root / "kernels" / "__init__.py").exists(
 
 _HOME = {
     "Tensor": "autograd",
-    "no_grad": "modes",
-    "frozen": "modes",
+    "no_grad": "recording",
+    "frozen": "recording",
     "grad": "autograd",
-    "detect_nonfinite": "modes",
-    "watch": "modes",
+    "detect_nonfinite": "recording",
+    "watch": "recording",
     "gradcheck": "gradient_check",
 }
 _SUBMODULES = (
     "autograd",
-    "modes",
+    "recording",
     "ops",
     "nn",
     "optim",

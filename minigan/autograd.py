@@ -19,7 +19,7 @@ from itertools import count
 import numpy as np
 
 from . import device
-from .modes import Event, Mode, check_finite, set_recording, watch
+from .recording import Event, State, check_finite, set_recording, watch
 
 OUTPUT = object()
 """In a rule, stands for the operation's own result (which holds the rule, so the rule must not hold it)."""
@@ -222,14 +222,14 @@ def record(name, data, *rules, view_of=None):
     -------
     Tensor
     """
-    if Mode.detecting:
+    if State.detecting:
         check_finite(name, data, _inputs(rules))
-    result = _result(data, _taped(name, data, rules) if Mode.recording else None)
+    result = _result(data, _taped(name, data, rules) if State.recording else None)
     if view_of is not None and _share_memory(data, view_of.data):
         result._writes = view_of._writes
-    if Mode.watcher:
+    if State.watcher:
         tensors = tuple(source for source in _inputs(rules) if isinstance(source, Tensor))
-        Mode.watcher(Event("result", name, result.op and result.op.order, result.data, tensors))
+        State.watcher(Event("result", name, result.op and result.op.order, result.data, tensors))
     return result
 
 
@@ -322,7 +322,7 @@ def _walk(output, dy, wanted, keep_graph, create_graph=False):
     operations = _operations_leading_to(root)
     needed = None if wanted is None else _reaching(wanted, operations)
     gradients, found = {root: _seed(output, dy)}, {}
-    watcher = Mode.watcher
+    watcher = State.watcher
     with set_recording(create_graph), watch(watcher if create_graph else None):
         while operations:
             operation = operations.pop()
@@ -395,7 +395,7 @@ def _inputs_gradients(operation, gradient, needed):
             for target, part in zip(targets, parts if type(parts) is tuple else (parts,), strict=True):
                 if target is not None and (needed is None or target in needed):
                     part = part if type(part) is Tensor else part()
-                    if Mode.detecting:
+                    if State.detecting:
                         check_finite(f"the gradient of {operation.name}", part.data, [gradient])
                     yield target, part
         except FloatingPointError as error:

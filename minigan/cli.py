@@ -63,7 +63,7 @@ The options most used; minigan train PRESET --help tells all, with the preset's 
   --out DIR            the run's folder; runs/PRESET-1, -2, ... otherwise
   --steps N            how long to train, in iterations
   --epochs N           the same, in passes over the data
-  --batch N            images of an iteration
+  --batch N            images of one update
   --seed N             decides everything random
   --device gpu         cpu, gpu, emulated (a GPU's kernels on the CPU), or auto: the GPU where one works
   --quiet              print nothing

@@ -1,7 +1,6 @@
 """How good is a run? Its generator's samples measured, the numbers printed, and kept in RUN/eval.json with pictures."""
 
 import json
-import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from . import features as feature_networks
 from . import runs, scores
+from .whole_file import whole_file
 
 
 class Evaluation(NamedTuple):
@@ -77,7 +77,8 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
         "seed": seed,
     }
     try:  # the numbers are there: that they cannot be kept must not cost them
-        _write(folder / "eval.json", facts | {"scores": scores.to_json(found)})
+        with whole_file(folder / "eval.json") as file:
+            file.write(json.dumps(facts | {"scores": scores.to_json(found)}, indent=1) + "\n")
         for yardstick in yardsticks:
             pictures += yardstick.draw(folder) if hasattr(yardstick, "draw") else []
     except OSError as error:
@@ -89,14 +90,3 @@ def load_sets(config):
     """Training and test data of a config; the test set is None for points, whose law is known instead."""
     train = runs.load_data(config)
     return train, runs.load_unseen(config) if train.images.ndim == 4 else None
-
-
-def _write(path, content):
-    """Write JSON, at once or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

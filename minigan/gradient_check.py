@@ -12,7 +12,8 @@ def gradcheck(function, *inputs, order=1, tolerance=1e-6, seed=0):
     """Compare the gradients of a function with central differences, and raise where they disagree.
 
     A small input is checked element by element. A large one is checked along a random direction v, where
-    <grad, v> = (f(x + h v) - f(x - h v)) / 2h: two evaluations at any size, and no wrong gradient passes but by chance.
+    <grad, v> = (f(x + h v) - f(x - h v)) / 2h, extrapolated from three h: six evaluations at any size, and no wrong
+    gradient passes but by chance.
 
     Parameters
     ----------
@@ -24,7 +25,8 @@ def gradcheck(function, *inputs, order=1, tolerance=1e-6, seed=0):
     order : {1, 2}
         2 checks the gradient of <gradient, random direction> as well: the second derivatives.
     tolerance : float
-        Largest error allowed, relative to the largest value of that gradient (or of the difference, if larger).
+        Largest error allowed, relative to the largest value of that gradient times the length of v (or to the
+        difference, if larger; to 1e-3 at least).
     seed : int
         For the random directions.
 

@@ -187,7 +187,7 @@ class Latents:
     q_size : int
         Outputs that Q needs to describe all codes.
     classes : int or None
-        Values of the first label or categorical code; None without either.
+        How many values the first label or categorical code has; None without either.
     """
 
     def __init__(self, *parts):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import device, kernels
-from .modes import Event, watching
+from .recording import Event, watching
 
 
 class Optimizer:
@@ -21,7 +21,7 @@ class Optimizer:
 
     Attributes
     ----------
-    place : Device
+    device : Device
         Where its state lives; see :meth:`to`.
     steps : int
         Updates done. On a device an array of one element there, as the learning rate is inside: a captured graph of a
@@ -48,7 +48,7 @@ class Optimizer:
         for what, value in (("lr", lr), ("clip", clip)):
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise ValueError(f"{type(self).__name__}: {what} must be positive and finite, got {value}")
-        self.place, self._lr, self.clip, self.steps = device.CPU, lr, clip, 0
+        self.device, self._lr, self.clip, self.steps = device.CPU, lr, clip, 0
         for name, parameter in self.named:
             parameter.name = parameter.name or name
         self.state = {name: [np.zeros_like(p.data) for _, p in self.named] for name in self.state_names}
@@ -56,11 +56,11 @@ class Optimizer:
     @property
     def lr(self):
         """The learning rate, a number."""
-        return self._lr if self.place is device.CPU else device.download(self._lr).item()
+        return self._lr if self.device is device.CPU else device.download(self._lr).item()
 
     @lr.setter
     def lr(self, lr):
-        if self.place is device.CPU:
+        if self.device is device.CPU:
             self._lr = lr
         else:
             self._lr[...] = lr
@@ -71,7 +71,7 @@ class Optimizer:
         steps, lr = device.download(self.steps).item(), self.lr
         if place is not device.CPU:
             steps, lr = place.upload([steps], np.int32), place.upload([lr], np.float32)
-        self.place, self.steps, self._lr = place, steps, lr
+        self.device, self.steps, self._lr = place, steps, lr
         return self
 
     def zero_grad(self):
@@ -138,7 +138,7 @@ class Optimizer:
             raise ValueError(
                 f"load_state_dict: {type(self).__name__} does not fit: " + ", ".join(wrong or ["no steps"])
             )
-        if self.place is device.CPU:
+        if self.device is device.CPU:
             self.steps = int(state["steps"])
         else:
             self.steps[...] = int(state["steps"])

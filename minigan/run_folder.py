@@ -1,13 +1,13 @@
 """The files of a run's folder that are not the training's: making the folder, and what was asked for."""
 
 import json
-import os
 import shutil
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 
 from . import presets
+from .whole_file import whole_file
 
 
 def new(out, preset):
@@ -66,13 +66,10 @@ def _cannot_be(folder, error):
 
 def write_config(folder, config):
     """Write config.json, at once or not at all; OSError where that is impossible."""
-    path = folder / "config.json"
-    temporary = path.with_name(path.name + ".part")
     try:
-        temporary.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        with whole_file(folder / "config.json") as file:
+            file.write(json.dumps(asdict(config), indent=2) + "\n")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OSError(f"out: cannot write to {folder}: {error.strerror}") from None
 
 

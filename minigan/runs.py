@@ -99,7 +99,7 @@ class Run:
 
     def train(self, *, quiet=False):
         """Train to the end, or to Ctrl-C (see ``trainer.interrupted``); return the folder."""
-        bar = hooks.Progress(self.config.batch, disable=quiet)
+        bar = hooks.Progress(self.config.images_per_iteration, disable=quiet)
         self.trainer.hooks.append(bar)
         if not quiet:
             print(self.describe(), flush=True)
@@ -140,7 +140,8 @@ class Run:
         return f"{trainer.device.describe()}; {trainer.precision}, {how}"
 
     def _report(self, seconds, steps):
-        speed = f"{steps:,} iterations in {_duration(seconds)}, {steps * self.config.batch / seconds:,.0f} images/s"
+        images = steps * self.config.images_per_iteration
+        speed = f"{steps:,} iterations in {_duration(seconds)}, {images / seconds:,.0f} images/s"
         quoted = shlex.quote(str(self.folder))
         if self.trainer.interrupted:
             where = f"stopped at iteration {self.trainer.iteration:,} of {self.iterations:,} and saved"
@@ -166,7 +167,7 @@ def prepare(config=None, out=None, *, resume=None, device="auto", graph=True, pr
         For a device, config, folder, free space, data or checkpoint with which the training cannot begin. A folder made
         for it is gone again then.
     """
-    where = _place(device, graph, precision)
+    where = _choose_device(device, graph, precision)
     if resume is None and config is None:
         raise ValueError("config: give a preset's config, or a run to resume")
     if resume is not None and out is not None:
@@ -187,7 +188,7 @@ def prepare(config=None, out=None, *, resume=None, device="auto", graph=True, pr
         raise
 
 
-def _place(name, graph, precision):
+def _choose_device(name, graph, precision):
     """The device of that name, how it shall compute (as :class:`Trainer` takes it), and a remark on the choice."""
     device, remark = choose(name)
     if precision not in kernels.PRECISIONS:
@@ -225,8 +226,8 @@ def load_data(config, split="train"):
     if split == "train" and config.batch > len(found):
         raise ValueError(f"batch: {config.batch} images asked for, {found.name} has {len(found)}")
     if split == "train" and config.images_per_iteration > len(found):
-        steps, n = config.d_steps, config.images_per_iteration
-        raise ValueError(f"d_steps: {steps} updates of {config.batch} images take {n}, {found.name} has {len(found)}")
+        takes = f"an iteration takes {config.images_per_iteration} (--batch times --d-steps, or --d-batch)"
+        raise ValueError(f"data: {found.name} has {len(found)} items, {takes}")
     return found
 
 
@@ -337,7 +338,7 @@ def _hooks(folder, config, asked, system, images, rng, per_epoch):
         drawn.append(pictures.Reconstructions(folder / "reconstructions", chosen, every=config.sample_every))
     return [
         hooks.StopOnNonFinite(path, asked),
-        hooks.JsonlLog(log, every=config.log_every, batch=config.batch, per_epoch=per_epoch),
+        hooks.JsonlLog(log, every=config.log_every, images=config.images_per_iteration, per_epoch=per_epoch),
         hooks.Checkpoint(path, asked, every=config.checkpoint_every),
         *drawn,
         hooks.Losses(folder / "losses.png", log, every=config.sample_every),

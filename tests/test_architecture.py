@@ -14,8 +14,8 @@ from minigan import kernels
 
 PACKAGE, KERNELS = Path(minigan.__file__).parent, Path(kernels.__file__).parent
 LAYERS = (
-    ("kernels", "data", "metrics", "plots"),  # arrays in, arrays or files out
-    ("device", "modes"),
+    ("kernels", "data", "metrics", "plots", "whole_file"),  # arrays in, arrays or files out
+    ("device", "recording"),
     ("autograd",),
     ("ops",),
     ("gradient_check", "nn", "optim", "latents"),

@@ -9,7 +9,7 @@ import pytest
 
 from minigan import Tensor, detect_nonfinite, frozen, grad, kernels, no_grad, ops
 from minigan.autograd import record
-from minigan.modes import recording
+from minigan.recording import recording
 
 RNG = np.random.default_rng(0)
 

@@ -299,14 +299,14 @@ def test_a_training_that_fails_has_another_status_than_one_refused(capsys, point
 def test_a_full_disk_is_told_with_the_file_and_the_way_on(capsys, points, monkeypatch):
     synced = []
 
-    def full_from_the_second_on(descriptor):
+    def full_from_the_second_checkpoint_on(descriptor):
         synced.append(descriptor)
-        if len(synced) >= 2:
+        if len(synced) > len(["config.json", "log.jsonl", "checkpoint.npz"]):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     arguments = ["--data", points, "--steps=5", "--checkpoint-every=2", "--batch=16", "--out=run", "--quiet", *QUICK]
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full_from_the_second_on)
+        patch.setattr(os, "fsync", full_from_the_second_checkpoint_on)
         assert status("train", "gan-2d", *arguments) == 1
     assert capsys.readouterr().err == (
         "minigan: error: run/checkpoint.npz: checkpoint not written, the one before is kept: No space left on device; "

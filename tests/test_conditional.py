@@ -8,7 +8,7 @@ import pytest
 from minigan import Tensor, data, gradcheck, nn, no_grad, optim, presets, runs
 from minigan.data import Dataset
 from minigan.latents import Categorical, Label, Latents, Noise
-from minigan.models import cgan, gan, infogan
+from minigan.models import cgan, gan
 from minigan.ops.loss import one_hot
 from minigan.training import checkpoint
 from minigan.training.checkpoint import CheckpointError
@@ -162,7 +162,7 @@ def test_a_conditional_gan_of_points_learns_which_side_is_asked_for():
 def small_acgan():
     latents = Latents(Noise(2), Categorical(3))
     g = gan.mlp_generator(latents.size, 16, rng=RNG(0))
-    d = infogan.Discriminator(
+    d = nn.TrunkAndHead(
         nn.Sequential(nn.Linear(2, 16, rng=RNG(1)), nn.LeakyReLU(0.1)), nn.Sequential(nn.Linear(16, 1, rng=RNG(2)))
     )
     q = nn.Sequential(nn.Linear(16, 3, rng=RNG(3)))

@@ -13,7 +13,7 @@ from minigan import Tensor, cli, device, grad, gradcheck, nn, ops, optim, preset
 from minigan.autograd import record
 from minigan.device import Generator
 from minigan.latents import Categorical, Gaussian, Label, Latents, Noise, Uniform
-from minigan.models import cgan, gan, infogan
+from minigan.models import cgan, gan
 from minigan.training import checkpoint
 from minigan.training.graph import DeviceStep, NotAGraph
 from minigan.training.steps import discriminator_only
@@ -268,7 +268,7 @@ def points_infogan():
     latents = Latents(Noise(2), Categorical(3), Uniform(), Gaussian())
     g = gan.mlp_generator(latents.size, 8, rng=RNG(0))
     trunk = nn.Sequential(nn.Linear(2, 8, rng=RNG(1)), nn.BatchNorm(8), nn.LeakyReLU(0.1))
-    d = infogan.Discriminator(trunk, nn.Sequential(nn.Linear(8, 1, rng=RNG(2))))
+    d = nn.TrunkAndHead(trunk, nn.Sequential(nn.Linear(8, 1, rng=RNG(2))))
     q = nn.Sequential(nn.Linear(8, latents.q_size, rng=RNG(3)))
     return InfoGAN(g, d, q, latents, optim.Adam(g), optim.Adam(d, q), batch=4, average=0.9)
 
@@ -283,7 +283,7 @@ def tiny_cgan():
 def points_acgan():
     latents = Latents(Noise(2), Categorical(3))
     g = gan.mlp_generator(latents.size, 8, rng=RNG(0))
-    d = infogan.Discriminator(nn.Sequential(nn.Linear(2, 8, rng=RNG(1))), nn.Sequential(nn.Linear(8, 1, rng=RNG(2))))
+    d = nn.TrunkAndHead(nn.Sequential(nn.Linear(2, 8, rng=RNG(1))), nn.Sequential(nn.Linear(8, 1, rng=RNG(2))))
     q = nn.Sequential(nn.Linear(8, latents.q_size, rng=RNG(3)))
     return ACGAN(g, d, q, latents, optim.Adam(g), optim.Adam(d, q), batch=4)
 

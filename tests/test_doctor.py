@@ -1,5 +1,6 @@
 """So that each way to fail is told by name where it is there, and nothing is told of a training that works."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ RNG = np.random.default_rng
 
 def case(**parts):
     """What a check looks at, with the parts that it needs."""
-    names = ("system", "rows", "real", "made", "z", "step", "batch")
+    names = ("system", "config", "rows", "real", "made", "z", "step")
     return doctor.Case(**(dict.fromkeys(names) | parts))
 
 
@@ -98,7 +99,10 @@ def test_running_averages_that_lag_behind_are_found(passes, healthy):
         norm(Tensor(z))
     before = norm.state_dict()
     before = {name: array.copy() for name, array in before.items()}
-    assert doctor.batch_norm(case(system=system, z=z, made=system.sample(z), batch=64)).healthy is healthy
+    assert (
+        doctor.batch_norm(case(system=system, z=z, made=system.sample(z), config=SimpleNamespace(batch=64))).healthy
+        is healthy
+    )
     assert all(np.array_equal(before[name], array) for name, array in norm.state_dict().items())
 
 
@@ -193,6 +197,7 @@ SYSTEMS = {
     "r1gan-2d": {"variety", "modes"},
     "dcgan-mnist": {"balance", "variety", "batch norm"},
     "infogan": {"balance", "variety", "batch norm", "codes"},
+    "acgan": {"balance", "variety", "batch norm", "codes"},
     "vae": {"variety", "posterior"},
     "mmd-2d": {"variety", "modes"},
     "discriminator-only-2d": {"variety", "modes"},
@@ -207,8 +212,25 @@ def test_every_kind_of_system_is_examined_by_what_fits_it(tmp_path, preset):
     assert iteration == 2
     assert SYSTEMS[preset] <= names
     assert {"gradients", "step size"} <= names
-    assert ("codes" in names) == (preset == "infogan")
-    assert all(finding.seen and finding.advice for finding in findings)
+    assert ("codes" in names) == (preset in ("infogan", "acgan"))
+    config = presets.get(preset).config
+    for finding in findings:
+        assert finding.seen
+        assert finding.advice
+        for option in re.findall(r"--([a-z-]+)", finding.advice):
+            name = "penalty_weight" if option == "penalty" else option.replace("-", "_")
+            assert hasattr(config, name), (finding.name, finding.advice)
+            assert name not in getattr(config, "refused", {}), (finding.name, finding.advice)
+
+
+def test_advice_is_what_the_run_can_be_told():
+    config = SimpleNamespace(lr=1, packing=1, refused={"packing": "because"})
+    told = case(config=config)
+    assert told.advise(lr="a", absent="b", packing="c") == "a"
+    config.x, config.y = 1, 1
+    assert told.advise(lr="a", x="b") == "a or b"
+    assert told.advise(lr="a", x="b", y="c") == "a, b, or c"
+    assert told.advise(absent="b") == ""
 
 
 def test_a_run_of_weights_that_are_no_numbers_is_told_so(tmp_path):

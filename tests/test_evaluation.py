@@ -287,7 +287,12 @@ def test_what_fits(digits):
     assert [type(y) for y in scores.fitting(Replay(None), ring, None, rng(), n=50)] == [PointScores]
     stacked = of("stacked-mnist", (28, 28, 3), "stacked digits")
     assert [type(y) for y in scores.fitting(Replay(None), stacked, stacked, rng(), n=50)] == [StackedScores]
-    for other in (of("fashion-mnist", (28, 28, 1)), of("celeba", (64, 64, 3)), of("digits", (28, 28, 3))):
+    for other in (
+        of("mnist", (32, 32, 1), "digits"),
+        of("fashion-mnist", (28, 28, 1)),
+        of("celeba", (64, 64, 3)),
+        of("digits", (28, 28, 3)),
+    ):
         (yardstick,) = scores.fitting(Replay(None), other, other, rng(), n=50)
         assert (type(yardstick), yardstick.features.image_shape) == (ImageScores, other.images.shape[1:])
         assert yardstick.features.name == "random"
@@ -380,7 +385,7 @@ def test_numbers_that_cannot_be_kept_are_told_all_the_same(tmp_path, capsys, mon
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(evaluate.os, "replace", full)
+    monkeypatch.setattr("minigan.whole_file.os.replace", full)
     assert cli.main(["eval", str(run), "--n", "200"]) == 0
     printed = capsys.readouterr()
     assert "real data 8" in printed.out

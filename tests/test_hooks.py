@@ -35,7 +35,7 @@ def all_hooks(folder, trainer, every=2):
     path = folder / "checkpoint.npz"
     return [
         hooks.StopOnNonFinite(path, {}),
-        hooks.JsonlLog(folder / "log.jsonl", every=every, batch=8, per_epoch=10),
+        hooks.JsonlLog(folder / "log.jsonl", every=every, images=8, per_epoch=10),
         hooks.Checkpoint(path, {}, every=every),
         pictures.Samples(folder / "samples", z, every=every),
         hooks.Losses(folder / "losses.png", folder / "log.jsonl", every=every),
@@ -57,7 +57,7 @@ def test_hooks_leave_the_training_as_it_is_bit_for_bit(tmp_path, preset):
     expected, got = alone.state_dict(), watched.state_dict()
     for name, array in expected[0].items():
         np.testing.assert_array_equal(got[0][name], array, err_msg=name)
-    for stream in ("order", "noise", "metrics"):
+    for stream in ("init", "order", "noise"):
         assert got[1]["streams"][stream] == expected[1]["streams"][stream]
 
 
@@ -66,7 +66,7 @@ def test_hooks_leave_the_training_as_it_is_bit_for_bit(tmp_path, preset):
 
 def test_the_log_has_the_first_the_regular_and_the_last_iteration(tmp_path):
     trainer = trainer_of()
-    trainer.hooks = [hooks.JsonlLog(tmp_path / "log.jsonl", every=3, batch=16, per_epoch=3)]
+    trainer.hooks = [hooks.JsonlLog(tmp_path / "log.jsonl", every=3, images=16, per_epoch=3)]
     trainer.run(7)
     rows = log_of(tmp_path)
     assert [row["iteration"] for row in rows] == [1, 3, 6, 7]
@@ -84,7 +84,7 @@ def test_a_resumed_log_loses_what_lies_beyond_and_a_half_line(tmp_path):
     log.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"iteration": 7, "lo')
     trainer = trainer_of()
     trainer.iteration = 5  # where the end of a session had written a line that an unbroken one would not have
-    trainer.hooks = [hooks.JsonlLog(log, every=2, batch=16, per_epoch=3)]
+    trainer.hooks = [hooks.JsonlLog(log, every=2, images=16, per_epoch=3)]
     trainer.run(6)
     after = log_of(tmp_path)
     assert [row["iteration"] for row in after] == [1, 2, 4, 6]
@@ -244,10 +244,10 @@ def test_loss_curves_are_not_drawn_all_the_time(tmp_path, monkeypatch):
     monkeypatch.setattr(hooks.plots, "save_losses", lambda *arguments: drawn.append(arguments))
     log = tmp_path / "log.jsonl"
     losses = hooks.Losses(tmp_path / "losses.png", log, every=1)
-    trainer_of(more_hooks=[hooks.JsonlLog(log, every=1, batch=1, per_epoch=1), losses]).run(5)
+    trainer_of(more_hooks=[hooks.JsonlLog(log, every=1, images=1, per_epoch=1), losses]).run(5)
     assert len(drawn) == 1
     monkeypatch.setattr(hooks, "LOSSES_PAUSE_S", 0)
-    trainer_of(more_hooks=[hooks.JsonlLog(log, every=1, batch=1, per_epoch=1), losses]).run(5)
+    trainer_of(more_hooks=[hooks.JsonlLog(log, every=1, images=1, per_epoch=1), losses]).run(5)
     assert len(drawn) == 7
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from minigan import Tensor, gradcheck, nn, ops, presets, runs
 from minigan.latents import Categorical, Gaussian, Latents, Noise, Uniform, codes
-from minigan.models import gan, infogan
+from minigan.models import gan
 from minigan.training import checkpoint
 from minigan.training.steps import INFORMATION, gan_step, infogan_step
 from minigan.training.systems import InfoGAN
@@ -27,7 +27,7 @@ LEARNERS = {
 
 def networks(latents, information="both"):
     g = gan.mlp_generator(latents.size, 16, rng=RNG(0))
-    d = infogan.Discriminator(
+    d = nn.TrunkAndHead(
         nn.Sequential(nn.Linear(2, 16, rng=RNG(1)), nn.LeakyReLU(0.1)), nn.Sequential(nn.Linear(16, 1, rng=RNG(2)))
     )
     q = nn.Sequential(nn.Linear(16, latents.q_size, rng=RNG(3)))

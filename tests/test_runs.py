@@ -205,7 +205,7 @@ def test_points_that_are_not_finite_are_refused_by_row(tmp_path):
 
 
 def test_more_updates_of_d_than_the_data_have_batches_for(tmp_path, points):
-    with pytest.raises(ValueError, match=r"d_steps: 5 updates of 16 images take 80, points has 60"):
+    with pytest.raises(ValueError, match="data: points has 60 items, an iteration takes 80 "):
         train(config(data=str(points), batch=16, d_steps=5), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -568,6 +568,7 @@ def test_fingerprints_tell_data_apart():
     [
         ("dcgan-mnist", {}, 128),
         ("dcgan-mnist", {"d_steps": 5}, 640),
+        ("discriminator-only", {"d_steps": 3}, 96),
         ("infogan", {}, 32),
         ("infogan", {"d_batch": None}, 64),
         ("vae", {}, presets.get("vae").config.batch),

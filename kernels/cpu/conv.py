@@ -1,8 +1,8 @@
 """Convolution and its two gradients on the CPU: three variants of each, and the rule that picks one.
 
 v1 is the formula as loops, v2 copies windows into a matrix and multiplies, v3 needs 2.5 to 6 times fewer products
-but is for two windows only (:mod:`.winograd`). All work on blocks of images over the pool of
-:mod:`.threads`; a block's scratch memory stays in cache and belongs to the thread that runs it.
+but knows five windows only (:mod:`.winograd`). All work on blocks of images over the pool of :mod:`.threads`; a
+block's scratch memory stays in cache and belongs to the thread that runs it.
 """
 
 from math import prod
@@ -22,7 +22,7 @@ MIN_CHANNELS = 12  # below, v3's transforms cost what its products save
 MIN_INSIDE = 9 / 16  # of the tiles: below, v3 computes too much that is thrown away
 MIN_PIXELS = 640  # of y, over all images: below, v3's filters cost what its products save
 MIN_PIXELS_GRAD_WEIGHT = 192  # the same for dw, which transforms no filters forward
-COLUMNS_ROWS = 256  # at least as many rows, or BLAS spends its time packing the weights
+COLUMNS_ROWS = 256  # at least as many rows, or a product spends its time packing the weights
 
 
 # --- the chosen ones --------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ def _col2im(cols, dx, geo):
 
 
 def _block(n, columns_shape, itemsize):
-    """Images a block: few enough to stay in cache, enough to feed BLAS and to occupy every thread."""
+    """Images a block: few enough to stay in cache, enough to pack the weights for, and to occupy every thread."""
     rows = prod(columns_shape[:2])
     fit = COLUMNS_BYTES // (prod(columns_shape) * itemsize)
     return max(1, min(max(fit, -(-COLUMNS_ROWS // rows)), -(-n // NUM_THREADS)))

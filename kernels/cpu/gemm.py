@@ -63,7 +63,7 @@ def multiplier(dtype):
     """The product of one range, for a dtype, as a C function: what many kernels call is compiled once."""
     kind = dtype.type
 
-    def multiply_range(arguments, number):
+    def range_product(arguments, number):
         it = array_at(arguments, (1,), _CALL)[0]
         size, slope, n = array_at(it.scratch, (1,), kind).itemsize, kind(it.slope), it.n
         if it.is_column and (it.a_k == size or (it.a_row == size and it.c_row == size)):
@@ -100,7 +100,7 @@ def multiplier(dtype):
                     for i in range(n):
                         row[i] = row[i] if row[i] > 0 else slope * row[i]
 
-    return compiled(multiply_range)
+    return compiled(range_product)
 
 
 @njit(nogil=True)

@@ -1,8 +1,9 @@
 """Dense layers: matrix products, each thread of the pool making its own rows (or columns) of the result.
 
-v1 gives the pieces to BLAS, v2 to :mod:`.gemm`, which is always chosen. BLAS's own threads would share the work as
-well on a quiet machine. But they spin: where another process wants the cores, they were seen to take twenty times as
-long, and the kernels after a product find the cores taken; the pool's threads sleep when they wait.
+Of a product alone, v1 gives the pieces to BLAS and v2 to :mod:`.gemm`, which is always chosen. BLAS's own threads
+would share the work as well on a quiet machine. But they spin: where another process wants the cores, they were seen to
+take twenty times as long, and the kernels after a product find the cores taken; the pool's threads sleep when they
+wait.
 """
 
 from functools import cache
@@ -92,7 +93,7 @@ def _total(parts):
 
 
 def linear_grad(dy, y, x, w, slope=1.0, inputs=True, weights=True):
-    """v2, but v1 where w is so large that its panels cost more than a batch's rows save: of layers wider than that."""
+    """v2; v1 where w is large for so few rows: each of v2's threads packs w again, and fills a dw of its own."""
     few_rows = NUM_THREADS * w.size > dy.shape[0] * sum(w.shape)
     variant = linear_grad_v1_apart if few_rows else linear_grad_v2_rows
     return variant(dy, y, x, w, slope, inputs, weights)

@@ -6,8 +6,8 @@ both at m + r - 1 points, multiplying the values and interpolating (Lavin & Gray
 
     y = A^T [(G g) * (B^T d)]      A^T (m, points)   G (points, r)   B^T (points, m + r - 1)
 
-Small points keep the numbers, and so the rounding, small: 0, 1, -1 and 2 are best followed by -1/2. With the point at
-infinity only the highest coefficients are multiplied.
+Small points keep the numbers, and so the rounding, small: 0, 1, -1 and 2, then -1/2 where one more is needed, or -2 and
+halves of both signs where several are. With the point at infinity only the highest coefficients are multiplied.
 """
 
 from fractions import Fraction

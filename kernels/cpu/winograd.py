@@ -1,4 +1,4 @@
-"""Convolution with a third to a sixth of the products: Winograd's algorithms, at strides 1 and 2.
+"""Convolution with two fifths to a sixth of the products: Winograd's algorithms, at strides 1 and 2.
 
 A convolution at stride 2 is one at stride 1 of phases: every second row and column of x is a phase, and a 4x4 window
 that moves by 2 meets each phase as a 2x2 window that moves by 1, so it is a 2x2 convolution with 4C channels (Huang et

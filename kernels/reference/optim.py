@@ -1,4 +1,4 @@
-"""Optimisers as their papers print them; only they write to their arguments, and their names end in an underscore."""
+"""Optimisers as their papers print them; they write to their arguments, as the underscore of their names says."""
 
 import numpy as np
 

@@ -5,8 +5,9 @@ the shape rule: it raises every error a caller can make, and returns the shapes 
 may then trust their arguments. ``flop`` is the arithmetic of the obvious method: clever variants can be compared by it.
 
 Arrays are float32 or float64, channels last: images (N, H, W, C), convolution weights (kh, kw, C, K), dense weights
-(in, out). Inputs are never written, except by kernels whose names end in an underscore: the optimisers, and draws of
-random numbers, which advance their state. Results are new, C-contiguous arrays.
+(in, out). Inputs are never written, except by kernels whose names end in an underscore: the optimisers, batch
+normalisation's running averages, and draws of random numbers, which advance their state. Results are new, C-contiguous
+arrays.
 
 :mod:`.entry` says what an entry is; then a file a family, as in every backend.
 """

@@ -76,7 +76,7 @@ def load(
         1 (grey) or 3 (RGB); otherwise what the data have, and 3 for pictures.
     split : str
         "train" or "test"; for CelebA also "valid" and "all". The user's pictures have a "test" where they lie in two
-        folders, train and test; points have only "train".
+        folders, train and test; the user's points have only "train".
     seed : int
         Decides the toy faces, stacked digits and points drawn; the splits never share a stream.
     n : int, optional

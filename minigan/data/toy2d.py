@@ -87,22 +87,6 @@ def _links(length: float, std: float) -> int:
     return 2 + int(length / (0.8 * std))
 
 
-def own(points: np.ndarray, std: float | None = None) -> Mixture:
-    """Make a distribution of given points: a kernel estimate around them.
-
-    Parameters
-    ----------
-    points : array_like
-        (N, 2), finite.
-    std : float, optional
-        The kernel's width; otherwise Scott's rule in two dimensions, N**(-1/6) times the points' deviation.
-    """
-    points = check_points(points).astype(np.float64)
-    if std is None:
-        std = len(points) ** (-1 / 6) * float(points.std(axis=0).mean())
-    return Mixture(points, std, "own points")
-
-
 def read_points(path: str | Path) -> np.ndarray:
     """Read float32 points (N, 2) from a .npy, or from a .csv with or without a line of headings.
 

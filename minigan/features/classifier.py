@@ -19,7 +19,7 @@ class ClassifierFeatures:
 
     Parameters
     ----------
-    network : Classifier
+    network : TrunkAndHead
         Put into inference mode for good.
     name, digest : str
         What to call it, and the first twelve digits of its weights' SHA-256.

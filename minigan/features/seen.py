@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..autograd import Tensor
-from ..modes import no_grad
+from ..recording import no_grad
 
 BATCH = 256  # images of one pass: what fits the caches
 

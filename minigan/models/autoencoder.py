@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import device, nn, ops
 from ..autograd import Tensor
-from ..modes import no_grad
+from ..recording import no_grad
 
 MAPS = 32  # of the first convolution; twice as many after the second
 

@@ -7,19 +7,6 @@ from .. import nn
 FEATURES = 128
 
 
-class Classifier(nn.Module):
-    """A trunk (images to features) with a head (features to a logit a class)."""
-
-    def __init__(self, trunk, head):
-        self.trunk, self.head = trunk, head
-
-    def __call__(self, x):
-        return self.head(self.trunk(x))
-
-    def __repr__(self):
-        return f"trunk\n{self.trunk!r}\nhead\n{self.head!r}"
-
-
 def digits(classes=10, *, rng=None):
     """Digits (28, 28, 1) to FEATURES features to logits (classes,): three convolutions, each normalised and pooled."""
     conv = partial(nn.Conv2d, kernel=3, padding=1, bias=False, init=nn.he_uniform, rng=rng)
@@ -42,4 +29,4 @@ def digits(classes=10, *, rng=None):
         nn.ReLU(),
         input_shape=(28, 28, 1),
     )
-    return Classifier(trunk, nn.Sequential(nn.Linear(FEATURES, classes, rng=rng), input_shape=(FEATURES,)))
+    return nn.TrunkAndHead(trunk, nn.Sequential(nn.Linear(FEATURES, classes, rng=rng), input_shape=(FEATURES,)))

@@ -1,24 +1,12 @@
 """InfoGAN (Chen et al., arXiv:1606.03657): a discriminator whose trunk also feeds Q, which reads the code off an image.
 
-The paper's networks for MNIST (appendix C.1), and a smaller-headed pair in the manner of Keras's tutorials.
+The paper's networks for MNIST (appendix C.1), and a pair without its wide dense layers, in the manner of Keras's
+tutorials.
 """
 
 from functools import partial
 
 from .. import nn
-
-
-class Discriminator(nn.Module):
-    """A trunk (images to features) with a head (features to a logit); Q shares the trunk."""
-
-    def __init__(self, trunk, head):
-        self.trunk, self.head = trunk, head
-
-    def __call__(self, x):
-        return self.head(self.trunk(x))
-
-    def __repr__(self):
-        return f"trunk\n{self.trunk!r}\nhead\n{self.head!r}"
 
 
 def _paper_layers(rng):
@@ -63,7 +51,7 @@ def paper_discriminator(*, rng=None):
         nn.LeakyReLU(0.1),
         input_shape=(28, 28, 1),
     )
-    return Discriminator(trunk, nn.Sequential(linear(1024, 1), input_shape=(1024,)))
+    return nn.TrunkAndHead(trunk, nn.Sequential(linear(1024, 1), input_shape=(1024,)))
 
 
 def q_head(features, q_size, *, rng=None):
@@ -106,4 +94,4 @@ def keras_discriminator(*, rng=None):
         nn.Flatten(),
         input_shape=(28, 28, 1),
     )
-    return Discriminator(trunk, nn.Sequential(linear(7 * 7 * 128, 1), input_shape=(7 * 7 * 128,)))
+    return nn.TrunkAndHead(trunk, nn.Sequential(linear(7 * 7 * 128, 1), input_shape=(7 * 7 * 128,)))

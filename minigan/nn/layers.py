@@ -7,7 +7,6 @@ import numpy as np
 from .. import kernels, ops
 from ..autograd import Tensor
 from ..kernels import spec
-from .activations import LeakyReLU
 from .initialisation import glorot_uniform
 from .module import Module
 
@@ -25,6 +24,7 @@ class _Weighted(Module):
         See :func:`minigan.nn.spectral_norm_`.
     """
 
+    takes_slope = True
     spectral = None
 
     def weight(self):
@@ -55,10 +55,6 @@ class Linear(_Weighted):
     def __call__(self, x, slope=1.0):
         """Multiply x by the weights and add the bias; then a leaky ReLU of this slope, where 1 is none."""
         return ops.linear(x, self.weight(), self.b, slope)
-
-    def fuse(self, following):
-        """This layer and a following (leaky) ReLU as one callable, or None."""
-        return (lambda x: self(x, following.slope)) if isinstance(following, LeakyReLU) else None
 
     def out_shape(self, shape):
         return (*shape[:-1], self.w.shape[1])
@@ -106,13 +102,9 @@ class _Conv(_Weighted):
     def __call__(self, x, slope=1.0):
         """Convolve x, add the bias; then a leaky ReLU of this slope, where 1 is none."""
         y = self._linear(x)
-        return y if self.b is None else ops.bias_leaky_relu(y, self.b, slope)
-
-    def fuse(self, following):
-        """This layer's bias and a following (leaky) ReLU as one pass over memory, or None."""
-        if self.b is None or not isinstance(following, LeakyReLU):
-            return None
-        return lambda x: self(x, following.slope)
+        if self.b is None:
+            return y if slope == 1 else ops.leaky_relu(y, slope)
+        return ops.bias_leaky_relu(y, self.b, slope)
 
     def _describe(self, inputs, outputs):
         kh, kw = self.w.shape[:2]
@@ -192,6 +184,8 @@ class BatchNorm(Module):
         Batches that lie one after another in what the layer gets; see :func:`~minigan.nn.batches_apart`.
     """
 
+    takes_slope = True
+
     def __init__(self, channels, *, eps=1e-5, momentum=0.1, init=None, rng=None):
         rng = rng or np.random.default_rng()
         self.gamma = _parameter(init(rng, (channels,), channels, channels) if init else np.ones(channels))
@@ -216,10 +210,6 @@ class BatchNorm(Module):
             averages = (self.running_mean, self.running_var)
             kernels.moving_averages_(*averages, *moments, momentum=self.momentum, count=count)
         return y
-
-    def fuse(self, following):
-        """This layer and a following (leaky) ReLU as one callable, or None."""
-        return (lambda x: self(x, following.slope)) if isinstance(following, LeakyReLU) else None
 
     def out_shape(self, shape):
         return shape
@@ -261,16 +251,14 @@ class LayerNorm(Module):
 class Bias(Module):
     """y = x + b, with b one value a channel: what is left of a normalisation that is taken out."""
 
+    takes_slope = True
+
     def __init__(self, channels):
         self.b = _parameter(np.zeros(channels))
 
     def __call__(self, x, slope=1.0):
         """Add the bias; then a leaky ReLU of this slope, where 1 is none."""
         return ops.bias_leaky_relu(x, self.b, slope)
-
-    def fuse(self, following):
-        """This layer and a following (leaky) ReLU as one callable, or None."""
-        return (lambda x: self(x, following.slope)) if isinstance(following, LeakyReLU) else None
 
     def out_shape(self, shape):
         return shape

@@ -1,4 +1,4 @@
-"""A module is a callable with parameters, and Sequential a chain of them with a printed summary.
+"""A module is a callable with parameters.
 
 A module's parameters are the tensors among its attributes, its buffers the arrays, its children the modules (also in
 lists): there is nothing to register.
@@ -8,22 +8,24 @@ import numpy as np
 
 from .. import device
 from ..autograd import Tensor
-from ..modes import watching
 
 
 class Module:
     """A callable with parameters.
 
     A subclass sets its parts as attributes in ``__init__`` and defines ``__call__``. A layer that knows its output
-    shape defines ``out_shape``, which :class:`Sequential` prints.
+    shape defines ``out_shape``, which :class:`.Sequential` prints.
 
     Attributes
     ----------
     training : bool
         Whether batch normalisation uses the statistics of its batch (and updates its running ones).
+    takes_slope : bool
+        Whether ``module(x, slope)`` applies a leaky ReLU to its result in the same pass over memory.
     """
 
     training = True
+    takes_slope = False
 
     def _parts(self):
         for name, value in vars(self).items():
@@ -152,54 +154,3 @@ def _changed(value, change):
     if type(value) in (list, tuple):
         return type(value)(_changed(part, change) for part in value)
     return change(value) if isinstance(value, device.array_types()) else value
-
-
-class Sequential(Module):
-    """Layers one after the other.
-
-    Parameters
-    ----------
-    *layers : Module
-    input_shape : tuple of int, optional
-        Shape of one input, for the printed summary.
-
-    Notes
-    -----
-    A layer that can do the next one's work in the same pass over memory does so (``fuse``): batch normalisation and
-    biases take a following (leaky) ReLU along. The values are the same; ``layers`` still lists both.
-    """
-
-    def __init__(self, *layers, input_shape=None):
-        self.layers = list(layers)
-        self.input_shape = input_shape
-
-    def __call__(self, x):
-        i = 0
-        while i < len(self.layers):
-            layer = self.layers[i]
-            fusible = hasattr(layer, "fuse") and i + 1 < len(self.layers) and not watching()
-            fused = layer.fuse(self.layers[i + 1]) if fusible else None
-            x = (fused or layer)(x)
-            i += 2 if fused else 1
-        return x
-
-    def _parts(self):
-        yield from ((str(i), layer) for i, layer in enumerate(self.layers))
-
-    def out_shape(self, shape):
-        for layer in self.layers:
-            shape = layer.out_shape(shape)
-        return shape
-
-    def __repr__(self):
-        rows = [(f"{i:>3}  {layer!r}", layer) for i, layer in enumerate(self.layers)]
-        width = max([len(text) for text, _ in rows] + [40])
-        shape = self.input_shape
-        lines = [f"{'':>3}  {'layer':{width - 5}}  {'output shape':16} {'parameters':>12}"]
-        if shape is not None:
-            lines.append(f"{'':>3}  {'input':{width - 5}}  {shape!s:16} {'':>12}")
-        for text, layer in rows:
-            shape = layer.out_shape(shape) if shape is not None and hasattr(layer, "out_shape") else None
-            lines.append(f"{text:{width}}  {shape or ''!s:16} {layer.parameter_count():>12,}")
-        lines.append(f"{'':>3}  {'total':{width - 5}}  {'':16} {self.parameter_count():>12,}")
-        return "\n".join(lines)

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..autograd import Tensor
-from ..modes import no_grad
+from ..recording import no_grad
 from .layers import BatchNorm, Bias, Conv2d, LayerNorm, Linear
-from .module import Module, Sequential
+from .module import Module
+from .sequential import Sequential
 
 
 class SpectralNorm(Module):
@@ -49,7 +50,10 @@ def _unit(x):
 
 
 def spectral_norm_(module, *, rng=None):
-    """Normalise the weights of all dense layers and convolutions of a module from now on; return the module."""
+    """Normalise the weights of a module's dense layers and convolutions from now on; return the module.
+
+    Transposed convolutions, which discriminators do not have, stay as they are.
+    """
     for layer in module.modules():
         if isinstance(layer, Linear | Conv2d):
             layer.spectral = SpectralNorm(layer.w.shape[-1], rng=rng)

@@ -2,7 +2,7 @@
 
 from .. import kernels
 from ..autograd import Tensor, record
-from ..modes import recording
+from ..recording import recording
 from .pointwise import _leaky_relu_grad, square
 from .shape import mean, reshape, sum
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import OUTPUT, Tensor, record
-from ..modes import recording
+from ..recording import recording
 from .pointwise import bias_leaky_relu_grad
 from .shape import transpose
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import device, kernels
 from ..autograd import OUTPUT, Tensor, record
-from ..modes import recording
+from ..recording import recording
 from .pointwise import exp, sigmoid, square
 from .shape import reshape, solid, sum
 

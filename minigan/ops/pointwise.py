@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import OUTPUT, Tensor, record
-from ..modes import recording
+from ..recording import recording
 from .shape import broadcast_to, sum_to
 
 

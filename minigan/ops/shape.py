@@ -7,7 +7,7 @@ on a device: the GPU's kernels take no strides, so it would be copied anyway, fo
 import numpy as np
 
 from ..autograd import Tensor, record
-from ..modes import recording
+from ..recording import recording
 
 
 def solid(view):
@@ -98,7 +98,7 @@ def concatenate(tensors, axis=0):
 def getitem(x, index):
     """x[index], with any index that NumPy knows, or a Tensor of places."""
     before, index = x.shape, _kept_index(index)
-    return record("getitem", solid(x.data[index]), (x, lambda dy: _place(dy, index, before)), view_of=x)
+    return record("getitem", solid(x.data[index]), (x, lambda dy: _scatter(dy, index, before)), view_of=x)
 
 
 def _kept_index(index):
@@ -109,7 +109,7 @@ def _kept_index(index):
     return index.copy() if hasattr(index, "copy") else index
 
 
-def _place(x, index, shape):
+def _scatter(x, index, shape):
     """Zeros of ``shape`` with x added at ``index``: the adjoint of getitem.
 
     Where a list of places names one twice, a GPU adds in no fixed order: its sums may differ in the last bit.
@@ -120,4 +120,4 @@ def _place(x, index, shape):
         result[index] = x.data
     else:
         np.add.at(result, index, x.data)  # a list of places may name one twice
-    return record("place", result, (x, lambda dy: getitem(dy, index)))
+    return record("scatter", result, (x, lambda dy: getitem(dy, index)))

@@ -9,10 +9,9 @@ from typing import ClassVar, Literal
 from ..latents import Latents, Noise
 from ..models import autoencoder
 from ..models.likelihood import Bernoulli, Gaussian
-from ..optim import Adam
 from ..training.systems import VAE, Autoencoder
 from .config import Config, check_choice
-from .preset import preset
+from .preset import adam, preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,22 +74,18 @@ def _parts(config, image_shape, rng):
     return layers(image_shape, hidden, rng=rng), decoder(config.z, image_shape, hidden, rng=rng), likelihood
 
 
-def _adam(config, *modules):
-    return Adam(*modules, lr=config.lr, beta1=config.beta1, beta2=config.beta2)
-
-
 def _build_autoencoder(config, image_shape, rng):
     layers, decoder, likelihood = _parts(config, image_shape, rng)
     encoder = autoencoder.encoder(layers, image_shape, config.hidden, config.z, rng=rng)
     codes, latents = autoencoder.CodeGaussian(config.z), Latents(Noise(config.z))
-    opt = _adam(config, encoder, decoder, likelihood)
+    opt = adam(config, encoder, decoder, likelihood)
     return Autoencoder(encoder, decoder, likelihood, codes, latents, opt, batch=config.batch)
 
 
 def _build_vae(config, image_shape, rng):
     layers, decoder, likelihood = _parts(config, image_shape, rng)
     encoder = autoencoder.GaussianEncoder(layers, image_shape, config.hidden, config.z, rng=rng)
-    opt = _adam(config, encoder, decoder, likelihood)
+    opt = adam(config, encoder, decoder, likelihood)
     options = {"beta": config.beta, "k": config.k, "importance": config.importance}
     return VAE(encoder, decoder, likelihood, Latents(Noise(config.z)), opt, batch=config.batch, **options)
 

@@ -4,7 +4,7 @@ from ..latents import Categorical, Label, Latents, Noise
 from ..models import cgan, dcgan, infogan
 from ..training.systems import ACGAN, ConditionalGAN
 from .config import ACGANConfig, CGANConfig
-from .gans import adams, bound, game
+from .gans import adams, game, with_norms
 from .preset import preset
 
 
@@ -13,7 +13,7 @@ def _build_cgan(config, image_shape, rng):
     latents = Latents(Noise(config.z), Label(config.classes))
     g = dcgan.generator_28(latents.size, channels, config.width, rng=rng)
     d = cgan.discriminator_28(config.classes, channels, config.width, rng=rng)
-    opt_g, opt_d = adams(config, [g], [bound(config, d, rng)])
+    opt_g, opt_d = adams(config, [g], [with_norms(config, d, rng)])
     return ConditionalGAN(g, d, latents, opt_g, opt_d, batch=config.batch, d_steps=config.d_steps, **game(config))
 
 
@@ -21,7 +21,7 @@ def _build_acgan(config, image_shape, rng):
     latents = Latents(Noise(config.z), Categorical(config.classes))
     g, d = infogan.paper_generator(latents.size, rng=rng), infogan.paper_discriminator(rng=rng)
     q = infogan.q_head(1024, latents.q_size, rng=rng)
-    opt_g, opt_d = adams(config, [g], [bound(config, d, rng), q])
+    opt_g, opt_d = adams(config, [g], [with_norms(config, d, rng), q])
     return ACGAN(g, d, q, latents, opt_g, opt_d, batch=config.batch, weight=config.weight, **game(config))
 
 

@@ -203,7 +203,7 @@ class MLPConfig(WidthConfig):
     at_least_one: ClassVar = (*WidthConfig.at_least_one, "hidden")
 
 
-_READ = {
+_REFUSED_WITH_Q = {
     "d_steps": "each network is updated once an iteration here",
     "packing": "Q reads each image by itself",
     "clip": "Q shares layers with the discriminator; give --penalty in its place",
@@ -224,14 +224,16 @@ class InfoGANConfig(GANConfig):
     """A continuous code's loss: -ln of a Gaussian whose deviation Q gives too, or half the squared error."""
     information: Literal["both", "generator", "separate", "joint", "none"] = "both"
     """Who ascends the bound: both, d's update and g's, as in the authors' code; generator, g's with Q's head; separate,
-    g's with a Q that has a trunk of its own; joint, an update of its own for all; none, Q alone, beside a plain GAN."""
+    g's with a Q that has a trunk of its own; joint, an update of its own for all, at lr_d; none, Q alone, beside a
+    plain GAN."""
     lr_q: float | None = None
-    """Q's learning rate; by default that of the update in which Q learns."""
+    """Q's learning rate; otherwise lr_d where it learns in d's update (both) or one of its own (joint, none), and lr_g
+    in g's."""
     d_batch: int | None = None
     """Real and generated images of the discriminator's update; by default the batch."""
 
     positive: ClassVar = (*GANConfig.positive, "weight", "continuous_weight")
-    refused: ClassVar = _READ
+    refused: ClassVar = _REFUSED_WITH_Q
 
     @property
     def images_per_iteration(self):
@@ -269,4 +271,4 @@ class ACGANConfig(GANConfig):
     """Of the classifier's loss."""
 
     positive: ClassVar = (*GANConfig.positive, "weight")
-    refused: ClassVar = _READ
+    refused: ClassVar = _REFUSED_WITH_Q

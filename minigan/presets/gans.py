@@ -19,7 +19,7 @@ def adams(config, g, d):
     return Adam(*g, lr=config.lr_g, **options), Adam(*d, lr=config.lr_d, clip=config.clip, **options)
 
 
-def bound(config, d, rng):
+def with_norms(config, d, rng):
     """Give d the normalisation that the config asks for; return it.
 
     Raises
@@ -49,7 +49,7 @@ def game(config):
 
 
 def _gan(config, g, d, latents, rng):
-    opt_g, opt_d = adams(config, [g], [bound(config, d, rng)])
+    opt_g, opt_d = adams(config, [g], [with_norms(config, d, rng)])
     options = {"d_steps": config.d_steps, "packing": config.packing, **game(config)}
     return GAN(g, d, latents, opt_g, opt_d, batch=config.batch, **options)
 

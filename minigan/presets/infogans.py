@@ -8,7 +8,7 @@ from ..models import infogan
 from ..optim import Adam, Together
 from ..training.systems import InfoGAN
 from .config import InfoGANConfig
-from .gans import bound, game
+from .gans import game, with_norms
 from .preset import preset
 
 
@@ -19,7 +19,7 @@ def _build_infogan(generator, discriminator, config, image_shape, rng):
     q = infogan.q_head(d.head.layers[0].w.shape[0], latents.q_size, rng=rng)
     if config.information == "separate":
         q = nn.Sequential(*discriminator(rng=rng).trunk.layers, *q.layers, input_shape=image_shape)
-    opt_g, opt_d, opt_q = _optimizers(config, g, bound(config, d, rng), q)
+    opt_g, opt_d, opt_q = _optimizers(config, g, with_norms(config, d, rng), q)
     options = {"weight": config.weight, "information": config.information, **game(config)}
     return InfoGAN(g, d, q, latents, opt_g, opt_d, opt_q, batch=config.batch, d_batch=config.d_batch, **options)
 

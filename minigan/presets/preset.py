@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..optim import Adam
 from .config import Config
 
 
@@ -50,3 +51,8 @@ class Preset:
 def preset(name, summary, image_shape, make, config, channels=3, **values):
     """A preset whose config has these values."""
     return Preset(summary, config(preset=name, **values), image_shape, make, channels)
+
+
+def adam(config, *modules):
+    """The one optimiser of a system that has no game, by its config's rate and decays."""
+    return Adam(*modules, lr=config.lr, beta1=config.beta1, beta2=config.beta2)

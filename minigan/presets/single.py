@@ -8,11 +8,10 @@ from typing import ClassVar
 from ..latents import Latents, Noise
 from ..models import autoencoder, discriminator_only, gan, mmd
 from ..models.likelihood import Bernoulli
-from ..optim import Adam
 from ..training.systems import MMD, Autoencoder, CodeMMD, DiscriminatorOnly
 from ..training.systems.discriminator_only import Negatives
 from .config import Config
-from .preset import preset
+from .preset import adam, preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +39,10 @@ class DiscriminatorOnlyConfig(Config):
 
     at_least_one: ClassVar = ("width", "ascent_steps", "d_steps", "grain", "replayed")
     positive: ClassVar = ("lr", "rate", "penalty")
+
+    @property
+    def images_per_iteration(self):
+        return self.d_steps * self.batch
 
     def __post_init__(self):
         super().__post_init__()
@@ -72,10 +75,6 @@ class MMDConfig(Config):
             raise ValueError(f"batch: the discrepancy compares pairs, it needs at least 2, got {self.batch}")
 
 
-def _adam(config, *modules):
-    return Adam(*modules, lr=config.lr, beta1=config.beta1, beta2=config.beta2)
-
-
 def _build_discriminator_only(discriminator, law, config, image_shape, rng):
     grain, sides = config.grain, image_shape[:-1]
     if any(side % grain for side in sides):
@@ -88,7 +87,7 @@ def _build_discriminator_only(discriminator, law, config, image_shape, rng):
         d,
         Negatives(rng.uniform(-1, 1, (config.replayed, *image_shape)).astype("float32")),
         latents,
-        _adam(config, d),
+        adam(config, d),
         batch=config.batch,
         shape=image_shape,
         ascent_steps=config.ascent_steps,
@@ -102,7 +101,7 @@ def _build_discriminator_only(discriminator, law, config, image_shape, rng):
 
 def _build_mmd_2d(config, image_shape, rng):
     g = mmd.generator(config.z, prod(image_shape), config.width, rng=rng)
-    return MMD(g, Latents(Noise(config.z)), _adam(config, g), batch=config.batch, bandwidths=config.bandwidths)
+    return MMD(g, Latents(Noise(config.z)), adam(config, g), batch=config.batch, bandwidths=config.bandwidths)
 
 
 def _build_mmd(config, image_shape, rng):
@@ -110,11 +109,11 @@ def _build_mmd(config, image_shape, rng):
     encoder = autoencoder.encoder(layers(image_shape, rng=rng), image_shape, 400, config.codes, rng=rng)
     decoder = decoder(config.codes, image_shape, rng=rng)
     codes = autoencoder.CodeGaussian(config.codes), Latents(Noise(config.codes))
-    opt = _adam(config, encoder, decoder)
+    opt = adam(config, encoder, decoder)
     of_images = Autoencoder(encoder, decoder, Bernoulli(), *codes, opt, batch=config.batch)
     g = mmd.generator(config.z, config.codes, config.width, rng=rng)
     options = {"batch": config.batch, "bandwidths": config.bandwidths}
-    return CodeMMD(g, of_images, Latents(Noise(config.z)), _adam(config, g), **options)
+    return CodeMMD(g, of_images, Latents(Noise(config.z)), adam(config, g), **options)
 
 
 SINGLES = [

@@ -6,7 +6,7 @@ one to choose a state by.
 """
 
 from ..data import toy2d
-from ..features import RandomFeatures
+from ..features import ClassifierFeatures, RandomFeatures
 from ..features import load as load_features
 from .bounds import BoundScores
 from .codes import CodeScores
@@ -35,7 +35,8 @@ def fitting(system, train, test, rng, *, n=None, features=None):
     n : int, optional
         How much to generate; SAMPLES otherwise.
     features : callable, optional
-        Otherwise the digit classifier that comes with minigan, for its digits; random ones for all other images.
+        Otherwise the digit classifier that comes with minigan, for its digits as they are; random ones for all other
+        images.
 
     Returns
     -------
@@ -52,7 +53,8 @@ def fitting(system, train, test, rng, *, n=None, features=None):
     if len(shape) == 1:
         return [_points(train, n, rng)]
     if features is None:
-        features = load_features() if train.content in ("digits", "stacked digits") else RandomFeatures(shape)
+        known = train.content in ("digits", "stacked digits") and shape[:2] == ClassifierFeatures.image_shape[:2]
+        features = load_features() if known else RandomFeatures(shape)
     classifier = None if isinstance(features, RandomFeatures) else features
     if train.content == "stacked digits" and classifier:
         found = [StackedScores(classifier, n or SAMPLES["stacked"])]

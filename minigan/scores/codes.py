@@ -1,7 +1,8 @@
 """The scores of codes that a Q reads: what they agree with, how much Q knows, and what the real-valued ones change.
 
 Codes are numbered as they are declared. A categorical code is held against the labels of test images (Chen et al.,
-arXiv:1606.03657, section 7.2: "5% error rate"); a real code against slant and stroke width of the digits it makes.
+arXiv:1606.03657, section 7.2: "5% error rate"); a real code against slant, stroke width and width of the digits it
+makes.
 """
 
 from itertools import permutations

@@ -17,7 +17,7 @@ class Score(NamedTuple):
     better : {"less", "more", None}
         Which way is better; None where the ideal is neither end.
     error : float or None
-        Standard error of the value, where it is an estimate over blocks.
+        Standard error of the value, where it is a mean over blocks or images.
     """
 
     value: float

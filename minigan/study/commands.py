@@ -77,7 +77,7 @@ class TraverseOptions:
     rows: int = 10
     """Images to start from; with a label or category, one for each."""
     seed: int = 0
-    """Other images to start from."""
+    """Decides which images to start from."""
     best: Flag = False
     """Take best.npz, which --eval-every keeps, and not the last checkpoint."""
     out: Picture = None
@@ -93,7 +93,7 @@ class CompareOptions:
     rows: int = 10
     """Rows of images; with a label or categorical code, one for each value at least."""
     seed: int = 0
-    """Other images."""
+    """Decides which images."""
     out: Path = Path("compare.png")
     """The picture to write."""
 

@@ -16,7 +16,7 @@ from ..autograd import Tensor
 from ..data import toy2d
 from ..latents import Categorical
 from ..metrics import neighbours
-from ..modes import watch
+from ..recording import watch
 from ..scores import SAMPLES
 from ..scores.points import PointScores
 from ..training import hooks
@@ -84,6 +84,8 @@ class Case:
     ----------
     system : GAN or another system
         As the checkpoint holds it.
+    config : Config
+        What advice may speak of.
     rows : list of dict
         The end of the log.
     real, made : arrays (n, ...)
@@ -92,25 +94,29 @@ class Case:
         What the samples were made from.
     step : StepSeen
         The step after the checkpoint.
-    batch : int
-        Items of a step.
     content : str or None
         What the data are known to be; see :class:`minigan.data.Dataset`.
     """
 
     system: object
+    config: object
     rows: list
     real: np.ndarray
     made: np.ndarray
     z: np.ndarray
     step: StepSeen
-    batch: int
     content: str | None = None
 
     def mean(self, name):
         """The mean of a logged number; None where it is not logged."""
         found = [row[name] for row in self.rows if name in row]
         return float(np.mean(found)) if found else None
+
+    def advise(self, **advice):
+        """Those of the things to try whose option the run has, as a phrase; each is named by its option."""
+        refused = getattr(self.config, "refused", {})
+        had = [text for option, text in advice.items() if hasattr(self.config, option) and option not in refused]
+        return ", ".join(had[:-1]) + (f"{',' if len(had) > 2 else ''} or " if had[1:] else "") + "".join(had[-1:])
 
 
 def examine(run):
@@ -144,7 +150,7 @@ def examine(run):
         trainer.step()
     late = [row for row in hooks.read_log(folder / "log.jsonl") if row["iteration"] >= (1 - LATE) * iteration]
     real = dataset.images[np.sort(rng.choice(len(dataset), n, replace=False))]
-    case = Case(system, late, real, system.sample(z), z, step, config.batch, dataset.content)
+    case = Case(system, config, late, real, system.sample(z), z, step, dataset.content)
     checks = CHECKS if np.isfinite(case.made).all() else (finite,)  # nothing else can be measured then
     return [finding for check in checks if (finding := check(case))], iteration
 
@@ -177,7 +183,8 @@ def balance(case):
     if real is None or not getattr(case.system, "loss", None) or not case.system.loss.logits:
         return None
     seen = f"D(x) is {real:.2f} for real and {fake:.2f} for generated items"
-    return Finding("balance", real - fake < SURE, seen, "a smaller --lr-d, a --penalty, or --smoothing 0.1")
+    advice = case.advise(lr_d="a smaller --lr-d", penalty_weight="a --penalty", smoothing="--smoothing 0.1")
+    return Finding("balance", real - fake < SURE, seen, advice)
 
 
 def variety(case):
@@ -188,7 +195,9 @@ def variety(case):
     )
     share = made / real if real else float("inf")
     seen = f"nearest neighbours among samples are {share:.2f} times as far apart as among real items"
-    return Finding("variety", share > CROWDED, seen, "a smaller --lr-g, a --penalty, or --packing 2")
+    slower = {"lr_g": "a smaller --lr-g", "lr": "a smaller --lr"}
+    advice = case.advise(**slower, penalty_weight="a --penalty", packing="--packing 2")
+    return Finding("variety", share > CROWDED, seen, advice)
 
 
 def modes(case):
@@ -208,12 +217,12 @@ def batch_norm(case):
     g = getattr(case.system, "best_g", None)
     if g is None or not nn.has_batch_norm(g):
         return None
-    rows = slice(case.batch)
+    rows = slice(case.config.batch)
     with batch_statistics(g):
         by_batch = g(Tensor(case.z[rows])).numpy()
     apart = _rms(by_batch - case.made[rows]) / float(by_batch.std() or 1.0)
     seen = f"by running averages g draws {apart:.2f} deviations from what it draws by a batch's statistics"
-    return Finding("batch norm", apart < APART, seen, "a smaller --lr-g, or --average 0.999")
+    return Finding("batch norm", apart < APART, seen, case.advise(lr_g="a smaller --lr-g", average="--average 0.999"))
 
 
 def codes(case):
@@ -227,7 +236,10 @@ def codes(case):
         return None
     seen = ", ".join(f"Q reads {bound:.2f} of {most:.2f} nats of code {i}" for i, bound, most in found)
     healthy = all(bound >= UNREAD * most for _, bound, most in found)
-    return Finding("codes", healthy, seen, "more steps, a larger --weight, or --information both")
+    advice = {"steps": "more steps", "weight": "a larger --weight"}
+    if getattr(case.config, "information", "both") != "both":
+        advice["information"] = "--information both"
+    return Finding("codes", healthy, seen, case.advise(**advice))
 
 
 def posterior(case):
@@ -244,8 +256,9 @@ def silent_units(case):
     if not case.step.silent:
         return None
     row, share = max(case.step.silent, key=lambda found: found[1])
-    seen = f"at most {share:.0%} of a rectifier's are 0 for a whole batch (row {row} of minigan step)"
-    return Finding("silent units", share < DEAD, seen, "a smaller --lr-g and --lr-d, from the start")
+    seen = f"the worst rectifier has {share:.0%} of its units at 0 for a whole batch (row {row} of minigan step)"
+    advice = case.advise(lr_g="a smaller --lr-g and --lr-d, from the start", lr="a smaller --lr, from the start")
+    return Finding("silent units", share < DEAD, seen, advice)
 
 
 def gradients(case):
@@ -255,8 +268,9 @@ def gradients(case):
         of.setdefault(update.name.partition(".")[0], []).append(update.gradient)
     median = {name: float(np.median(found)) for name, found in of.items()}
     seen = "median rms in the weights of " + ", ".join(f"{name} {value:.2g}" for name, value in median.items())
-    advice = "--loss non-saturating where it is minimax, a smaller --lr-d, or a --penalty"
-    return Finding("gradients", min(median.values()) > STILL, seen, advice)
+    advice = {"loss": "--loss non-saturating"} if getattr(case.config, "loss", None) == "minimax" else {}
+    advice |= {"lr_d": "a smaller --lr-d", "penalty_weight": "a --penalty", "lr": "another --lr"}
+    return Finding("gradients", min(median.values()) > STILL, seen, case.advise(**advice))
 
 
 def step_size(case):

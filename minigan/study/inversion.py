@@ -58,7 +58,8 @@ def inpaint(system, images, known, rng, *, steps=200, lr=0.1, prior_weight=0.03,
     lr : float
         Adam's.
     prior_weight : float
-        Of the prior loss: the paper's lambda. The context loss is a mean here, which 0.003 of the prior would not move.
+        Of the prior loss: the paper's lambda, which is 0.003 beside a sum over pixels. The context loss here is a mean,
+        beside which so little would count for nothing.
     starts : int
         Starts for each image; with a label or category at least one for each class.
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import runs
 from ..device import download
-from ..modes import detect_nonfinite, watch
+from ..recording import detect_nonfinite, watch
 
 
 class Statistics(NamedTuple):

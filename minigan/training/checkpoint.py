@@ -4,7 +4,6 @@ The file is written beside its place and moved there when it is complete: a full
 """
 
 import json
-import os
 import platform
 import zipfile
 import zlib
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
+from ..whole_file import whole_file
 
 FORMAT = 1
 _META = "meta"  # the one entry that is not an array of the training: JSON in bytes
@@ -51,15 +51,10 @@ def save(path, trainer, config, chosen=None):
         "versions": {"minigan": __version__, "numpy": np.__version__, "python": platform.python_version()},
     }
     text = np.frombuffer(json.dumps(meta, default=_plain).encode(), np.uint8)
-    temporary = path.with_name(path.name + ".part")
     try:
-        with open(temporary, "wb") as file:
+        with whole_file(path, "wb") as file:
             np.savez(file, **{_META: text}, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OSError(
             error.errno, f"checkpoint not written, the one before is kept: {error.strerror}", str(path)
         ) from None

@@ -2,14 +2,13 @@
 
 import difflib
 import json
-import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 
 from . import checkpoint
-from .hooks import read_log
+from .log import cut_log
 
 
 class Evaluate:
@@ -61,10 +60,7 @@ class Evaluate:
 
     def start(self, trainer):
         """Drop the lines that the training to come will write again; write that of the start."""
-        rows = [row for row in read_log(self.log) if self._is_final(row["iteration"], trainer.iteration)]
-        temporary = self.log.with_name(self.log.name + ".part")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        os.replace(temporary, self.log)
+        rows = cut_log(self.log, trainer.iteration, lambda iteration: iteration > 0 and self._due(iteration))
         self._measured = rows[-1]["iteration"] if rows else None
         self._least = self._kept_before() if trainer.iteration else np.inf
         if trainer.iteration == 0:
@@ -85,10 +81,6 @@ class Evaluate:
     def _how(self):
         """What two scores must agree on to be compared."""
         return {"by": self.by, "eval_samples": self.config.get("eval_samples")}
-
-    def _is_final(self, iteration, resumed):
-        # A line that only the end of a run had written would not be in a run without that end.
-        return resumed > 0 and (iteration < resumed or (iteration == resumed and self._due(resumed)))
 
     def _due(self, iteration):
         return iteration % self.every == 0

@@ -6,7 +6,6 @@ Python numbers. A hook draws from no random stream of the training: the weights 
 
 import json
 import math
-import os
 import sys
 import time
 from contextlib import suppress
@@ -17,6 +16,7 @@ import numpy as np
 from .. import plots
 from ..device import CPU
 from . import checkpoint
+from .log import cut_log, read_log
 
 SAVE_S = 120  # between two checkpoints at most: what a machine that stops may cost
 LOSSES_PAUSE_S = 10  # between two drawings of the loss curves, which take about 0.4 s
@@ -67,28 +67,20 @@ class JsonlLog:
     ----------
     path : path
     every : int
-    batch, per_epoch : int
-        Images of an iteration, iterations of an epoch.
+    images, per_epoch : int
+        Images of the data that an iteration takes, iterations of an epoch.
     """
 
-    def __init__(self, path, *, every, batch, per_epoch):
-        self.path, self.every, self.batch, self.per_epoch = Path(path), every, batch, per_epoch
+    def __init__(self, path, *, every, images, per_epoch):
+        self.path, self.every, self.images, self.per_epoch = Path(path), every, images, per_epoch
         self._unwritten = None
 
     def start(self, trainer):
         """Open the file, without the lines that the training to come will write."""
-        rows = [row for row in read_log(self.path) if self._is_final(row, trainer.iteration)]
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        temporary = self.path.with_name(self.path.name + ".part")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, self.path)
+        rows = cut_log(self.path, trainer.iteration, self._due)
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 - closed by stop
         self._began = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
         self._unwritten, self._last = None, (trainer.iteration, time.perf_counter())
-
-    def _is_final(self, row, resumed):
-        # A line that only the end of a run had written would not be in a run without that end.
-        return row["iteration"] < resumed or (row["iteration"] == resumed and self._due(resumed))
 
     def _due(self, iteration):
         return iteration == 1 or iteration % self.every == 0
@@ -113,35 +105,15 @@ class JsonlLog:
         row |= {name: float(value) for name, value in scalars.items()}
         row |= {
             "seconds": round(now - self._began, 3),
-            "images_per_s": round((iteration - before) * self.batch / (now - then), 1),
+            "images_per_s": round((iteration - before) * self.images / (now - then), 1),
         }
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
         self._unwritten, self._last = None, (iteration, now)
 
 
-def read_log(path):
-    """Read the lines of a log as dicts; none where there is no file. A half-written last line is left out.
-
-    Raises
-    ------
-    ValueError
-        For a line that is none of a log; names the file and the line.
-    """
-    path, rows = Path(path), []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    for number, line in enumerate(lines, 1):
-        if line.endswith("\n"):
-            try:
-                rows.append(json.loads(line))
-                rows[-1]["iteration"]
-            except (ValueError, TypeError, KeyError):
-                raise ValueError(f"{path}, line {number}: not a line of a log: {line.strip()[:60]!r}") from None
-    return rows
-
-
 class Checkpoint:
-    """Save the whole state every ``every`` iterations, every two minutes, and at the end; not after an error.
+    """Save the whole state every ``every`` iterations, every two minutes, and at the end; not after a step that failed.
 
     Parameters
     ----------
@@ -214,14 +186,14 @@ class Progress:
 
     Parameters
     ----------
-    batch : int
-        Images of an iteration.
+    images : int
+        Images of the data that an iteration takes.
     disable : bool
         Show nothing.
     """
 
-    def __init__(self, batch, *, disable=False):
-        self.batch, self.disable = batch, disable
+    def __init__(self, images, *, disable=False):
+        self.images, self.disable = images, disable
 
     def start(self, trainer):
         """Show the bar."""
@@ -250,7 +222,7 @@ class Progress:
         shown = trainer.system.headline.items()
         text = ", ".join(f"{words} {float(scalars[name]):.3g}" for words, name in shown)
         if rate := self._bar.format_dict["rate"]:
-            text = f"{rate * self.batch:,.0f} images/s, {text}"
+            text = f"{rate * self.images:,.0f} images/s, {text}"
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(trainer.iteration - self._shown)
         self._shown = trainer.iteration

@@ -10,7 +10,7 @@ from functools import partial
 from math import log
 
 from .. import ops
-from ..modes import no_grad
+from ..recording import no_grad
 
 bce = ops.sigmoid_cross_entropy
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from .. import kernels
 from ..device import CPU
-from ..modes import detect_nonfinite
+from ..recording import detect_nonfinite
 from .graph import DeviceStep
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; kill, or a batch system's limit; a terminal that is closed
-STREAMS = ("init", "order", "noise", "samples", "metrics")
+STREAMS = ("init", "order", "noise", "samples")
 
 
 def random_streams(seed):
@@ -21,7 +21,7 @@ def random_streams(seed):
     Returns
     -------
     dict of str to numpy.random.Generator
-        init (weights), order (of the data), noise (training), samples (the fixed ones), metrics.
+        init (weights), order (of the data), noise (training), samples (the fixed ones).
     """
     children = np.random.SeedSequence(seed).spawn(len(STREAMS))
     return {name: np.random.default_rng(child) for name, child in zip(STREAMS, children, strict=True)}
@@ -150,8 +150,8 @@ class Trainer:
         Hooks' ``stop`` is called in every case, in order.
         """
         self.last_iteration, self.interrupted, self.failed = iterations, False, False
-        self._call("start")
         try:
+            self._call("start")
             with self._interruptible(), detect_nonfinite(self.find_nonfinite), kernels.use(precision=self.precision):
                 while self.iteration < iterations and not self.interrupted:
                     self.failed = True  # until the step is whole
@@ -241,8 +241,8 @@ class Trainer:
         for kind, parts in (("module", self.system.modules), ("optimizer", self.system.optimizers)):
             for part, owner in parts.items():
                 owner.load_state_dict(_below(f"{kind}.{part}.", arrays))
-        for name, state in counters["streams"].items():
-            self.streams[name].bit_generator.state = state
+        for name, stream in self.streams.items():
+            stream.bit_generator.state = counters["streams"][name]
         self.batches.load_state_dict(counters["batches"])
         self.iteration = counters["iteration"]
         if self.device is not CPU:

@@ -1,7 +1,7 @@
 """AC-GAN: a GAN whose discriminator also names the class of every image, real or generated."""
 
 from ...autograd import Tensor
-from ...modes import frozen
+from ...recording import frozen
 from ..losses import NON_SATURATING
 from .gan import fakes
 from .infogan import read_generator_step, reading_discriminator_step, refreshed

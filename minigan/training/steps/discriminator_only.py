@@ -6,7 +6,7 @@ import numpy as np
 
 from ... import device, ops
 from ...autograd import Tensor, grad
-from ...modes import frozen
+from ...recording import frozen
 from ..penalties import r1, r2
 from .gan import discriminator_step
 

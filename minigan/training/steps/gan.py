@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 
-from ...modes import frozen, no_grad
+from ...recording import frozen, no_grad
 from ..losses import NON_SATURATING
 from .passes import outputs_of_both
 
@@ -94,7 +94,7 @@ def generator_step(d, opt_g, x_fake, *, loss=NON_SATURATING):
 
 
 def fakes(g, z, z_g):
-    """g(z) for d to see; with a graph where g shall learn from it as well, for want of fresh noise z_g."""
+    """g(z) for d to see: recorded where g will learn from these same fakes, which is so without fresh noise z_g."""
     with nullcontext() if z_g is None else no_grad():
         return g(z)
 

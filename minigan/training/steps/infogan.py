@@ -6,7 +6,7 @@ way teaches whom is the table in :func:`infogan_step`.
 
 from ... import ops
 from ...autograd import Tensor
-from ...modes import frozen
+from ...recording import frozen
 from ..losses import NON_SATURATING
 from .gan import d_objective, discriminator_step, fakes, generator_step
 from .passes import outputs_of_both

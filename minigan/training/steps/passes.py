@@ -12,8 +12,9 @@ def outputs_of_both(network, x_real, x_fake):
     """A network's outputs for real and for generated images, as two tensors.
 
     To batch normalisation they are two batches, each with its own statistics; to all else they are one, which takes
-    half the calls, and sums the gradients of both in one product for each weight. Large images go in two passes, and so
-    does what is no Module, such as a discriminator with its classes fixed (:class:`minigan.models.cgan.Given`).
+    half the calls, and sums the gradients of both in one product for each weight. Batches of more than ONE_PASS_BYTES,
+    or of two sizes, go in two passes, and so does what is no Module, such as a discriminator with its classes fixed
+    (:class:`minigan.models.cgan.Given`).
     """
     small = x_real.data.nbytes <= ONE_PASS_BYTES
     if not (small and isinstance(network, Module) and len(x_real) == len(x_fake)):

@@ -6,8 +6,8 @@ import numpy as np
 
 from ... import ops
 from ...autograd import Tensor
-from ...modes import no_grad
 from ...plots import Curve, Panel
+from ...recording import no_grad
 from ..average import Average
 from ..losses import NON_SATURATING
 from ..steps import discriminator_step, gan_step

@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from ...modes import frozen, no_grad
+from ...recording import frozen, no_grad
 
 
 @contextmanager

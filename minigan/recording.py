@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Mode:
+class State:
     """The state."""
 
     recording = True
@@ -19,12 +19,12 @@ class Mode:
 
 @contextmanager
 def _set(name, value):
-    before = getattr(Mode, name)
-    setattr(Mode, name, value)
+    before = getattr(State, name)
+    setattr(State, name, value)
     try:
         yield
     finally:
-        setattr(Mode, name, before)
+        setattr(State, name, before)
 
 
 def set_recording(on):
@@ -39,7 +39,7 @@ def no_grad():
 
 def recording():
     """Whether operations are being recorded just now."""
-    return Mode.recording
+    return State.recording
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def watch(watcher):
 
 def watching():
     """What watches just now; None if nobody does."""
-    return Mode.watcher
+    return State.watcher
 
 
 def check_finite(name, data, inputs):
