@@ -186,7 +186,7 @@ def test_a_failed_step_saves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("event", ["after_step", "stop"])
+@pytest.mark.parametrize("event", ["start", "after_step", "stop"])
 def test_a_hook_that_fails_costs_no_step_and_no_other_hook(tmp_path, event):
     class Fail:
         def fail(self, trainer, *scalars):
@@ -202,7 +202,7 @@ def test_a_hook_that_fails_costs_no_step_and_no_other_hook(tmp_path, event):
     trainer = trainer_of(more_hooks=[Fail(), hooks.Checkpoint(tmp_path / "c.npz", {}, every=100), Last()])
     with pytest.raises(OSError, match="as if a picture"):
         trainer.run(2)
-    done = 1 if event == "after_step" else 2
+    done = {"start": 0, "after_step": 1, "stop": 2}[event]
     assert hooks.checkpoint.load(tmp_path / "c.npz")[1]["counters"]["iteration"] == done
     assert stopped == [done]
     assert not trainer.failed

@@ -20,8 +20,13 @@ def test_a_file_takes_its_place_when_it_is_whole(tmp_path, mode, content):
 def test_half_a_file_leaves_nothing_behind(tmp_path, error):
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(error), whole_file(path) as file:
-        file.write("half")
-        raise error
+
+    def write():
+        with whole_file(path) as file:
+            file.write("half")
+            raise error
+
+    with pytest.raises(error):
+        write()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
