@@ -1,22 +1,23 @@
 """So that one knows what random features notice: trainings and known faults, judged in them and in the classifier's.
 
 ``python -m benchmarks.features`` trains several presets on mnist-10k for a few hundred iterations (minutes; a run that
-is there already is taken as it is), spoils training digits in known ways, and measures all of them against the test
+is there already is gone on with), spoils training digits in known ways, and measures all of them against the test
 digits in both networks. If random features are a fair judge, they order the trainings as the classifier does.
 """
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from minigan import data, features, presets, runs
+from minigan import data, features, runs
 from minigan.metrics import frechet, manifold
 from minigan.metrics.ranks import mid_ranks
 
+from . import quality
 from .machine import describe
+from .recipes import Recipe
 
 RESULT = Path(__file__).parent / "results" / "features.json"
 NETWORKS = ("digits", "random")
@@ -37,11 +38,10 @@ TRAININGS = {
 
 
 def trained(name, folder):
-    """The run of a training, trained below the folder if it is not there."""
+    """The run of a training, trained below the folder as far as it is not."""
     preset, changes = TRAININGS[name]
     path = folder / name.replace(", ", "-").replace(" ", "-")
-    if not (path / "checkpoint.npz").exists():
-        runs.train(replace(presets.get(preset).config, **changes), path)
+    quality.train(Recipe(name, preset, (), changes), 0, path)
     return runs.load(path)
 
 

@@ -322,7 +322,7 @@ class EvalOptions:
     """Images to generate; 10,000 otherwise, 2,500 points, 26,000 stacked digits."""
     data: Annotated[str | None, tyro.conf.arg(metavar="NAME_OR_PATH")] = None
     """Judge by these data instead of those that the run was trained on."""
-    features: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    features: Annotated[str | None, tyro.conf.arg(metavar="digits|random|FILE")] = None
     """Weights of another classifier to measure in, from benchmarks/train_classifier; digits for minigan's own, random
     for a network that learned nothing, which measures whatever is not MNIST's."""
     best: tyro.conf.FlagCreatePairsOff[bool] = False

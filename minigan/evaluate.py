@@ -10,6 +10,7 @@ import numpy as np
 
 from . import features as feature_networks
 from . import runs, scores
+from .training import checkpoint
 from .whole_file import whole_file
 
 
@@ -54,14 +55,20 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
     Raises
     ------
     FileNotFoundError, ValueError
-        For a folder without a run, data that are not here, or that cannot be judged.
+        For a folder without a run, data that are not here, that cannot be judged, or of which the run may have seen
+        what is to be unseen; features for points.
     """
     folder = Path(run)
     trained = runs.load(folder, "best.npz" if best else "checkpoint.npz")
     config = trained.config if data is None else replace(trained.config, data=data)
     network = feature_networks.find(features, trained.image_shape) if features else None
     measure_rng, real_rng = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
-    train, test = load_sets(config)
+    train, test = load_sets(config, trained.image_shape)
+    if test is not None and data is None and not checkpoint.same_images(trained.data, train.images):
+        raise ValueError(
+            f"data: {folder} was trained on other images than the {len(train):,} that {config.data} now has to train "
+            "on, and may have seen those to measure by; train anew, or give --data"
+        )
     yardsticks = scores.fitting(trained.system, train, test, real_rng, n=n, features=network)
     found, pictures = {}, []
     for yardstick in yardsticks:
@@ -86,7 +93,7 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
     return Evaluation(facts, found, pictures)
 
 
-def load_sets(config):
+def load_sets(config, image_shape):
     """Training and test data of a config; the test set is None for points, whose law is known instead."""
-    train = runs.load_data(config)
-    return train, runs.load_unseen(config) if train.images.ndim == 4 else None
+    train = runs.load_data(config, image_shape=image_shape)
+    return train, runs.load_unseen(config, image_shape) if train.images.ndim == 4 else None

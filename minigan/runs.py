@@ -204,8 +204,8 @@ def _absolute(name):
     return str(path.resolve()) if name not in data.DESCRIPTIONS and path.exists() else name
 
 
-def load_data(config, split="train"):
-    """Load the data of a config, or another split of them, in the shape that its preset's networks take.
+def load_data(config, split="train", image_shape=None):
+    """Load the data of a config, or another split of them, in the shape that its preset's networks take, or this one.
 
     Raises
     ------
@@ -215,7 +215,7 @@ def load_data(config, split="train"):
         For data that are not here.
     """
     preset = presets.get(config.preset)
-    shape = preset.image_shape
+    shape = image_shape or preset.image_shape
     if len(shape) == 3:
         if config.data in toy2d.DISTRIBUTIONS or Path(config.data).suffix.lower() in (".npy", ".csv"):
             raise ValueError(f"data: {config.data} holds points of the plane, {config.preset} takes images; try gan-2d")
@@ -231,7 +231,7 @@ def load_data(config, split="train"):
     return found
 
 
-def load_unseen(config):
+def load_unseen(config, image_shape=None):
     """Load the images of a config's data that are kept from training, to judge by.
 
     Raises
@@ -240,11 +240,11 @@ def load_unseen(config):
         As :func:`load_data`, and for the user's own pictures where none are kept.
     """
     try:
-        return load_data(config, "test")
+        return load_data(config, "test", image_shape)
     except data.NoSplits as error:
         raise ValueError(
             f"data: {config.data} has no test set, which a measure needs; put some of its pictures in a folder test "
-            "inside it, the rest in a folder train"
+            "inside it, the rest in a folder train, and train on these anew"
         ) from error
 
 

@@ -9,12 +9,25 @@ from .training.trainer import random_streams
 
 
 class Trained(NamedTuple):
-    """A system with a run's weights, what the run was asked to do, one image's shape, and how far it had come."""
+    """A system with a run's weights, and what is known of them.
+
+    Attributes
+    ----------
+    system : GAN or another system
+    config : Config
+        What the run was asked to do.
+    image_shape : tuple
+    iteration : int
+        How far it had come.
+    data : str
+        Fingerprint of what it was trained on; see :func:`minigan.training.checkpoint.fingerprint`.
+    """
 
     system: object
     config: presets.Config
     image_shape: tuple
     iteration: int
+    data: str
 
 
 def load(run, file="checkpoint.npz"):
@@ -51,4 +64,4 @@ def load(run, file="checkpoint.npz"):
             module.load_state_dict(own)
         except ValueError as error:
             raise checkpoint.CheckpointError(f"{path} is a checkpoint of another model: {error}") from None
-    return Trained(system, config, shape, meta["counters"]["iteration"])
+    return Trained(system, config, shape, meta["counters"]["iteration"], meta["data"])

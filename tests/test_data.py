@@ -257,8 +257,8 @@ def test_folder_and_zip_in_sorted_order_with_subfolders(tmp_path, packed):
 @pytest.mark.parametrize("top", ["", "pictures/"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_pictures_in_folders_train_and_test_are_split(tmp_path, packed, top):
-    names = ["train/a.png", "train/deep/test/b.png", "test/c.png", "other/d.png", "e.png"]
-    for name in names[: 3 if top else 5]:
+    names = ["Train/a.png", "Train/deep/test/b.png", "test/c.png", "trainX/d.png", "e.png"]
+    for name in names:
         picture(tmp_path / "own" / top / name, colour=(0, 255, 0))
     source = tmp_path / "own"
     if packed:
@@ -266,17 +266,22 @@ def test_pictures_in_folders_train_and_test_are_split(tmp_path, packed, top):
         with zipfile.ZipFile(source, "w") as archive:
             for file in (tmp_path / "own").rglob("*.png"):
                 archive.write(file, file.relative_to(tmp_path / "own"))
-    assert len(load(source, size=8)) == 2
+    train = load(source, size=8)
+    assert len(train) == 2
+    assert train.source == f"{source}, folder train; 2 pictures beside train and test are not read"
     assert len(load(source, size=8, split="test")) == 1
     with pytest.raises(ValueError, match="split = 'valid': expected one of 'train', 'test'"):
         load(source, split="valid")
 
 
-def test_a_folder_called_train_alone_is_no_split(tmp_path):
-    picture(tmp_path / "train" / "a.png", colour=(0, 255, 0))
-    picture(tmp_path / "b.png", colour=(0, 255, 0))
-    assert len(load(tmp_path, size=8)) == 2
-    with pytest.raises(ValueError, match="has no splits; put some pictures in a folder test, the rest in train"):
+@pytest.mark.parametrize("names", ["train/a b", "cat/train/a dog/train/b dog/test/c", "training/a testing/b", "test/a"])
+def test_folders_without_both_splits_are_none(tmp_path, names):
+    for name in names.split():
+        picture(tmp_path / f"{name}.png", colour=(0, 255, 0))
+    assert len(load(tmp_path, size=8)) == len(names.split())
+    with pytest.raises(
+        ValueError, match="has no splits; put some pictures in a folder test, the rest in a folder train"
+    ):
         load(tmp_path, split="test")
 
 

@@ -42,8 +42,8 @@ def few_digits(monkeypatch, digits):
     load = runs.load_data
     monkeypatch.setattr("minigan.scores.codes.ROWS", 1)
 
-    def load_few(config, split="train"):
-        return digits[split == "test"] if config.data == "mnist-10k" else load(config, split)
+    def load_few(config, split="train", image_shape=None):
+        return digits[split == "test"] if config.data == "mnist-10k" else load(config, split, image_shape)
 
     monkeypatch.setattr(runs, "load_data", load_few)
 
@@ -269,7 +269,7 @@ def test_faces_are_judged_by_their_true_factors():
 
 
 def of(name, shape, content=None):
-    return Dataset(np.zeros((20, *shape), np.float32), None, name, "", content=content)
+    return Dataset(rng().uniform(-1, 1, (20, *shape)).astype(np.float32), None, name, "", content=content)
 
 
 def test_points_of_an_unknown_law_are_not_judged():
@@ -293,7 +293,7 @@ def test_what_fits(digits):
         of("celeba", (64, 64, 3)),
         of("digits", (28, 28, 3)),
     ):
-        (yardstick,) = scores.fitting(Replay(None), other, other, rng(), n=50)
+        (yardstick,) = scores.fitting(Replay(None), other, replace(other, images=-other.images), rng(), n=50)
         assert (type(yardstick), yardstick.features.image_shape) == (ImageScores, other.images.shape[1:])
         assert yardstick.features.name == "random"
     with pytest.raises(ValueError, match="n: expected at least 10, got 9"):
@@ -335,6 +335,85 @@ def test_too_few_images_to_judge_by_are_told():
         scores.fitting(Replay(None), many, few.head(5), rng())
     with pytest.raises(ValueError, match="expected at least 6 training images to measure by, 5 are here"):
         scores.fitting(Replay(None), few.head(5), many, rng())
+
+
+class Lost:
+    """A system whose codes nobody reads."""
+
+    latents = Latents(Noise(1), Categorical(10))
+
+    def __init__(self, images):
+        self.images = images
+
+    def sample(self, z):
+        return self.images[: len(z)]
+
+    def read(self, images):
+        return [np.full((len(images), 10), 0.1)]
+
+
+def test_codes_and_stacked_digits_are_measured_without_classes_too(digits, monkeypatch):
+    monkeypatch.setattr("minigan.scores.codes.ROWS", 1)
+    train, test = digits
+    network = features.find("random", (28, 28, 1))
+    images, codes = scores.fitting(Lost(test.images), train, test, rng(), n=20, features=network)
+    assert (type(images), type(codes)) == (ImageScores, CodeScores)
+    assert codes.features is None
+    stacked = replace(of("stacked-mnist", (28, 28, 3), "stacked digits"), images=np.repeat(train.images, 3, axis=3))
+    other = replace(stacked, images=np.repeat(test.images, 3, axis=3))
+    network = features.find("random", (28, 28, 3))
+    (yardstick,) = scores.fitting(Replay(None), stacked, other, rng(), n=20, features=network)
+    assert yardstick(Replay(stacked.images), rng())["frechet"].value > 0
+
+
+def test_no_more_is_generated_than_there_is_to_train_on(digits):
+    train, test = digits
+    few = train.head(30)
+    yardstick = ImageScores(few, test, features.load(), 1000, rng())
+    assert yardstick.n == 30
+    system = Replay(few.images)
+    assert yardstick(system, rng())["frechet_over_floor"].value == pytest.approx(1)
+    assert system.drawn == 30
+
+
+def test_test_images_that_are_the_training_images_measure_nothing():
+    faces = data.load("toyfaces", n=20, size=8)
+    with pytest.raises(ValueError, match="data: the test images are the training images, or all alike"):
+        scores.fitting(Replay(None), faces, faces, rng(), n=20)
+
+
+def test_large_sets_are_looked_at_a_batch_at_a_time():
+    class Counting(data.Pixels):
+        taken = []
+
+        def __getitem__(self, index):
+            self.taken.append(len(range(*index.indices(len(self)))))
+            return super().__getitem__(index)
+
+    levels = rng().integers(0, 256, (600, 8, 8, 3), dtype=np.uint8)
+    train, test = (replace(of("own", (8, 8, 3)), images=Counting(part)) for part in (levels[:300], levels[300:]))
+    scores.fitting(Replay(None), train, test, rng(), n=20)
+    assert max(Counting.taken) <= 256
+    assert sum(Counting.taken) == 600
+
+
+def test_a_run_is_not_measured_by_what_it_may_have_seen(tmp_path):
+    (tmp_path / "own").mkdir()
+    for i, image in enumerate(data.load("toyfaces", n=24, size=28).images):
+        plots.save_grid(tmp_path / "own" / f"{i:02d}.png", image[None], pad=0)
+    run = runs.train(config("dcgan-mnist", data=str(tmp_path / "own"), batch=8), tmp_path / "run", quiet=True)
+    (tmp_path / "own" / "train").mkdir()
+    (tmp_path / "own" / "test").mkdir()
+    for i in range(24):
+        (tmp_path / "own" / f"{i:02d}.png").rename(tmp_path / "own" / ("test" if i < 12 else "train") / f"{i}.png")
+    with pytest.raises(
+        ValueError, match=r"was trained on other images than the 12 that .* may have seen those to measure by"
+    ):
+        evaluate.evaluate(run, n=12)
+    assert evaluate.evaluate(run, n=12, data=str(tmp_path / "own")).scores["frechet"].value > 0
+    again = runs.train(config("dcgan-mnist", data=str(tmp_path / "own"), batch=8), tmp_path / "again", quiet=True)
+    assert evaluate.evaluate(again).facts["samples"] == 12
+    assert evaluate.evaluate(again, features="random", data="toyfaces", n=12).facts["data"].startswith("toyfaces")
 
 
 def test_features_may_be_ones_own(digits):
@@ -424,7 +503,7 @@ def test_eval_judges_by_other_data_and_other_features(tmp_path, few_digits):
         (["nowhere"], "no checkpoint at nowhere/checkpoint.npz"),
         (["{run}", "--best"], "no checkpoint at .*best.npz"),
         (["{run}", "--n", "3"], "n: expected at least 10, got 3"),
-        (["{run}", "--features", "none.npz"], "features: no file none.npz"),
+        (["{run}", "--features", "random"], "features: images have some, points of shape (2,) are measured without"),
     ],
 )
 def test_eval_refuses_in_one_line(tmp_path, capsys, arguments, message):

@@ -95,6 +95,29 @@ def test_random_features_fit_images_of_any_shape(shape):
     np.testing.assert_allclose(network(images[1:3]).features, seen.features[1:3], atol=1e-4)
 
 
+def test_random_features_are_always_the_same():
+    """What they are is part of every score: other layers, weights or pooling would change these numbers."""
+    network = features.RandomFeatures((12, 12, 3))
+    images = np.linspace(-1, 1, 2 * 12 * 12 * 3, dtype=np.float32).reshape(2, 12, 12, 3)
+    assert network.digest == "bab4ba323eb6"
+    np.testing.assert_allclose(
+        network(images).features[:, :4],
+        [[0.7892, 0.03808, 0.08139, 0.16315], [-0.09405, 0.00629, -0.19081, 0.18042]],
+        rtol=1e-3,
+    )
+
+
+def test_names_and_files_of_features(tmp_path):
+    assert str(features.find("digits", (28, 28, 1))) == str(features.load())
+    assert features.find("random", (8, 8, 3)).image_shape == (8, 8, 3)
+    with pytest.raises(FileNotFoundError, match="features: no file Random; by name there are digits and random"):
+        features.find("Random", (8, 8, 3))
+    with pytest.raises(FileNotFoundError, match="features: no file"):
+        features.find(tmp_path, (8, 8, 3))
+    with pytest.raises(ValueError, match=r"points of shape \(2,\) are measured without"):
+        features.find("random", (2,))
+
+
 def test_random_features_are_decided_by_their_seed():
     first, again, other = (features.RandomFeatures((8, 8, 3), seed) for seed in (0, 0, 1))
     assert str(first) == str(again) == f"random {first.digest}"

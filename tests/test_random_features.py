@@ -36,7 +36,6 @@ def test_trainings_are_measured_and_kept(tmp_path, monkeypatch, capsys):
     asked = ["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "results" / "features.json"), "--n", "40"]
     features.main(asked)
     found = json.loads((tmp_path / "results" / "features.json").read_text())
-    assert found["sets"]["training digits"]["random"]["frechet_over_floor"] == 1
     assert found["sets"]["gan, 1"]["random"]["frechet_over_floor"] > 5
     assert (
         found["sets"]["no digit above 4"]["digits"]["coverage"] < found["sets"]["training digits"]["digits"]["coverage"]

@@ -312,7 +312,9 @@ def informed(trained, tmp_path, monkeypatch):
 
     config = presets.get("infogan-paper").config
     system = presets.get("infogan-paper").build(config, (28, 28, 1), random_streams(0)["init"])
-    monkeypatch.setattr(runs, "load", lambda run, file="checkpoint.npz": runs.Trained(system, config, (28, 28, 1), 5))
+    monkeypatch.setattr(
+        runs, "load", lambda run, file="checkpoint.npz": runs.Trained(system, config, (28, 28, 1), 5, "")
+    )
     return tmp_path / "informed"
 
 
@@ -388,7 +390,7 @@ def test_a_picture_that_cannot_be_written_is_told_before_any_work(trained, comma
 
 
 def test_slant_is_measured_on_grey_images(capsys, monkeypatch):
-    monkeypatch.setattr(runs, "load", lambda *_: runs.Trained(None, None, (64, 64, 3), 1))
+    monkeypatch.setattr(runs, "load", lambda *_: runs.Trained(None, None, (64, 64, 3), 1, ""))
     assert "attribute: slant is measured on grey images" in refused(capsys, "traverse", "run", "--attribute=slant")
 
 

@@ -29,7 +29,8 @@ def load(
 ) -> Dataset:
     """Load every picture below a folder or in a zip, sorted by name, cropped to the centre square and resized.
 
-    Where it holds a folder ``train`` and a folder ``test``, these are the splits, and nothing else is read.
+    Where it holds a folder ``train`` and a folder ``test`` (or ``Train``, ``Test``), these are the splits, and nothing
+    beside them is read. They may lie below one folder, as in a zip of it.
 
     Parameters
     ----------
@@ -56,35 +57,37 @@ def load(
     NoSplits
         When "test" is asked of pictures that are not split.
     ValueError
-        For a picture that cannot be read, by name.
+        For another split, and a picture that cannot be read, by name.
     """
     path = Path(path)
     with open_pictures(path) as (names, read):
-        names = _of_split(names, split, path)
+        names, source = _of_split(names, split, path)
         if not names:
             raise FileNotFoundError(f"{path}: no picture found; expected files that end in {', '.join(SUFFIXES)}")
         pixels = read_pictures(
             path, names[:n], read, size=DEFAULT_SIZE if size is None else size, channels=channels or 3
         )
-    return Dataset(Pixels(pixels), None, path.stem, str(path))
+    return Dataset(Pixels(pixels), None, path.stem, source)
 
 
-def _of_split(names: Sequence[str], split: str, path: Path) -> list[str]:
-    """The names of one split."""
+def _of_split(names: Sequence[str], split: str, path: Path) -> tuple[list[str], str]:
+    """The names of one split, and where they are from."""
     if split not in SPLITS:
         raise ValueError(f"split = {split!r}: expected one of {', '.join(map(repr, SPLITS))}")
-    parents = [PurePosixPath(name).parts[:-1] for name in names]
+    folders = [[part.casefold() for part in PurePosixPath(name).parts[:-1]] for name in names]
     # A zip of a folder has that folder at its top.
-    tops = {parts[0] if parts else "" for parts in parents}
-    depth = 1 if len(tops) == 1 and tops.isdisjoint({"", *SPLITS}) else 0
-    splits = [parts[depth] if len(parts) > depth else "" for parts in parents]
-    if set(SPLITS) <= set(splits):
-        return [name for name, found in zip(names, splits, strict=True) if found == split]
+    while folders and all(parts and parts[0] == folders[0][0] for parts in folders) and folders[0][0] not in SPLITS:
+        folders = [parts[1:] for parts in folders]
+    found = [parts[0] if parts and parts[0] in SPLITS else None for parts in folders]
+    if set(SPLITS) <= set(found):
+        chosen = [name for name, each in zip(names, found, strict=True) if each == split]
+        others = found.count(None)
+        remark = f"; {others:,} pictures beside train and test are not read" if others else ""
+        return chosen, f"{path}, folder {split}{remark}"
     if split != "train":
-        raise NoSplits(
-            f"split = {split!r}: {path} has no splits; put some pictures in a folder test, the rest in train"
-        )
-    return list(names)
+        cure = "put some pictures in a folder test, the rest in a folder train"
+        raise NoSplits(f"split = {split!r}: {path} has no splits; {cure}")
+    return list(names), str(path)
 
 
 @contextmanager

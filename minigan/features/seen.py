@@ -42,7 +42,11 @@ def look(network, images, see):
     if images.shape[1:] != network.image_shape or not len(images):
         expected = ", ".join(map(str, network.image_shape))
         raise ValueError(f"images: {network.name} takes shape (N, {expected}) with N >= 1, got {images.shape}")
+    from tqdm import tqdm
+
+    # disable=None: on a terminal only, and there for what takes more than the delay.
+    starts = tqdm(range(0, len(images), BATCH), f"{network.name} features", leave=False, disable=None, delay=3)
     with no_grad():
-        seen = [see(Tensor(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
+        seen = [see(Tensor(images[i : i + BATCH])) for i in starts]
     features, logits = zip(*seen, strict=True)
     return Seen(np.concatenate(features), None if logits[0] is None else np.concatenate(logits))

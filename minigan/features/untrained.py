@@ -30,8 +30,9 @@ class RandomFeatures:
 
     Attributes
     ----------
+    classes : None
     name, digest : str
-        "random", and the first twelve digits of the weights' SHA-256.
+        "random", and the first twelve digits of the network's SHA-256: of its layers, in words, and their weights.
 
     Raises
     ------
@@ -39,7 +40,7 @@ class RandomFeatures:
         For images too small to be halved.
     """
 
-    name = "random"
+    name, classes = "random", None
 
     def __init__(self, image_shape, seed=0):
         side = min(image_shape[:2])
@@ -56,7 +57,7 @@ class RandomFeatures:
         ]
         self.network = nn.Sequential(*layers, nn.GlobalAvgPool2d(), input_shape=self.image_shape)
         weights = b"".join(array.tobytes() for array in self.network.state_dict().values())
-        self.digest = hashlib.sha256(weights).hexdigest()[:12]
+        self.digest = hashlib.sha256(repr(self.network).encode() + weights).hexdigest()[:12]
 
     def __call__(self, images):
         """Return what the network sees in float32 images (N, H, W, C) in [-1, 1]: no logits.

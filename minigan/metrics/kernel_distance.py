@@ -45,9 +45,10 @@ def distance(x, y, block=BLOCK):
     y = rows("y", y, least=2, width=x.shape[1])
     if block < 2:
         raise ValueError(f"block: expected at least 2, got {block}")
-    size = min(block, len(x), len(y))
-    count = min(len(x), len(y)) // size
-    found = [squared_mmd(x[i * size : (i + 1) * size], y[i * size : (i + 1) * size]) for i in range(count)]
+    size_x, size_y = min(block, len(x)), min(block, len(y))
+    count = min(len(x) // size_x, len(y) // size_y)
+    blocks = ((x[i * size_x : (i + 1) * size_x], y[i * size_y : (i + 1) * size_y]) for i in range(count))
+    found = [squared_mmd(*pair) for pair in blocks]
     error = np.std(found, ddof=1) / np.sqrt(count) if count > 1 else np.nan
     return KernelDistance(float(np.mean(found)), float(error))
 

@@ -55,7 +55,7 @@ def fitting(system, train, test, rng, *, n=None, features=None):
     if features is None:
         known = train.content in ("digits", "stacked digits") and shape[:2] == ClassifierFeatures.image_shape[:2]
         features = load_features() if known else RandomFeatures(shape)
-    classifier = None if isinstance(features, RandomFeatures) else features
+    classifier = features if getattr(features, "classes", None) else None
     if train.content == "stacked digits" and classifier:
         found = [StackedScores(classifier, n or SAMPLES["stacked"])]
     else:

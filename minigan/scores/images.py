@@ -1,7 +1,8 @@
 """The scores of a generator of images: distances in a network's features, classes, copies; beside real images'.
 
 Lucic et al., "Are GANs Created Equal?" (arXiv:1711.10337), compare 10,000 generated images with the 10,000 test images;
-here training images take the generator's place once, by the same code, for a floor that no generator can beat by merit.
+here training images take the generator's place once, by the same code: as many as are generated, for most of these
+numbers depend on how many there are. That is the floor.
 """
 
 import numpy as np
@@ -12,6 +13,9 @@ from ..metrics.neighbours import nearest
 from .score import less, more, neutral
 
 CHUNK = 1000  # images generated at once
+MOST = 10_000  # test images; neighbours among them take the square of their number
+SAME = 1e-12  # distance between sets that are one, up to rounding
+LEAST = max(manifold.K_PRECISION, manifold.K_DENSITY) + 1  # images that have so many neighbours
 
 
 class ImageScores:
@@ -24,14 +28,14 @@ class ImageScores:
     features : callable
         Images to :class:`minigan.features.Seen`. Classes are scored where it sees them.
     n : int
-        Images to generate.
+        Images to generate; as many as there are to train on, where these are fewer.
     rng : numpy.random.Generator
         Shuffles the test images, and chooses the training images of the floor.
 
     Raises
     ------
     ValueError
-        For fewer images in train or test than a neighbourhood takes.
+        For fewer images in train or test than a neighbourhood takes, and where they are the same.
     """
 
     key = "frechet"  # the one number to choose a state by
@@ -40,13 +44,14 @@ class ImageScores:
         for name, images in {"training": train, "test": test}.items():
             if len(images) < LEAST:
                 raise ValueError(f"data: expected at least {LEAST} {name} images to measure by, {len(images)} are here")
-        self.features, self.n = features, n
+        self.features, self.n = features, min(n, len(train))
         self.train = features(train.images)
         # Shuffled, for the kernel distance takes blocks: the first 5,000 test images of MNIST are easier than the rest.
-        self.test = _take(features(test.images), rng.permutation(len(test)))
-        chosen = rng.permutation(len(train))[: min(n, len(train))]
+        self.test = _take(features(test.images), rng.permutation(len(test))[:MOST])
         self.to_unseen = self._to_training(self.test)
-        self.real = self._compare(_take(self.train, chosen))
+        self.real = self._compare(_take(self.train, rng.permutation(len(train))[: self.n]))
+        if not self.real["frechet"] > SAME:
+            raise ValueError("data: the test images are the training images, or all alike: nothing to measure by")
 
     def __call__(self, system, rng):
         """Scores of what the system draws from latents of this rng: dict of str to Score."""
@@ -92,9 +97,6 @@ class ImageScores:
             numbers["label_largest_over_smallest"] = balance.largest_over_smallest
             numbers["confident_share"] = labels.confident_share(seen.logits)
         return numbers
-
-
-LEAST = max(manifold.K_PRECISION, manifold.K_DENSITY) + 1
 
 
 def _take(seen, index):

@@ -15,6 +15,7 @@ from .. import __version__
 from ..whole_file import whole_file
 
 FORMAT = 1
+_LABELS = " labels "  # in a fingerprint
 _META = "meta"  # the one entry that is not an array of the training: JSON in bytes
 
 
@@ -138,4 +139,9 @@ def fingerprint(images, labels=None):
     for at in range(0, len(images), 1024):  # Pixels become floats block by block
         crc = zlib.crc32(np.ascontiguousarray(images[at : at + 1024]), crc)
     text = f"{'x'.join(map(str, images.shape))} crc32 {crc:08x}"
-    return text if labels is None else f"{text} labels {zlib.crc32(np.ascontiguousarray(labels)):08x}"
+    return text if labels is None else f"{text}{_LABELS}{zlib.crc32(np.ascontiguousarray(labels)):08x}"
+
+
+def same_images(fingerprint_, images):
+    """Whether a data set's fingerprint, with labels or without, is that of these images."""
+    return fingerprint_.partition(_LABELS)[0] == fingerprint(images)

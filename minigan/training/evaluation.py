@@ -73,14 +73,16 @@ class Evaluate:
         chosen = checkpoint.load(self.best)[1].get("chosen") or {}
         if {name: chosen.get(name) for name in self._how} != self._how:
             now = ", ".join(f"{name} {value}" for name, value in self._how.items())
-            warnings.warn(f"{self.best} was chosen otherwise; the best is sought anew, by {now}", stacklevel=2)
+            warnings.warn(f"{self.best} was chosen otherwise; the best is sought anew ({now})", stacklevel=2)
             return np.inf
         return chosen["distance"]
 
     @property
     def _how(self):
-        """What two scores must agree on to be compared."""
-        return {"by": self.by, "eval_samples": self.config.get("eval_samples")}
+        """What two scores must agree on to be compared; the reference, that they are held against the same images."""
+        reference = self._untrained[self.by].reference
+        rounded = None if reference is None else float(f"{reference:.4g}")
+        return {"by": self.by, "eval_samples": self.config.get("eval_samples"), "reference": rounded}
 
     def _due(self, iteration):
         return iteration % self.every == 0
