@@ -49,12 +49,14 @@ def median(numbers):
 
 
 def mean_and_error(numbers):
-    """Mean and its standard error (0 for a single number)."""
-    return float(numbers.mean()), float(numbers.std(ddof=1) / np.sqrt(len(numbers))) if len(numbers) > 1 else 0.0
+    """Mean and its standard error: NaN for a single number, of whose error nothing is known."""
+    return float(numbers.mean()), float(numbers.std(ddof=1) / np.sqrt(len(numbers))) if len(numbers) > 1 else np.nan
 
 
 def verdict(goal, numbers):
-    """ "aim", "pass", "miss", or "" where nothing is asked."""
+    """ "aim", "pass", "miss", or "" where nothing is asked, or a mean of one."""
+    if goal.better == "near" and len(numbers) < 2:
+        return ""
     if goal.aim is not None and reached(goal, numbers, goal.aim):
         return "aim"
     if goal.passes is None:
@@ -98,7 +100,8 @@ def compared(group, entries):
 def _spread(goal, numbers):
     middle = _number(median(numbers))
     if goal.better == "near":
-        middle = "mean {} +- {}".format(*map(_number, mean_and_error(numbers)))
+        mean, error = mean_and_error(numbers)
+        middle = f"mean {_number(mean)}" + ("" if np.isnan(error) else f" +- {_number(error)}")
     return f"{middle} [{_number(numbers.min())}, {_number(numbers.max())}]"
 
 
