@@ -130,7 +130,7 @@ def is_done(folder, config):
         return False
     meta = checkpoint.load(path)[1]
     images = runs.load_data(replace(config, data=run_folder.read_config(folder).data)).images
-    if meta["data"] != checkpoint.fingerprint(images):
+    if not checkpoint.same_images(meta["data"], images):
         raise ValueError(f"{folder} was trained on data {meta['data']}, which are no longer there")
     return meta["counters"]["iteration"] >= runs.length(config, len(images))
 

@@ -319,7 +319,8 @@ class EvalOptions:
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of a run."""
     n: int | None = None
-    """Images to generate; 10,000 otherwise, 2,500 points, 26,000 stacked digits."""
+    """Images to generate, at most as many as there are to train on; 10,000 otherwise, 2,500 points, 26,000 stacked
+    digits."""
     data: Annotated[str | None, tyro.conf.arg(metavar="NAME_OR_PATH")] = None
     """Judge by these data instead of those that the run was trained on."""
     features: Annotated[str | None, tyro.conf.arg(metavar="digits|random|FILE")] = None

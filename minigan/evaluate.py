@@ -39,7 +39,7 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
     data : str, optional
         Judge by these data instead of those that it was trained on.
     n : int, optional
-        How much to generate; as many as the papers otherwise.
+        How much to generate, of images at most as many as there are to train on; as many as the papers otherwise.
     seed : int
         Decides what is generated, and nothing in the run.
     features : path, optional

@@ -75,7 +75,7 @@ def detect_nonfinite(on=True):
 
 
 class Event(NamedTuple):
-    """One array that was made, as :func:`watch` tells it.
+    """One array, as :func:`watch` tells it.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class Event(NamedTuple):
 
 
 def watch(watcher):
-    """Return a context that calls ``watcher(event)`` for every array made in it: results, gradients, updates, in order.
+    """Return a context that calls ``watcher(event)`` for every result and gradient made in it, and every update.
 
     Inside, layers are not fused with the activation that follows (see :class:`minigan.nn.Sequential`), so that what
     stands between them can be seen as well; the values are the same. A step that a device repeats as one graph tells

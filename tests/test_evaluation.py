@@ -291,7 +291,7 @@ def test_what_fits(digits):
         of("mnist", (32, 32, 1), "digits"),
         of("fashion-mnist", (28, 28, 1)),
         of("celeba", (64, 64, 3)),
-        of("digits", (28, 28, 3)),
+        of("mnist", (28, 28, 3), "digits"),
     ):
         (yardstick,) = scores.fitting(Replay(None), other, replace(other, images=-other.images), rng(), n=50)
         assert (type(yardstick), yardstick.features.image_shape) == (ImageScores, other.images.shape[1:])
@@ -378,8 +378,9 @@ def test_no_more_is_generated_than_there_is_to_train_on(digits):
 
 def test_test_images_that_are_the_training_images_measure_nothing():
     faces = data.load("toyfaces", n=20, size=8)
-    with pytest.raises(ValueError, match="data: the test images are the training images, or all alike"):
-        scores.fitting(Replay(None), faces, faces, rng(), n=20)
+    for test, n in [(faces, 20), (faces, 10), (faces.head(7), 20)]:
+        with pytest.raises(ValueError, match="data: every test image is a training image, too"):
+            scores.fitting(Replay(None), faces, test, rng(), n=n)
 
 
 def test_large_sets_are_looked_at_a_batch_at_a_time():
@@ -591,7 +592,7 @@ def test_only_a_better_state_replaces_the_best(tmp_path, monkeypatch, better, va
     assert [row["iteration"] for row in hooks.read_log(tmp_path / "s.jsonl")] == [0, 1, 2, 3, 4]
 
 
-def best_of(folder, values, iterations, by="x", resumed=0, **config):
+def best_of(folder, values, iterations, by="x", resumed=0, reference=1.0, **config):
     """Iterations at which a training keeps the best, saved as it does, each for each of these values."""
     kept = []
 
@@ -603,7 +604,7 @@ def best_of(folder, values, iterations, by="x", resumed=0, **config):
         images = np.zeros((1, 2))
         batches = type("Batches", (), {"labels": None})
 
-    yardstick = Scripted(values, "less")
+    yardstick = Scripted(values, "less", reference)
     other = lambda system, rng: {"y": yardstick(system, rng)["x"]}  # noqa: E731
     paths = folder / "s.jsonl", folder / "b.npz"
     hook = Evaluate(None, [yardstick if by == "x" else other], *paths, config, every=100, by=by)
@@ -623,11 +624,18 @@ def test_the_best_of_a_broken_training_stays_the_best(tmp_path):
     assert best_of(tmp_path, [7.0, 6.0, 1.0], iterations=[200, 300], resumed=150) == [300]
 
 
-@pytest.mark.parametrize("changed", [{"by": "y"}, {"eval_samples": 9}])
+@pytest.mark.parametrize("changed", [{"by": "y"}, {"eval_samples": 9}, {"reference": 2.0}])
 def test_a_best_that_was_chosen_otherwise_is_told_and_sought_anew(tmp_path, changed):
     assert best_of(tmp_path, [9.0, 1.0], iterations=[100]) == [0, 100]
     with pytest.warns(UserWarning, match=r"b\.npz was chosen otherwise; the best is sought anew"):
         assert best_of(tmp_path, [7.0, 6.0, 8.0], iterations=[200, 300], resumed=100, **changed) == [200]
+
+
+def test_a_best_whose_reference_was_not_kept_stays_the_best(tmp_path, monkeypatch):
+    monkeypatch.setattr(Evaluate, "_how", {"by": "x", "eval_samples": None})
+    assert best_of(tmp_path, [9.0, 5.0], iterations=[100]) == [0, 100]
+    monkeypatch.undo()
+    assert best_of(tmp_path, [7.0, 6.0, 1.0], iterations=[200, 300], resumed=100, reference=0.5) == [300]
 
 
 def test_a_score_without_an_ideal_chooses_nothing(tmp_path):

@@ -61,6 +61,18 @@ def test_hooks_leave_the_training_as_it_is_bit_for_bit(tmp_path, preset):
         assert got[1]["streams"][stream] == expected[1]["streams"][stream]
 
 
+def test_a_checkpoint_with_a_stream_that_is_gone_is_gone_on_with(tmp_path):
+    whole, part, rest = (trainer_of() for _ in range(3))
+    whole.run(4)
+    part.run(2)
+    arrays, counters = part.state_dict()
+    counters["streams"]["metrics"] = counters["streams"]["init"]  # as the first version kept it
+    rest.load_state_dict(arrays, counters)
+    rest.run(4)
+    for name, array in whole.state_dict()[0].items():
+        np.testing.assert_array_equal(rest.state_dict()[0][name], array, err_msg=name)
+
+
 # --- log --------------------------------------------------------------------------------------------------------------
 
 

@@ -42,7 +42,7 @@ class Config:
     eval_every: int = 0
     """Iterations between measurements of the generator, as by minigan eval, into scores.jsonl; 0 for none."""
     eval_samples: int = 2000
-    """Images or points of such a measurement."""
+    """Images (at most as many as there are to train on) or points of such a measurement."""
     best_by: str | None = None
     """Score by which best.npz is kept; otherwise frechet, js_nats of points, or mode_kl_nats of stacked digits."""
     find_nonfinite: bool = False

@@ -6,7 +6,7 @@ one to choose a state by.
 """
 
 from ..data import toy2d
-from ..features import ClassifierFeatures, RandomFeatures
+from ..features import RandomFeatures
 from ..features import load as load_features
 from .bounds import BoundScores
 from .codes import CodeScores
@@ -33,7 +33,7 @@ def fitting(system, train, test, rng, *, n=None, features=None):
     rng : numpy.random.Generator
         Draws what the floors are measured on.
     n : int, optional
-        How much to generate; SAMPLES otherwise.
+        How much to generate; SAMPLES otherwise. Of images at most as many as there are to train on.
     features : callable, optional
         Otherwise the digit classifier that comes with minigan, for its digits as they are; random ones for all other
         images.
@@ -53,8 +53,8 @@ def fitting(system, train, test, rng, *, n=None, features=None):
     if len(shape) == 1:
         return [_points(train, n, rng)]
     if features is None:
-        known = train.content in ("digits", "stacked digits") and shape[:2] == ClassifierFeatures.image_shape[:2]
-        features = load_features() if known else RandomFeatures(shape)
+        known = {"digits": (28, 28, 1), "stacked digits": (28, 28, 3)}
+        features = load_features() if shape == known.get(train.content) else RandomFeatures(shape)
     classifier = features if getattr(features, "classes", None) else None
     if train.content == "stacked digits" and classifier:
         found = [StackedScores(classifier, n or SAMPLES["stacked"])]

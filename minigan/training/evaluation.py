@@ -71,6 +71,8 @@ class Evaluate:
         if not self.best.exists():
             return np.inf
         chosen = checkpoint.load(self.best)[1].get("chosen") or {}
+        # One that was chosen before references were kept says nothing of its own.
+        chosen = {"reference": self._how["reference"]} | chosen
         if {name: chosen.get(name) for name in self._how} != self._how:
             now = ", ".join(f"{name} {value}" for name, value in self._how.items())
             warnings.warn(f"{self.best} was chosen otherwise; the best is sought anew ({now})", stacklevel=2)
@@ -79,7 +81,7 @@ class Evaluate:
 
     @property
     def _how(self):
-        """What two scores must agree on to be compared; the reference, that they are held against the same images."""
+        """What two scores must agree on to be compared. A reference that is measured on real data tells these apart."""
         reference = self._untrained[self.by].reference
         rounded = None if reference is None else float(f"{reference:.4g}")
         return {"by": self.by, "eval_samples": self.config.get("eval_samples"), "reference": rounded}
