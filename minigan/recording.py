@@ -102,6 +102,8 @@ class Event(NamedTuple):
 def watch(watcher):
     """Return a context that calls ``watcher(event)`` for every result and gradient made in it, and every update.
 
+    An update is told as the optimiser's state and the parameter were before it; see :class:`Event`.
+
     Inside, layers are not fused with the activation that follows (see :class:`minigan.nn.Sequential`), so that what
     stands between them can be seen as well; the values are the same. A step that a device repeats as one graph tells
     nothing.

@@ -158,3 +158,9 @@ def test_an_animation_fits_its_format(tmp_path):
     path = plots.save_animation(tmp_path / "tall.webp", [tmp_path / "0.png", tmp_path / "0.png"])
     with Image.open(path) as picture:
         assert picture.size == (8, 16_383)
+
+
+def test_a_confusion_matrix_is_drawn(tmp_path):
+    counts = np.diag(np.arange(1, 4)) + np.eye(3, dtype=int)[::-1]
+    path = plots.save_confusion(tmp_path / "c.png", counts, np.array([2, -1, 0]))
+    assert path.read_bytes().startswith(b"\x89PNG")

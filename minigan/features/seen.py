@@ -23,6 +23,16 @@ class Seen(NamedTuple):
     features: np.ndarray
     logits: np.ndarray | None
 
+    def take(self, index):
+        """What was seen in some of the images."""
+        return Seen(self.features[index], None if self.logits is None else self.logits[index])
+
+    @staticmethod
+    def join(parts):
+        """What was seen in several sets of images, one after the other."""
+        features, logits = zip(*parts, strict=True)
+        return Seen(np.concatenate(features), None if logits[0] is None else np.concatenate(logits))
+
 
 def look(network, images, see):
     """Show images to a network, a batch at a time.
@@ -47,6 +57,4 @@ def look(network, images, see):
     # disable=None: on a terminal only, and there for what takes more than the delay.
     starts = tqdm(range(0, len(images), BATCH), f"{network.name} features", leave=False, disable=None, delay=3)
     with no_grad():
-        seen = [see(Tensor(images[i : i + BATCH])) for i in starts]
-    features, logits = zip(*seen, strict=True)
-    return Seen(np.concatenate(features), None if logits[0] is None else np.concatenate(logits))
+        return Seen.join([see(Tensor(images[i : i + BATCH])) for i in starts])

@@ -47,11 +47,11 @@ class ImageScores:
         self.features, self.n = features, min(n, len(train))
         self.train = features(train.images)
         # Shuffled, for the kernel distance takes blocks: the first 5,000 test images of MNIST are easier than the rest.
-        self.test = _take(features(test.images), rng.permutation(len(test))[:MOST])
+        self.test = features(test.images).take(rng.permutation(len(test))[:MOST])
         self.to_unseen = self._to_training(self.test)
         if not self.to_unseen.max() > SAME * np.abs(self.train.features).max():
             raise ValueError("data: every test image is a training image, too: nothing to measure by")
-        self.real = self._compare(_take(self.train, rng.permutation(len(train))[: self.n]))
+        self.real = self._compare(self.train.take(rng.permutation(len(train))[: self.n]))
 
     def __call__(self, system, rng):
         """Scores of what the system draws from latents of this rng: dict of str to Score."""
@@ -75,12 +75,10 @@ class ImageScores:
 
     def _draw(self, system, rng):
         """What is seen in n generated images."""
-        parts = [
+        return Seen.join(
             self.features(system.sample(system.latents.sample(rng, min(CHUNK, self.n - start))))
             for start in range(0, self.n, CHUNK)
-        ]
-        features, logits = zip(*parts, strict=True)
-        return Seen(np.concatenate(features), None if logits[0] is None else np.concatenate(logits))
+        )
 
     def _to_training(self, seen):
         """Distance from each image to the nearest that was trained on."""
@@ -97,7 +95,3 @@ class ImageScores:
             numbers["label_largest_over_smallest"] = balance.largest_over_smallest
             numbers["confident_share"] = labels.confident_share(seen.logits)
         return numbers
-
-
-def _take(seen, index):
-    return Seen(seen.features[index], None if seen.logits is None else seen.logits[index])
