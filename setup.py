@@ -9,7 +9,9 @@ source = (here / "minigan" / "__init__.py").read_text(encoding="utf-8")
 version = source.split('__version__ = "')[1].split('"')[0]
 linux = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 emulate = [f"nvidia-cuda-nvrtc>=13; {linux}", f"nvidia-cuda-runtime>=13; {linux}"]  # and g++, from the system
-test = ["pytest>=8", "hypothesis>=6.100", "setuptools>=77", *emulate]  # setuptools: a test builds the wheel
+mpi = ["mpi4py>=4"]  # and an MPI library, the system's or a wheel: mpich
+# setuptools: a test builds the wheel
+test = ["pytest>=8", "hypothesis>=6.100", "setuptools>=77", *emulate, *mpi, f"mpich; {linux}"]
 
 setup(
     name="minigan",
@@ -46,6 +48,7 @@ setup(
         "cuda12": ["cupy-cuda12x>=14", "nvidia-cuda-nvrtc-cu12", "nvidia-cuda-runtime-cu12"],
         "cuda13": ["cupy-cuda13x>=14", "nvidia-cuda-nvrtc>=13", "nvidia-cuda-runtime>=13"],
         "emulate": emulate,
+        "mpi": mpi,
         "test": test,
         "dev": [*test, "ruff>=0.9"],
     },

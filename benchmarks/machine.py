@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-LIBRARIES = ("numpy", "numba", "llvmlite", "torch")
+LIBRARIES = ("numpy", "numba", "llvmlite", "torch", "mpi4py")
 VARIABLES = ("MINIGAN_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 

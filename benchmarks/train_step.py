@@ -4,6 +4,7 @@ Every engine lives in a process of its own; one computes at a time, and they alt
 machine's speed meets them all. A ratio is taken within a round, and its spread over rounds is shown. Run as
 ``python -m benchmarks.train_step --against torch`` where PyTorch is installed too. With ``--device gpu`` steps
 are timed by events in the GPU's own queue; minigan runs as one graph, and PyTorch in four ways: the best is named.
+With ``--against mpi`` the other engine is minigan as several processes of one thread each, instead of threads.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from minigan import device
 
 from . import gpu
 from .machine import describe
-from .worker import GPU_ENGINES, Worker
+from .worker import GPU_ENGINES, MPI, Worker
 
 TIMED = ("gan", "dcgan", "dcgan-mnist", "dcgan-keras", "infogan", "infogan-paper", "gan-2d")
 """Presets whose step the PyTorch side takes too: the plain game, and InfoGAN's."""
@@ -102,6 +103,10 @@ def show(preset, result):
 
 def choose_engines(place, against, compile):
     """The engines to measure; SystemExit with a line that says why where they cannot be."""
+    if against == "mpi":
+        if place == "gpu":
+            raise SystemExit("benchmarks.train_step --against mpi: several processes train on CPUs, got --device gpu")
+        return ["minigan", MPI]
     if place == "cpu":
         torch = ["torch-tutorial", "torch-best", "torch-best-allocator", *(["torch-compiled"] if compile else [])]
         return ["minigan", *(torch if against else [])]
@@ -114,19 +119,20 @@ def choose_engines(place, against, compile):
 def main(arguments=None):
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--against", choices=["torch"], help="another engine; without it minigan alone")
+    parser.add_argument("--against", choices=["torch", "mpi"], help="another engine; without it minigan alone")
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="(default: %(default)s)")
     parser.add_argument("--compile", action="store_true", help="on the CPU, add PyTorch's networks by torch.compile")
     parser.add_argument("--presets", nargs="+", choices=TIMED, default=list(TIMED), metavar="NAME")
     parser.add_argument("--batch", type=int, help="images of one update (default: the preset's own)")
     parser.add_argument("--rounds", type=int, default=11, help="turns of each engine (default: %(default)s)")
     parser.add_argument("--turn-seconds", type=float, default=1.0, help="length of a turn (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="(default: results/train_step.json, or train_step_gpu.json)")
+    parser.add_argument("--out", type=Path, help="(default: results/train_step.json, _gpu or _mpi)")
     options = parser.parse_args(arguments)
     engines = choose_engines(options.device, options.against, options.compile)
     on_gpu = options.device == "gpu"
     results = {"machine": describe() | (gpu.describe() if on_gpu else {}), "presets": {}}
-    out = options.out or Path(__file__).parent / "results" / f"train_step{'_gpu' if on_gpu else ''}.json"
+    kind = "_gpu" if on_gpu else "_mpi" if options.against == "mpi" else ""
+    out = options.out or Path(__file__).parent / "results" / f"train_step{kind}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     for preset in options.presets:
         result = measure(preset, engines, options.batch, options.rounds, options.turn_seconds)

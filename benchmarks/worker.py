@@ -1,14 +1,16 @@
 """One engine's training step in a process of its own, so that engines share neither threads nor memory.
 
 The process answers each line with a line of JSON: to a number n it takes n steps and says how long each took. Engines
-are ``minigan`` and ``torch-SETTING``, with the settings of ``torch_steps``, and on a GPU ``minigan-gpu`` and
-``torch-gpu-SETTING``; all start from the same weights and see the same batches, and in the first step the same noise.
+are ``minigan``, ``minigan-mpi`` (a process of one thread for each core, see :mod:`minigan.training.parallel`) and
+``torch-SETTING``, with the settings of ``torch_steps``, and on a GPU ``minigan-gpu`` and ``torch-gpu-SETTING``; all
+start from the same weights and see the same batches, and in the first step the same noise.
 """
 
 import argparse
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +18,8 @@ from itertools import cycle, pairwise
 from pathlib import Path
 
 import numpy as np
+
+from minigan.communicator import ALONE, join
 
 from . import gpu
 from .machine import peak_bytes
@@ -27,6 +31,8 @@ GPU_ENGINES = {
     "minigan-gpu-eager": {"precision": "tf32", "graph": False},
 }
 """Settings of minigan on a GPU; the first is the one that others are compared with."""
+
+MPI = "minigan-mpi"
 
 BATCHES = 4
 """Batches of real images that are kept ready; neither engine's time includes their making."""
@@ -50,7 +56,8 @@ class Worker:
 
     def __init__(self, engine, preset, batch=None):
         self.engine = engine
-        command = [sys.executable, "-m", "benchmarks.worker", engine, preset]
+        command = _mpiexec() if engine == MPI else []
+        command += [sys.executable, "-m", "benchmarks.worker", engine, preset]
         command += [] if batch is None else ["--batch", str(batch)]
         root = Path(__file__).resolve().parent.parent
         self._process = subprocess.Popen(
@@ -76,6 +83,17 @@ class Worker:
         self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
+
+
+def _mpiexec():
+    """The command that starts a process for each core, from this environment if it has one."""
+    from minigan.kernels.cpu.threads import NUM_THREADS
+
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    found = shutil.which("mpiexec", path=path)
+    if found is None:
+        raise FileNotFoundError(f'no mpiexec in {path}; pip install "minigan[mpi]" mpich')
+    return [found, "-n", str(NUM_THREADS)]
 
 
 class HostClock:
@@ -112,8 +130,8 @@ class InOrder:
         return self.images[self.choose()]
 
 
-def engine_step(engine, preset_name, batch):
-    """Build an engine.
+def engine_step(engine, preset_name, batch, among=ALONE):
+    """Build an engine; ``among`` is the communicator of the processes that are it together.
 
     Returns
     -------
@@ -124,28 +142,34 @@ def engine_step(engine, preset_name, batch):
     clock : HostClock or Events
         That measures the engine.
     """
-    from minigan import presets
+    from minigan import presets, runs
+    from minigan.training import parallel
     from minigan.training.trainer import random_streams
 
     preset, streams = presets.get(preset_name), random_streams(seed=0)
     config = preset.config if batch is None else dataclasses.replace(preset.config, batch=batch)
     shape = preset.default_shape
-    system = preset.build(config, shape, streams["init"])
+    system = preset.build(runs.part(config, among.size), shape, streams["init"])
     n = getattr(system, "d_batch", system.batch)
-    real = [2 * streams["order"].random((n, *shape), np.float32) - 1 for _ in range(BATCHES)]
+    whole = (2 * streams["order"].random((n * among.size, *shape), np.float32) - 1 for _ in range(BATCHES))
+    real = [images[among.rows(n)] for images in whole]
     if engine in GPU_ENGINES:
         step = _minigan_on_gpu(system, InOrder(np.concatenate(real), n), streams["noise"], **GPU_ENGINES[engine])
         return step, config.batch, gpu.Events()
     if engine == "minigan":
         real = cycle(real)
         return lambda: system.step(real, streams["noise"]), config.batch, HostClock()
+    if engine == MPI:
+        parallel.distribute(system, among)
+        real, noise = cycle(real), parallel.OwnRows(streams["noise"], among)
+        return lambda: parallel.step(system, real, noise, among), config.batch, HostClock()
     import torch
 
     from .torch_steps import SETTINGS, TorchSystem
 
     setting = engine.removeprefix("torch-")
     if setting not in SETTINGS:
-        known = ", ".join(["minigan", *GPU_ENGINES, *(f"torch-{name}" for name in SETTINGS)])
+        known = ", ".join(["minigan", MPI, *GPU_ENGINES, *(f"torch-{name}" for name in SETTINGS)])
         raise ValueError(f"engine: expected one of {known}; got {engine!r}")
     if not SETTINGS[setting].allocator:
         os.environ["MINIGAN_MALLOC"] = "system"  # or the next import would tell glibc to keep PyTorch's blocks, too
@@ -180,6 +204,26 @@ def _torch_on_gpu(system, real, rng):
     return lambda: system.step(real, noise.pop() if noise else None)
 
 
+def asked(among):
+    """The numbers of steps that the parent asks for, in every process of an engine, until it closes the pipe."""
+    if among.size == 1:
+        yield from map(int, sys.stdin)
+        return
+    from mpi4py import MPI
+
+    numbers = map(int, sys.stdin)
+    n = np.zeros(1, np.int64)
+    while True:
+        if among.rank == 0:
+            n[0] = next(numbers, 0)
+        told = MPI.COMM_WORLD.Ibcast(n)
+        while not told.Test():
+            time.sleep(1e-3)  # who waits in MPI itself takes a core all the time, and now others are measured
+        if n[0] == 0:
+            return
+        yield int(n[0])
+
+
 def main():
     """Serve the parent until it closes the pipe."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -191,13 +235,15 @@ def main():
     os.dup2(2, 1)  # whatever a library prints goes to the user, not into the answers
 
     def answer(**values):
-        answers.write(json.dumps(values | {"peak_bytes": peak_bytes()}) + "\n")
+        if among.rank == 0:
+            answers.write(json.dumps(values | {"peak_bytes": peak_bytes()}) + "\n")
 
-    step, batch, clock = engine_step(arguments.engine, arguments.preset, arguments.batch)
+    among = join() if arguments.engine == MPI else ALONE
+    step, batch, clock = engine_step(arguments.engine, arguments.preset, arguments.batch, among)
     answer(batch=batch)
-    for line in sys.stdin:
+    for n in asked(among):
         clock.mark()
-        for _ in range(int(line)):
+        for _ in range(n):
             scalars = step()
             clock.mark()
         answer(seconds=clock.seconds(), scalars={name: float(value) for name, value in scalars.items()})

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import tyro
 
 from . import __version__, presets, run_folder
+from .communicator import ALONE, join
 from .device import DeviceError
 
 USER_ERRORS = (ValueError, OSError, FloatingPointError, MemoryError, DeviceError)
@@ -66,6 +67,7 @@ The options most used; minigan train PRESET --help tells all, with the preset's 
   --batch N            images of one update
   --seed N             decides everything random
   --device gpu         cpu, gpu, emulated (a GPU's kernels on the CPU), or auto: the GPU where one works
+  --mpi                one training by several processes: mpiexec -n 4 minigan train PRESET --mpi
   --quiet              print nothing
 """
 
@@ -137,6 +139,8 @@ class TrainOptions:
     """Whether a GPU's step is recorded as one graph, or taken op by op."""
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     """What a GPU's convolutions and matrix products round their inputs to."""
+    mpi: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Train by all processes that mpiexec has started, each on its part of every batch."""
     quiet: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print nothing."""
     config: tyro.conf.OmitArgPrefixes[presets.Config]
@@ -152,12 +156,18 @@ def train(arguments):
     from . import runs
 
     config, options = _train_options(arguments)
+    communicator = join() if options.mpi else ALONE
     where = {"device": options.device, "graph": options.graph, "precision": options.precision}
-    run = runs.prepare(config, options.out, resume=options.resume, **where)
+    try:
+        run = runs.prepare(config, options.out, resume=options.resume, communicator=communicator, **where)
+    except USER_ERRORS:
+        if communicator.rank == 0:
+            raise
+        return 2  # all processes have the same error: the first one tells it
     try:
         run.train(quiet=options.quiet)
     except USER_ERRORS as error:
-        can_resume = isinstance(error, OSError) and (run.folder / "checkpoint.npz").exists()
+        can_resume = isinstance(error, OSError) and run.folder and (run.folder / "checkpoint.npz").exists()
         again = f"; go on with: minigan train --resume {shlex.quote(str(run.folder))}"
         raise TrainingFailed(again if can_resume else "") from error
     return 130 if run.trainer.interrupted else 0

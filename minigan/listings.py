@@ -3,6 +3,7 @@
 import os
 import platform
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -115,6 +116,7 @@ def info() -> str:
         "threads": f"{NUM_THREADS}; MINIGAN_NUM_THREADS, else OMP_NUM_THREADS, sets another number",
         "data": f"looked for in {', '.join(map(str, search_folders()))}; MINIGAN_DATA adds a folder",
         "gpu": device.unavailable("gpu") or device.get("gpu").describe(),
+        "mpi": f"mpi4py {version('mpi4py')}" if find_spec("mpi4py") else "no mpi4py, for mpiexec minigan train --mpi",
         "emulator": device.unavailable("emulated") or f"--device emulated: {device.get('emulated').describe()}",
     }
     return "\n".join(f"{name:<8} {fact}" for name, fact in facts.items())

@@ -15,6 +15,7 @@ runs/dcgan-mnist-1/
 import os
 import shlex
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from . import data, kernels, presets, run_folder, scores
+from .communicator import ALONE
 from .data import toy2d
 from .device import CPU, choose
 from .trained import Trained, load
@@ -41,7 +43,18 @@ RECONSTRUCTIONS = 40  # images of the data that are shown beside what an autoenc
 PICTURES_BYTES = 64 << 20  # free space asked for, besides two checkpoints: the old and the new one
 
 
-def train(config=None, out=None, *, resume=None, device="auto", graph=True, precision="float32", quiet=False, hooks=()):
+def train(
+    config=None,
+    out=None,
+    *,
+    resume=None,
+    device="auto",
+    graph=True,
+    precision="float32",
+    quiet=False,
+    hooks=(),
+    communicator=ALONE,
+):
     """Train a preset, or go on with a run; return the run's folder.
 
     Parameters
@@ -62,6 +75,9 @@ def train(config=None, out=None, *, resume=None, device="auto", graph=True, prec
         Whether to print nothing.
     hooks : sequence
         More hooks, after the usual ones; see :class:`minigan.training.trainer.Trainer`.
+    communicator : Communicator
+        Of the processes that train this together (see :func:`minigan.communicator.join`); all call this function. The
+        first of them has the folder, the hooks and what is printed; the others return None.
 
     Raises
     ------
@@ -70,7 +86,7 @@ def train(config=None, out=None, *, resume=None, device="auto", graph=True, prec
     FloatingPointError
         When a loss or a weight is no longer finite.
     """
-    options = {"device": device, "graph": graph, "precision": precision, "hooks": hooks}
+    options = {"device": device, "graph": graph, "precision": precision, "hooks": hooks, "communicator": communicator}
     return prepare(config, out, resume=resume, **options).train(quiet=quiet)
 
 
@@ -80,7 +96,8 @@ class Run:
 
     Attributes
     ----------
-    folder : Path
+    folder : Path or None
+        None in processes that train along with the one that has it.
     config : Config
     data : Dataset
     trainer : Trainer
@@ -90,7 +107,7 @@ class Run:
         Why the device is not a GPU, where nobody asked for the CPU.
     """
 
-    folder: Path
+    folder: Path | None
     config: presets.Config
     data: data.Dataset
     trainer: Trainer
@@ -99,6 +116,9 @@ class Run:
 
     def train(self, *, quiet=False):
         """Train to the end, or to Ctrl-C (see ``trainer.interrupted``); return the folder."""
+        if self.folder is None:
+            self.trainer.run(self.iterations)
+            return None
         bar = hooks.Progress(self.config.images_per_iteration, disable=quiet)
         self.trainer.hooks.append(bar)
         if not quiet:
@@ -135,7 +155,8 @@ class Run:
     def _describe_device(self):
         trainer = self.trainer
         if trainer.device is CPU:
-            return f"the CPU{self.remark and f' ({self.remark})'}"
+            remarks = "; ".join(filter(None, (self.remark, trainer.communicator.describe())))
+            return f"the CPU{remarks and f' ({remarks})'}"
         how = "each step one graph" if trainer.step.wants_graph else "op by op"
         return f"{trainer.device.describe()}; {trainer.precision}, {how}"
 
@@ -158,38 +179,60 @@ class Run:
         return "\n".join([speed, *(f"  {path!s:<{width}}  {text}" for path, text in shown.items() if path.exists())])
 
 
-def prepare(config=None, out=None, *, resume=None, device="auto", graph=True, precision="float32", hooks=()):
+def prepare(
+    config=None,
+    out=None,
+    *,
+    resume=None,
+    device="auto",
+    graph=True,
+    precision="float32",
+    hooks=(),
+    communicator=ALONE,
+):
     """Check everything that a training needs, and make its folder; takes what :func:`train` takes.
 
     Raises
     ------
     ValueError, OSError, DeviceError
-        For a device, config, folder, free space, data or checkpoint with which the training cannot begin. A folder made
-        for it is gone again then.
+        For a device, config, folder, free space, data or checkpoint with which the training cannot begin, in this
+        process or another. A folder made for it is gone again then.
     """
-    where = _choose_device(device, graph, precision)
-    if resume is None and config is None:
-        raise ValueError("config: give a preset's config, or a run to resume")
-    if resume is not None and out is not None:
-        raise ValueError(f"out: a resumed run stays in its folder, {resume}")
-    config = presets.get(config).config if isinstance(config, str) else config or run_folder.read_config(resume)
-    config = replace(config, data=_absolute(config.data))
-    presets.get(config.preset)
-    if resume is not None:
-        return _build(Path(resume), config, where, hooks, resume=True)
-    folder, made = run_folder.new(out, config.preset)
-    try:
-        run_folder.write_config(folder, config)
-        return _build(folder, config, where, hooks, resume=False)
-    except BaseException:
-        (folder / "config.json").unlink(missing_ok=True)
-        if made:
-            folder.rmdir()
-        raise
+    with ExitStack() as undo:
+        with communicator.agreement():
+            if communicator.size > 1 and device == "auto":
+                device = "cpu"
+            how, remark = _choose_device(device, graph, precision)
+            how["communicator"] = communicator
+            if resume is None and config is None:
+                raise ValueError("config: give a preset's config, or a run to resume")
+            if resume is not None and out is not None:
+                raise ValueError(f"out: a resumed run stays in its folder, {resume}")
+            config = presets.get(config).config if isinstance(config, str) else config or run_folder.read_config(resume)
+            config = replace(config, data=_absolute(config.data))
+            presets.get(config.preset)
+            if communicator.rank > 0:
+                run = _follow(config, how, resume)
+            elif resume is not None:
+                run = _build(Path(resume), config, how, remark, hooks, resume=True)
+            else:
+                folder, made = run_folder.new(out, config.preset)
+                undo.callback(_discard, folder, made)
+                run_folder.write_config(folder, config)
+                run = _build(folder, config, how, remark, hooks, resume=False)
+        undo.pop_all()
+    return run
+
+
+def _discard(folder, made):
+    """Take a run that cannot begin out of the world again; its folder, too, if it was made for it."""
+    (folder / "config.json").unlink(missing_ok=True)
+    if made:
+        folder.rmdir()
 
 
 def _choose_device(name, graph, precision):
-    """The device of that name, how it shall compute (as :class:`Trainer` takes it), and a remark on the choice."""
+    """How to compute on the device of that name, as :class:`Trainer` takes it, and a remark on the choice."""
     device, remark = choose(name)
     if precision not in kernels.PRECISIONS:
         raise ValueError(f"precision: expected {', '.join(kernels.PRECISIONS)}, got {precision!r}")
@@ -248,7 +291,7 @@ def load_unseen(config, image_shape=None):
         ) from error
 
 
-def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32"):
+def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32", communicator=ALONE):
     """Load the data of a config and build what trains on them, without a folder and without hooks.
 
     Parameters
@@ -256,7 +299,7 @@ def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32
     config : Config
     resume : path, optional
         A run's folder: the trainer then stands where its checkpoint does.
-    device, graph, precision
+    device, graph, precision, communicator
         See :class:`~minigan.training.trainer.Trainer`.
 
     Returns
@@ -270,21 +313,34 @@ def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32
     """
     dataset = load_data(config)
     streams = random_streams(config.seed)
-    system = presets.get(config.preset).build(config, dataset.images.shape[1:], streams["init"])
+    own = part(config, communicator.size)
+    system = presets.get(config.preset).build(own, dataset.images.shape[1:], streams["init"])
     trainer = Trainer(
         system,
         dataset.images,
         streams,
-        batch=getattr(system, "d_batch", config.batch),
+        batch=getattr(system, "d_batch", own.batch),
         labels=presets.check_labels(config, dataset) if getattr(system, "needs_labels", False) else None,
         find_nonfinite=config.find_nonfinite,
         device=device,
         graph=graph,
         precision=precision,
+        communicator=communicator,
     )
     if resume is not None:
         _go_on(resume, config, dataset, trainer)
     return dataset, trainer
+
+
+def part(config, processes):
+    """The config of one of so many processes that share each batch."""
+    parts = {}
+    for name in ("batch", "d_batch"):
+        if images := getattr(config, name, None):
+            if images % processes:
+                raise ValueError(f"{name}: {images} images cannot be shared out to {processes} processes")
+            parts[name] = images // processes
+    return replace(config, **parts)
 
 
 def _asked(config, dataset):
@@ -297,8 +353,13 @@ def _go_on(folder, config, dataset, trainer):
     checkpoint.resume(Path(folder) / "checkpoint.npz", trainer, _asked(config, dataset), may_differ=MAY_DIFFER)
 
 
-def _build(folder, config, where, more_hooks, *, resume):
-    how, remark = where
+def _follow(config, how, resume):
+    """What another process does of a run: the same steps, and nothing besides."""
+    dataset, trainer = assemble(config, resume=resume, **how)
+    return Run(None, config, dataset, trainer, length(config, len(dataset)))
+
+
+def _build(folder, config, how, remark, more_hooks, *, resume):
     dataset, trainer = assemble(config, **how)
     system, asked = trainer.system, _asked(config, dataset)
     per_epoch = len(dataset) // config.images_per_iteration

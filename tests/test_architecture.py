@@ -14,7 +14,7 @@ from minigan import kernels
 
 PACKAGE, KERNELS = Path(minigan.__file__).parent, Path(kernels.__file__).parent
 LAYERS = (
-    ("kernels", "data", "metrics", "plots", "whole_file"),  # arrays in, arrays or files out
+    ("kernels", "data", "metrics", "plots", "whole_file", "communicator"),  # arrays in, arrays or files out
     ("device", "recording"),
     ("autograd",),
     ("ops",),
@@ -39,7 +39,7 @@ COMMAND_LINE = (
 )  # loaded by the script alone, and tyro with it
 DOORS = ("minigan", "minigan.__main__")  # in no layer: they open the others
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-LOADED_WHEN_USED = {"cupy", "matplotlib", "numba", "PIL", "pooch", "threadpoolctl", "tqdm", "tyro"}
+LOADED_WHEN_USED = {"cupy", "matplotlib", "mpi4py", "numba", "PIL", "pooch", "threadpoolctl", "tqdm", "tyro"}
 
 
 def module_of(path):

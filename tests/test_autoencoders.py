@@ -104,7 +104,9 @@ def test_extremes_are_finite_forward_and_backward(logvar, logit, likelihood):
 def test_beta_weighs_the_kl_in_the_loss_alone():
     system, x = vae(), Bernoulli().pixels(images())
     noise = Tensor(RNG(1).standard_normal((1, 12, 2), np.float32))
-    seen = vae_step(system.encoder, system.decoder, system.likelihood, system.opt, x, noise, beta=4.0)
+    seen = vae_step(
+        system.encoder, system.decoder, system.likelihood, system.optimizers["autoencoder"], x, noise, beta=4.0
+    )
     assert seen["loss_nats"] == pytest.approx(seen["reconstruction_nats"] + 4 * seen["kl_nats"], rel=1e-6)
     assert seen["elbo_nats"] == pytest.approx(-seen["reconstruction_nats"] - seen["kl_nats"], rel=1e-6)
 
@@ -181,7 +183,9 @@ def test_a_learnt_deviation_ends_at_the_root_of_the_mean_squared_error():
 def test_with_one_code_the_importance_weighted_bound_is_the_elbo():
     system, x = vae(), Bernoulli().pixels(images())
     noise = Tensor(RNG(1).standard_normal((1, 12, 2), np.float32))
-    seen = importance_step(system.encoder, system.decoder, system.likelihood, system.opt, x, noise)
+    seen = importance_step(
+        system.encoder, system.decoder, system.likelihood, system.optimizers["autoencoder"], x, noise
+    )
     assert seen["loss_nats"] == pytest.approx(-seen["elbo_nats"], rel=1e-6)
     assert seen["elbo_nats"] == pytest.approx(-seen["reconstruction_nats"] - seen["kl_nats"], rel=1e-6)
 

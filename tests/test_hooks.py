@@ -329,4 +329,17 @@ def test_the_bar_does_not_read_every_scalar(monkeypatch):
         trainer.iteration += 1
         bar.after_step(trainer, dict.fromkeys(["loss_d", "loss_g", "d_real", "d_fake"], Scalar()))
     bar.stop(trainer)
-    assert len(read) == 4
+    assert len(read) == 8  # of the first step and of the last
+
+
+def test_the_bar_ends_with_the_last_losses(capsys, monkeypatch):
+    monkeypatch.setattr(hooks, "LINE_S", 3600)
+    bar = hooks.Progress(1)
+    trainer = trainer_of()
+    trainer.last_iteration = 3
+    bar.start(trainer)
+    for trainer.iteration in (1, 2, 3):
+        bar.after_step(trainer, dict.fromkeys(["loss_d", "loss_g", "d_real", "d_fake"], trainer.iteration / 4))
+    bar.stop(trainer)
+    assert "3/3" in (last := capsys.readouterr().err.rstrip().splitlines()[-1])
+    assert "loss d 0.75, g 0.75" in last

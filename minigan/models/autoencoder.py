@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import device, nn, ops
 from ..autograd import Tensor
+from ..communicator import ALONE
 from ..recording import no_grad
 
 MAPS = 32  # of the first convolution; twice as many after the second
@@ -90,7 +91,14 @@ class CodeGaussian(nn.Module):
         Length of a code.
     momentum : float
         Weight of the new batch: codes move as the encoder learns, so old ones must be forgotten.
+
+    Attributes
+    ----------
+    communicator : Communicator
+        Of the processes whose codes together are a batch; see :mod:`minigan.training.parallel`.
     """
+
+    communicator = ALONE
 
     def __init__(self, z, momentum=0.01):
         self.mean, self.covariance = np.zeros(z, np.float32), np.eye(z, dtype=np.float32)
@@ -102,10 +110,10 @@ class CodeGaussian(nn.Module):
         The moments are those of the mixture of what was seen before and this batch, so the covariance has no negative
         eigenvalue: it is never a difference of large numbers.
         """
-        mean, m = codes.mean(axis=0), self.momentum
+        mean, m = self.communicator.mean(codes.mean(axis=0)), self.momentum
         centred, shift = Tensor(codes - mean), mean - self.mean
         with no_grad():
-            covariance = (ops.transpose(centred) @ centred).data / len(codes)
+            covariance = self.communicator.mean((ops.transpose(centred) @ centred).data / len(codes))
         self.covariance *= 1 - m
         self.covariance += m * covariance + m * (1 - m) * shift[:, None] * shift
         self.mean += m * shift

@@ -47,7 +47,7 @@ class Bernoulli(Likelihood):
     def pixels(self, images, rng=None):
         pixels = super().pixels(images)
         if self.binarise and rng is not None:
-            return (rng.uniform(0, 1, pixels.shape) < pixels).astype(np.float32)
+            return (rng.uniform(0, 1, pixels.shape) < pixels).astype(pixels.dtype)
         return pixels
 
     def log_prob(self, logits, pixels):

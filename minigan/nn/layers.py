@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import kernels, ops
 from ..autograd import Tensor
+from ..communicator import ALONE
 from ..kernels import spec
 from .initialisation import glorot_uniform
 from .module import Module
@@ -182,9 +183,12 @@ class BatchNorm(Module):
         Averages over training batches (unbiased variance), used in inference mode.
     batches : int
         Batches that lie one after another in what the layer gets; see :func:`~minigan.nn.batches_apart`.
+    communicator : Communicator
+        Of the processes whose batches together are normalised as one; see :mod:`minigan.training.parallel`.
     """
 
     takes_slope = True
+    communicator = ALONE
 
     def __init__(self, channels, *, eps=1e-5, momentum=0.1, init=None, rng=None):
         rng = rng or np.random.default_rng()
@@ -199,13 +203,14 @@ class BatchNorm(Module):
         if not self.training:
             moments = (self.running_mean, self.running_var)
             return ops.batch_norm_inference(x, self.gamma, self.beta, *moments, eps=self.eps, slope=slope)
-        count = x.size // x.shape[-1] // self.batches
+        count = x.size // x.shape[-1] // self.batches * self.communicator.size
         if count < 2:
             raise ValueError(
                 f"BatchNorm: training needs at least 2 values a channel, to have a variance; got x of shape {x.shape}"
                 + (f" for {self.batches} batches" if self.batches > 1 else "")
             )
-        y, mean, var = ops.batch_norm(x, self.gamma, self.beta, eps=self.eps, slope=slope, batches=self.batches)
+        how = {"eps": self.eps, "slope": slope, "batches": self.batches, "communicator": self.communicator}
+        y, mean, var = ops.batch_norm(x, self.gamma, self.beta, **how)
         for moments in zip(mean, var, strict=True) if self.batches > 1 else [(mean, var)]:  # in their order
             averages = (self.running_mean, self.running_var)
             kernels.moving_averages_(*averages, *moments, momentum=self.momentum, count=count)

@@ -1,13 +1,16 @@
 """Batch normalisation (Ioffe & Szegedy, arXiv:1502.03167), with the leaky ReLU that follows fused into it."""
 
+import numpy as np
+
 from .. import kernels
 from ..autograd import Tensor, record
+from ..communicator import ALONE
 from ..recording import recording
 from .pointwise import _leaky_relu_grad, square
 from .shape import mean, reshape, sum
 
 
-def batch_norm(x, gamma, beta, *, eps=1e-5, slope=1.0, batches=1):
+def batch_norm(x, gamma, beta, *, eps=1e-5, slope=1.0, batches=1, communicator=ALONE):
     """Normalise each channel by the mean and variance of the batch.
 
     Parameters
@@ -20,6 +23,8 @@ def batch_norm(x, gamma, beta, *, eps=1e-5, slope=1.0, batches=1):
         Slope of a leaky ReLU applied to the result: 1 is none, 0 is ReLU.
     batches : int
         Batches that lie one after another in x, of equal length, each to be normalised by itself.
+    communicator : Communicator
+        Of the processes whose x together are the batch.
 
     Returns
     -------
@@ -28,6 +33,8 @@ def batch_norm(x, gamma, beta, *, eps=1e-5, slope=1.0, batches=1):
         The batch's moments (biased variance), for the running averages; not differentiable.
     """
     y, mean_, var = kernels.batch_norm(x.data, gamma.data, beta.data, eps=eps, slope=slope, batches=batches)
+    if communicator.size > 1:
+        return _by_all(x, gamma, beta, communicator.moments(mean_, var), eps, slope, communicator)
 
     def gradients(dy, x, gamma, beta):
         if recording():  # somebody wants the gradient's graph: the fused kernel has none, its parts have
@@ -36,6 +43,36 @@ def batch_norm(x, gamma, beta, *, eps=1e-5, slope=1.0, batches=1):
         return tuple(Tensor(array) for array in arrays)
 
     return record("batch_norm", y, ((x, gamma, beta), gradients, x, gamma, beta)), mean_, var
+
+
+def _by_all(x, gamma, beta, moments, eps, slope, communicator):
+    """Normalise by moments that are those of all processes' values.
+
+    Every value of theirs has moved them. So dx takes the sums of algorithm 2 over all: those over a process's own
+    values, which the kernel took, are replaced by the mean of all processes' sums. (The gradient of a process's own
+    loss, and the mean of them all when the optimiser averages, is what reaches gamma and beta.)
+    """
+    options = {"eps": eps, "slope": slope}
+    means, variances = (array.reshape(-1, x.shape[-1]) for array in moments)  # a row for each batch
+    rows = (len(means), -1, x.shape[-1])
+    parts = zip(x.data.reshape(rows), means, variances, strict=True)
+    y = [kernels.batch_norm_inference(own, gamma.data, beta.data, m, v, **options) for own, m, v in parts]
+
+    def gradients(dy, x, gamma, beta):
+        if recording():
+            raise ValueError("batch_norm: over several processes its gradient has no graph, which a penalty needs")
+        values = x.data.reshape(rows)
+        parts = zip(dy.data.reshape(rows), values, means, variances, strict=True)
+        found = [kernels.batch_norm_grad(g, own, gamma.data, beta.data, m, v, **options) for g, own, m, v in parts]
+        dx, *sums = map(np.stack, zip(*found, strict=True))
+        own = np.stack(sums)
+        dgamma, dbeta = (communicator.mean(own) - own)[:, :, None] / values.shape[1]
+        r = 1 / np.sqrt(variances + eps)[:, None]
+        dx -= gamma.data * r * (dbeta + (values - means[:, None]) * r * dgamma)
+        return Tensor(dx.reshape(x.shape)), *map(Tensor, own.sum(axis=1))
+
+    y = np.stack(y).reshape(x.shape)
+    return record("batch_norm", y, ((x, gamma, beta), gradients, x, gamma, beta)), *moments
 
 
 def _gradients_by_parts(dy, x, gamma, beta, eps, slope, batches):

@@ -210,10 +210,11 @@ class Progress:
             mininterval=self._pause_s,
             bar_format=form if on_terminal else form + "\n",
         )
-        self._shown, self._next_s = trainer.iteration, 0.0
+        self._shown, self._unshown, self._next_s = trainer.iteration, None, 0.0
 
     def after_step(self, trainer, scalars):
         """Move the bar, a few times a second."""
+        self._unshown = scalars
         if not self._bar.disable and time.monotonic() >= self._next_s:
             self._move(trainer, scalars)
             self._next_s = time.monotonic() + self._pause_s
@@ -225,7 +226,7 @@ class Progress:
             text = f"{rate * self.images:,.0f} images/s, {text}"
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(trainer.iteration - self._shown)
-        self._shown = trainer.iteration
+        self._shown, self._unshown = trainer.iteration, None
 
     def interrupt(self, trainer):
         """Say that Ctrl-C was heard: a step may take a while."""
@@ -235,5 +236,6 @@ class Progress:
 
     def stop(self, trainer):
         """Leave the bar where it ended."""
-        self._bar.update(trainer.iteration - self._shown)
+        if self._unshown and not self._bar.disable:
+            self._move(trainer, self._unshown)
         self._bar.close()

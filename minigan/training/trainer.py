@@ -3,13 +3,16 @@
 import signal
 import threading
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 
 from .. import kernels
+from ..communicator import ALONE
 from ..device import CPU
 from ..recording import detect_nonfinite
 from .graph import DeviceStep
+from .parallel import OwnRows, distribute, step
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; kill, or a batch system's limit; a terminal that is closed
 STREAMS = ("init", "order", "noise", "samples")
@@ -37,6 +40,8 @@ class Batches:
     rng : numpy.random.Generator
     labels : array (N,), optional
         Then a batch is a pair (images, labels).
+    communicator : Communicator
+        Of processes that each take so many images, of a batch that all draw alike.
 
     Raises
     ------
@@ -44,12 +49,14 @@ class Batches:
         For a batch larger than the data set, or labels of another number.
     """
 
-    def __init__(self, images, batch, rng, labels=None):
-        if not 1 <= batch <= len(images):
-            raise ValueError(f"batch: {batch} images asked for, the data set has {len(images)}")
+    def __init__(self, images, batch, rng, labels=None, communicator=ALONE):
+        whole = batch * communicator.size
+        if not 1 <= whole <= len(images):
+            raise ValueError(f"batch: {whole} images asked for, the data set has {len(images)}")
         if labels is not None and len(labels) != len(images):
             raise ValueError(f"labels: expected {len(images)}, one for each image, got {len(labels)}")
-        self.images, self.labels, self.batch, self.rng = images, labels, batch, rng
+        self.images, self.labels, self.rng = images, labels, rng
+        self.batch, self.own = whole, communicator.rows(batch)
         self._start_epoch()
 
     def _start_epoch(self):
@@ -64,12 +71,12 @@ class Batches:
         return self.images[chosen] if self.labels is None else (self.images[chosen], self.labels[chosen])
 
     def choose(self):
-        """Places of the next batch's images in the data set, (batch,)."""
+        """Places of the next batch's images in the data set, those of this process's part."""
         if self._next + self.batch > len(self.images):
             self._start_epoch()
         chosen = self._order[self._next : self._next + self.batch]
         self._next += self.batch
-        return chosen
+        return chosen[self.own]
 
     def state_dict(self):
         """Where it stands: the generator before this epoch's shuffle, and the place in the epoch."""
@@ -93,7 +100,7 @@ class Trainer:
     streams : dict of Generators
         From :func:`random_streams`.
     batch : int
-        Real images of one update.
+        Real images of one update; of several processes', those that each takes.
     labels : array (N,), optional
         Classes, for a system that needs them.
     hooks : sequence
@@ -107,6 +114,8 @@ class Trainer:
         Whether a step shall run as one graph of the device (see :mod:`minigan.training.graph`).
     precision : {"float32", "tf32", "bfloat16"}
         Of a GPU's products; see :class:`minigan.kernels.use`.
+    communicator : Communicator
+        Of the processes that train this system together (see :mod:`minigan.training.parallel`).
 
     Attributes
     ----------
@@ -130,14 +139,21 @@ class Trainer:
         device=CPU,
         graph=False,
         precision="float32",
+        communicator=ALONE,
     ):
         self.system, self.images, self.streams, self.hooks = system, images, streams, list(hooks)
-        self.batches = Batches(images, batch, streams["order"], labels)
+        self.batches = Batches(images, batch, streams["order"], labels, communicator)
         self.find_nonfinite, self.device, self.precision = find_nonfinite, device, precision
+        self.communicator = communicator
+        if communicator.size > 1 and device is not CPU:
+            raise ValueError(f"mpi: several processes train on CPUs, got device {device.name}")
+        distribute(system, communicator)
         for part in (*system.modules.values(), *system.optimizers.values()):
             part.to(device)
         self.noise = device.generator(streams["noise"])
-        if device is CPU:
+        if communicator.size > 1:
+            self.step = partial(step, system, self.batches, OwnRows(self.noise, communicator), communicator)
+        elif device is CPU:
             self.step = lambda: self.system.step(self.batches, self.noise)
         else:
             options = {"graph": graph, "find_nonfinite": find_nonfinite}
@@ -152,8 +168,13 @@ class Trainer:
         self.last_iteration, self.interrupted, self.failed = iterations, False, False
         try:
             self._call("start")
-            with self._interruptible(), detect_nonfinite(self.find_nonfinite), kernels.use(precision=self.precision):
-                while self.iteration < iterations and not self.interrupted:
+            with (
+                self.communicator.alliance(),
+                self._interruptible(),
+                detect_nonfinite(self.find_nonfinite),
+                kernels.use(precision=self.precision),
+            ):
+                while self.iteration < iterations and not self._shall_stop():
                     self.failed = True  # until the step is whole
                     scalars = self.step()
                     self.failed = False
@@ -164,6 +185,13 @@ class Trainer:
             raise
         if errors := self._stop():
             raise errors[0]
+
+    def _shall_stop(self):
+        """Whether this process, or another of those that train together, was interrupted."""
+        stop = self.communicator.any(self.interrupted)
+        if stop:  # and never the other way round: a signal may come while the others are asked
+            self.interrupted = True
+        return stop
 
     def _call(self, event, *arguments):
         for hook in self.hooks:

@@ -1,9 +1,10 @@
 """What is trained together: networks, their optimisers, and the step that updates them.
 
 A system has ``modules`` and ``optimizers`` (dicts by name, for checkpoints), ``latents``, ``step(batches, rng)`` for
-one iteration, and ``sample(z)`` for images. One with ``needs_labels`` is given batches of (images, labels). The trainer
-knows nothing else of it. State that no optimiser trains, such as fitted moments or kept images, is a buffer of a
-module: so it is in checkpoints like all the rest.
+one iteration, and ``sample(z)`` for images. One with ``needs_labels`` is given batches of (images, labels); the batch
+of one that is ``divisible`` may be taken in parts, by several processes. The trainer knows nothing else of it. State
+that no optimiser trains, such as fitted moments or kept images, is a buffer of a module: so it is in checkpoints like
+all the rest.
 
 On a device (:mod:`minigan.device`) batches and noise are arrays of that device, and ``step`` is recorded once as a
 graph (:mod:`minigan.training.graph`). So it computes on arrays only, writes what it keeps in place, and looks at

@@ -26,11 +26,17 @@ class Codec:
     batch : int
     """
 
+    divisible = True
+
     def __init__(self, encoder, decoder, likelihood, latents, opt, *, batch):
         self.modules = {"encoder": encoder, "decoder": decoder, "likelihood": likelihood}
         self.optimizers = {"autoencoder": opt}
-        self.encoder, self.decoder, self.likelihood, self.opt = encoder, decoder, likelihood, opt
+        self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
         self.latents, self.batch = latents, batch
+
+    def _networks(self):
+        """What a step takes first: all that learns, and the optimiser."""
+        return self.encoder, self.decoder, self.likelihood, self.optimizers["autoencoder"]
 
     def encode(self, images):
         """Codes (N, Z) of images (N, H, W, C) in [-1, 1], where the encoder lives."""
@@ -69,7 +75,7 @@ class Autoencoder(Codec):
     def step(self, batches, rng):
         """One iteration; returns the step's scalars."""
         x = self.likelihood.pixels(next(batches), rng)
-        return autoencoder_step(self.encoder, self.decoder, self.likelihood, self.opt, x, self.codes)
+        return autoencoder_step(*self._networks(), x, self.codes)
 
     def _codes(self, x):
         return self.encoder(x)
@@ -116,11 +122,10 @@ class VAE(Codec):
     def step(self, batches, rng):
         """One iteration; returns the step's scalars."""
         x = self.likelihood.pixels(next(batches), rng)
-        networks = (self.encoder, self.decoder, self.likelihood, self.opt)
         noise = self._noise(rng, len(x), self.k)
-        return (
-            importance_step(*networks, x, noise) if self.importance else vae_step(*networks, x, noise, beta=self.beta)
-        )
+        if self.importance:
+            return importance_step(*self._networks(), x, noise)
+        return vae_step(*self._networks(), x, noise, beta=self.beta)
 
     def _noise(self, rng, n, k):
         noise = self.latents.sample(rng, k * n).reshape(k, n, self.latents.size)

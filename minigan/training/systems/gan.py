@@ -47,10 +47,14 @@ class GAN:
     ----------
     needs_labels : bool
         Whether ``batches`` must yield pairs (images, labels).
+    divisible : bool
+        Whether a step's losses are means over the batch, so that processes can take parts of it (see
+        :mod:`minigan.training.parallel`).
     """
 
     headline = {"loss d": "loss_d", "g": "loss_g", "D(x)": "d_real", "D(G(z))": "d_fake"}
     needs_labels = False
+    divisible = True
 
     def __init__(
         self,
