@@ -64,15 +64,29 @@ def _by_all(x, gamma, beta, moments, eps, slope, communicator):
         values = x.data.reshape(rows)
         parts = zip(dy.data.reshape(rows), values, means, variances, strict=True)
         found = [kernels.batch_norm_grad(g, own, gamma.data, beta.data, m, v, **options) for g, own, m, v in parts]
-        dx, *sums = map(np.stack, zip(*found, strict=True))
-        own = np.stack(sums)
-        dgamma, dbeta = (communicator.mean(own) - own)[:, :, None] / values.shape[1]
-        r = 1 / np.sqrt(variances + eps)[:, None]
-        dx -= gamma.data * r * (dbeta + (values - means[:, None]) * r * dgamma)
-        return Tensor(dx.reshape(x.shape)), *map(Tensor, own.sum(axis=1))
+        dx, *sums = zip(*found, strict=True)
+        sums = np.stack(sums)
+        dgamma, dbeta = (communicator.mean(sums) - sums) / values.shape[1]
+        r = 1 / np.sqrt(variances + eps)
+        scale = -gamma.data * r * r * dgamma  # dx -= gamma r (dbeta + xhat dgamma), which is linear in x
+        shift = -gamma.data * r * dbeta - scale * means
+        for own, *of_batch in zip(dx, values, scale, shift, strict=True):
+            _add_linear(own, *of_batch)
+        return Tensor(_joined(dx).reshape(x.shape)), *map(Tensor, sums.sum(axis=1))
 
-    y = np.stack(y).reshape(x.shape)
-    return record("batch_norm", y, ((x, gamma, beta), gradients, x, gamma, beta)), *moments
+    return record("batch_norm", _joined(y).reshape(x.shape), ((x, gamma, beta), gradients, x, gamma, beta)), *moments
+
+
+def _add_linear(y, x, scale, shift):
+    """y += scale x + shift, in few passes over memory."""
+    term = x * scale
+    term += shift
+    y += term
+
+
+def _joined(batches):
+    """The batches in one array; of a single one no copy."""
+    return np.stack(batches) if len(batches) > 1 else batches[0]
 
 
 def _gradients_by_parts(dy, x, gamma, beta, eps, slope, batches):

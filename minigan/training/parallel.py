@@ -69,7 +69,7 @@ class Averaging:
         learning = [parameter for _, parameter in self.optimizer.named if parameter.grad is not None]
         if learning:
             ends = np.cumsum([parameter.size for parameter in learning])
-            mean = self.communicator.mean(np.concatenate([parameter.grad.ravel() for parameter in learning]))
+            mean = self.communicator.mean_(np.concatenate([parameter.grad.ravel() for parameter in learning]))
             for parameter, grad in zip(learning, np.split(mean, ends[:-1]), strict=True):
                 parameter.grad = grad.reshape(parameter.shape)
         self.optimizer.step()
