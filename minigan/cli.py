@@ -225,6 +225,8 @@ class StepOptions:
     """Train so many steps first."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE.npz")] = None
     """Where to write all the arrays, whole."""
+    picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Where to draw the step: a .png, .svg or .pdf of what each operation takes, and where the gradient comes back."""
     config: tyro.conf.OmitArgPrefixes[presets.Config]
 
 
@@ -244,9 +246,13 @@ def step(arguments):
         raise ValueError(f"after: expected at least 0, got {options.after}")
     if options.out and options.out.suffix != ".npz":
         raise ValueError(f"out: arrays are written to a .npz, got {options.out}")
+    from .plots import check_page
     from .study import step
 
-    print(step.take(type(config)(**vars(options.config)), folder, after=options.after, out=options.out))
+    if options.picture:
+        check_page(options.picture)
+    to = {"out": options.out, "picture": options.picture}
+    print(step.take(type(config)(**vars(options.config)), folder, after=options.after, **to))
     return 0
 
 

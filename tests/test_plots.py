@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from minigan import plots
-from minigan.plots import Curve, Panel
+from minigan.plots import BLUE, Curve, Line, Panel
+from minigan.plots.flow import lanes
 from minigan.training.systems import GAN
 
 PANELS = GAN(None, None, None, None, None, batch=1).panels
@@ -164,3 +167,64 @@ def test_a_confusion_matrix_is_drawn(tmp_path):
     counts = np.diag(np.arange(1, 4)) + np.eye(3, dtype=int)[::-1]
     path = plots.save_confusion(tmp_path / "c.png", counts, np.array([2, -1, 0]))
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+# --- flow -------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def computations(draw):
+    """Lines that each take some of the lines before, and headings among them."""
+    lines = []
+    for i in range(draw(st.integers(1, 15))):
+        before = [j for j in range(i) if not lines[j].heading]
+        inputs = draw(st.lists(st.sampled_from(before), unique=True, max_size=3)) if before else []
+        heading = draw(st.integers(0, 5)) == 0
+        lines.append(Line(str(i), inputs=[(j, None) for j in inputs] * (not heading), heading=heading))
+    return lines
+
+
+@given(computations())
+def test_a_lane_is_one_result_until_it_is_taken_for_the_last_time(lines):
+    placed = lanes(lines)
+    last = {j: i for i, line in enumerate(lines) for j, _ in line.inputs}
+    for i, line in enumerate(lines):
+        assert (placed[i] is None) == line.heading
+        for j in range(i + 1, last.get(i, i) + 1):
+            if placed[j] is not None and placed[j] == placed[i]:
+                assert j == last[i]  # who takes it last may go on in its lane
+    taken = [lane for lane in placed if lane is not None]
+    assert set(taken) == set(range(max(taken, default=-1) + 1))
+
+
+def test_a_chain_stays_in_one_lane_and_what_ends_makes_room():
+    chain = [Line("a"), Line("b", inputs=[(0, None)]), Line("c", inputs=[(1, None)])]
+    assert lanes(chain) == [0, 0, 0]
+    assert lanes([Line("a"), Line("b"), Line("c", inputs=[(0, None)])]) == [0, 1, 0]
+    assert lanes([Line("a"), Line("h", heading=True), Line("b")]) == [0, None, 0]
+
+
+def colours_of(path):
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    return {"#" + bytes(pixel).hex() for pixel in np.unique(pixels, axis=0)}
+
+
+def test_flow_draws_ways_values_and_tags_in_their_colours(tmp_path):
+    lines = [Line("until", heading=True), Line("1 data", "2x2"), Line("2 linear", inputs=[(1, None)])]
+    assert BLUE not in colours_of(plots.save_flow(tmp_path / "plain.png", lines, "a step"))
+    coloured = {
+        "way": {"inputs": [(1, BLUE)]},
+        "values": {"inputs": [(1, None)], "values": [(0.1, BLUE), (0.0, BLUE), (np.inf, BLUE)]},
+        "dot": {"inputs": [(1, None)], "colour": BLUE},
+    }
+    for name, options in coloured.items():
+        path = plots.save_flow(tmp_path / f"{name}.png", [*lines[:2], Line("2 linear", **options)], "a step")
+        assert BLUE in colours_of(path), name
+
+
+@pytest.mark.parametrize(("values", "powers"), [([1.0], 1), ([1e-12, 1e12], 25), ([0.0], 0), ([np.nan], 0)])
+def test_flow_takes_any_values(tmp_path, values, powers):
+    path = plots.save_flow(tmp_path / "flow.svg", [Line("1 data", values=[(v, BLUE) for v in values])], "")
+    assert path.stat().st_size > 0
+    assert (BLUE in path.read_text()) == (powers > 0)

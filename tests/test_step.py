@@ -9,6 +9,8 @@ import pytest
 
 from minigan import Tensor, cli, grad, nn, no_grad, ops, presets, runs, watch
 from minigan.optim import SGD, Adam
+from minigan.plots import BLUE, GREEN, GREY, ORANGE, PURPLE
+from minigan.study import graph
 from minigan.study.step import Step
 from minigan.training.trainer import random_streams
 
@@ -200,6 +202,64 @@ def test_an_adams_first_step_is_as_long_as_the_learning_rate():
     assert [update.change for update in seen.sections[0].updates] == pytest.approx([0.01, 0.01], rel=1e-4)
 
 
+# --- its graph --------------------------------------------------------------------------------------------------------
+
+
+def drawn(monkeypatch, preset, **changes):
+    """The lines of a step's picture by the number of their row, the headings, and the legend."""
+    given = []
+    monkeypatch.setattr(graph, "save_flow", lambda *arguments: given.append(arguments))
+    seen = Step()
+    with watch(seen):
+        trainer(preset, **changes).step()
+    graph.save("step.png", seen, "a step")
+    ((path, lines, title, legend),) = given
+    assert (path, title) == ("step.png", "a step")
+    rows = {int(line.text.split()[0]): line for line in lines if not line.heading}
+    by_place = {i: int(line.text.split()[0]) for i, line in enumerate(lines) if not line.heading}
+    ways = {number: {by_place[i]: colour for i, colour in line.inputs} for number, line in rows.items()}
+    return rows, ways, [line.text for line in lines if line.heading], legend
+
+
+def test_the_graph_shows_where_gradients_flow_and_where_they_do_not(monkeypatch):
+    rows, ways, headings, legend = drawn(monkeypatch, "gan-2d", batch=8, width=4)
+    assert headings == ["until d learns", "", "until g learns"]
+    assert [words for words, _ in legend] == [
+        "rms of a result",
+        "of the gradient in it when d learns",
+        "of the gradient in it when g learns",
+    ]
+    assert rows[8].text.split() == ["8", "concatenate"]
+    assert ways[8] == {6: None, 7: None}  # real points have none, and g's are detached
+    assert ways[9] == {8: None}
+    assert ways[10] == {9: BLUE}
+    assert ways[17] == {16: BLUE}
+    assert ways[21] == {14: None}  # what d thinks is only told
+    assert ways[25] == {6: ORANGE}  # the same points, when g learns
+    assert [tags for tags, _ in rows[2].tags] == ["g.0.w", "g.0.b"]
+    assert {colour for _, colour in rows[2].tags} == {ORANGE}
+    assert {colour for _, colour in rows[9].tags} == {BLUE}
+    assert rows[25].tags == [("d.0.w", GREY), ("d.0.b", GREY)]  # frozen
+    assert [colour for _, colour in rows[25].values] == [GREY, ORANGE]
+    assert [colour for _, colour in rows[22].values] == [GREY]
+    assert (rows[25].note, rows[31].note) == ("8x4", f"{rows[31].values[0][0]:.4g}")
+
+
+def test_each_network_has_its_colour(monkeypatch):
+    _, _, headings, legend = drawn(monkeypatch, "infogan-paper", batch=4, information="none", fresh_noise=True)
+    assert [heading for heading in headings if heading] == ["until d learns", "until g learns", "until q learns"]
+    assert [colour for _, colour in legend] == [GREY, BLUE, ORANGE, GREEN]
+    rows, _, _, legend = drawn(monkeypatch, "vae", batch=4)
+    assert legend[1] == ("of the gradient in it when encoder and decoder learn", PURPLE)
+    assert PURPLE in {line.colour for line in rows.values()}
+
+
+def test_a_colour_is_explained_once(monkeypatch):
+    *_, headings, legend = drawn(monkeypatch, "gan-2d", batch=8, width=4, d_steps=3)
+    assert headings.count("until d learns") == 3
+    assert len(legend) == 3
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
@@ -218,6 +278,14 @@ def test_step_of_a_preset_prints_every_row(capsys, tmp_path):
     with np.load(out) as arrays:
         assert lines[-1] == f"{out}: {len(arrays.files)} arrays"
         assert arrays["1/002 linear"].shape == arrays["1/002 linear gradient"].shape == (8, 4)
+
+
+@pytest.mark.parametrize("name", ["step.png", "step.svg", "step.PDF"])
+def test_step_draws_its_graph(capsys, tmp_path, name):
+    path = tmp_path / "new" / name
+    assert cli.main(["step", "gan-2d", "--batch=8", "--width=4", f"--picture={path}"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{path}: its graph"
+    assert path.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml", b"%PDF-")
 
 
 def test_readme_shows_what_the_command_prints(capsys):
@@ -257,6 +325,8 @@ def test_step_of_a_run_is_its_next_one_and_leaves_it_alone(capsys, tmp_path):
         (["gan-3d"], "gan-2d"),
         (["gan-2d", "--after=-1"], "after: expected at least 0, got -1"),
         (["gan-2d", "--out=step.png"], "out: arrays are written to a .npz, got step.png"),
+        (["gan-2d", "--picture=step.jpg"], "picture: expected a name that ends in .png, .svg, .pdf, got step.jpg"),
+        (["gan-2d", "--picture={folder}"], "is a folder; give the picture a name in it"),
         (["{folder}"], "config.json"),
     ],
 )

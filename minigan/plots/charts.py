@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-INK, FAINT, BLUE, ORANGE, GREEN = "#222222", "#b9b9b9", "#2a6fbb", "#d9722c", "#3a923a"
+INK, GREY, FAINT = "#222222", "#8a8a8a", "#b9b9b9"
+BLUE, ORANGE, GREEN, PURPLE = "#2a6fbb", "#d9722c", "#3a923a", "#8a5bb0"
 STYLE = {"font_size": 10, "dpi": 110}
 
 

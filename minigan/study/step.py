@@ -20,6 +20,7 @@ import numpy as np
 from .. import runs
 from ..device import download
 from ..recording import detect_nonfinite, watch
+from . import graph
 
 
 class Statistics(NamedTuple):
@@ -41,7 +42,8 @@ def statistics(array):
 class Row:
     """An operation: its number in the step, its name, what it took, the shape and statistics of what it made.
 
-    ``inputs`` are numbers of rows and names of parameters; ``gradient`` is None where no loss asked for one.
+    ``inputs`` are numbers of rows and names of parameters; ``gradient`` is None where no loss asked for one, and came
+    in the section ``reached``, counted from 0; ``frozen`` are the parameters that it keeps from learning.
     """
 
     number: int
@@ -50,6 +52,8 @@ class Row:
     shape: tuple
     result: Statistics
     gradient: Statistics | None = None
+    reached: int | None = None
+    frozen: frozenset = frozenset()
 
 
 class Update(NamedTuple):
@@ -73,6 +77,16 @@ class Section:
     def learns(self):
         """Which networks do: the first parts of their parameters' names."""
         return list(dict.fromkeys(update.name.partition(".")[0] for update in self.updates))
+
+    @property
+    def who_learns(self):
+        """The same as words: "d and q learn"."""
+        return f"{' and '.join(self.learns)} {'learns' if len(self.learns) == 1 else 'learn'}"
+
+    @property
+    def title(self):
+        """When its operations were done."""
+        return f"until {self.who_learns}" if self.updates else "at the end"
 
 
 class Step:
@@ -103,6 +117,7 @@ class Step:
         if self.sections[-1].updates:
             self.sections.append(Section())
         row, key = self._add(event.name, event.data, [self._called(tensor) for tensor in event.inputs])
+        row.frozen = frozenset(tensor.name for tensor in event.inputs if tensor.name and not tensor.requires_grad)
         if event.number is not None:
             self._rows[event.number] = (row, key)
 
@@ -126,7 +141,7 @@ class Step:
     def _gradient(self, event):
         row, key = self._rows.get(event.number, (None, None))
         if row:
-            row.gradient = statistics(event.data)
+            row.gradient, row.reached = statistics(event.data), len(self.sections) - 1
             self._keep(f"{key} gradient", event.data)
 
     def _state(self, event):
@@ -150,10 +165,8 @@ class Step:
         parts = []
         for section in self.sections:
             if section.rows:
-                verb = "learns" if len(section.learns) == 1 else "learn"
-                until = f"until {' and '.join(section.learns)} {verb}" if section.updates else "at the end"
                 parts += [
-                    f"--- {until}",
+                    f"--- {section.title}",
                     _table(OPERATIONS, [_operation(row) for row in section.rows], words=(1, 2, 3)),
                 ]
             if section.updates:
@@ -162,7 +175,7 @@ class Step:
         return "\n".join(parts).rstrip()
 
 
-def take(config, folder=None, *, after=0, out=None):
+def take(config, folder=None, *, after=0, out=None, picture=None):
     """Take one step of a preset's training, or the next one of a run; return the account of it as text.
 
     Parameters
@@ -174,6 +187,8 @@ def take(config, folder=None, *, after=0, out=None):
         Steps to train before.
     out : path, optional
         A .npz, for all arrays of the step.
+    picture : path, optional
+        A .png, .svg or .pdf, for the graph of the step (see :mod:`.graph`).
 
     Raises
     ------
@@ -189,13 +204,17 @@ def take(config, folder=None, *, after=0, out=None):
     seen = Step(keep=out is not None)
     with watch(seen), detect_nonfinite(config.find_nonfinite):
         scalars = trainer.step()
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(out, **seen.arrays)
     head = f"{config.preset}, iteration {trainer.iteration + 1:,}: {dataset.name}, batch {config.batch}"
-    last = ", ".join(f"{name} {float(value):.6g}" for name, value in scalars.items())
-    kept = "" if out is None else f"\n{out}: {len(seen.arrays):,} arrays"
-    return f"{head}, seed {config.seed}\n\n{seen.describe()}\n\n{last}{kept}"
+    head += f", seed {config.seed}"
+    last = [", ".join(f"{name} {float(value):.6g}" for name, value in scalars.items())]
+    for path in filter(None, (out, picture)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if out is not None:
+        np.savez(out, **seen.arrays)
+        last.append(f"{out}: {len(seen.arrays):,} arrays")
+    if picture is not None:
+        last.append(f"{graph.save(picture, seen, head)}: its graph")
+    return "\n\n".join([head, seen.describe(), "\n".join(last)])
 
 
 OPERATIONS = ("", "operation", "of", "shape", "mean", "rms", "least", "most", "gradient rms")

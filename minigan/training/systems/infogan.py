@@ -6,12 +6,12 @@ import numpy as np
 
 from ...autograd import Tensor
 from ...latents import Categorical
-from ...plots import Curve, Panel
+from ...plots import GREEN, PURPLE, Curve, Panel
 from ..steps import infogan_step
 from .gan import GAN
 from .inference import batch_statistics, inference
 
-COLOURS = ("#3a923a", "#8a5bb0", "#b0853b", "#4b9aa8")  # of codes, apart from those of the two players
+COLOURS = (GREEN, PURPLE, "#b0853b", "#4b9aa8")  # of codes, apart from those of the two players
 
 
 class InfoGAN(GAN):
