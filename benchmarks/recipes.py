@@ -85,6 +85,15 @@ def information_by_2000(folder):
     return {"information_nats_by_2000": more(mean, 2.302585, "ceiling")}
 
 
+def least_loss_of_d(folder):
+    """How low d's loss fell, as the mean over ten lines of the log: a game that d has won stays near 0."""
+    from minigan.scores.score import more
+
+    losses = [row["loss_d"] for row in hooks.read_log(folder / "log.jsonl")]
+    means = [sum(losses[i : i + 10]) / 10 for i in range(len(losses) - 9)]
+    return {"loss_d_least": more(min(means), 1.386294, "ideal")} if means else {}
+
+
 QUIET = {"sample_every": 2500, "checkpoint_every": 1000}
 PACGAN = "GAN in PacGAN's table"
 
@@ -189,6 +198,7 @@ INFOGAN = Recipe(
     {"data": "mnist", "steps": 5000, **QUIET},
     also=information_by_2000,
 )
+FACES = (Goal("frechet_over_floor", "less"), Goal("precision", "more"), Goal("recall", "more"))
 LEARNT = {"continuous": "nll", "continuous_weight": 0.1}
 
 RECIPES = [
@@ -200,6 +210,30 @@ RECIPES = [
         changes=INFOGAN.changes | {"information": "generator"},
     ),
     replace(INFOGAN, name="infogan-paper-learnt-deviation", changes=INFOGAN.changes | LEARNT),
+    Recipe(
+        "gan",
+        "gan",
+        (
+            Goal("loss_d_least", "more", 0.3),
+            Goal("frechet_over_floor", "less", published="8 in Inception's features, default settings (Lucic et al.)"),
+            Goal("label_largest_over_smallest", "less"),
+            Goal("confident_share", "more"),
+        ),
+        {"data": "mnist", **QUIET},
+        also=least_loss_of_d,
+    ),
+    Recipe(
+        "infogan",
+        "infogan",
+        (
+            Goal("code_0_error", "less", published="0.05 (InfoGAN); 0.090 +- 0.040 (ClusterGAN, 10 runs)"),
+            Goal("code_0_information_nats", "more"),
+            Goal("frechet_over_floor", "less"),
+        ),
+        {"data": "mnist", "epochs": 10, **QUIET},
+    ),
+    Recipe("dcgan", "dcgan", FACES, QUIET),
+    Recipe("dcgan-keras", "dcgan-keras", FACES, QUIET),
     Recipe(
         "dcgan-mnist",
         "dcgan-mnist",

@@ -241,6 +241,15 @@ def test_information_by_2000_comes_from_the_log(tmp_path):
     assert recipes.information_by_2000(tmp_path / "none") == {}
 
 
+def test_how_low_the_loss_of_d_fell_is_a_mean_over_ten_lines(tmp_path):
+    losses = [1.0] * 10 + [0.1] + [0.5] * 9 + [1.0] * 10
+    lines = (json.dumps({"iteration": i, "loss_d": loss}) + "\n" for i, loss in enumerate(losses))
+    (tmp_path / "log.jsonl").write_text("".join(lines))
+    assert recipes.least_loss_of_d(tmp_path)["loss_d_least"].value == pytest.approx(0.46)
+    (tmp_path / "log.jsonl").write_text('{"iteration": 1, "loss_d": 1.0}\n')
+    assert recipes.least_loss_of_d(tmp_path) == {}
+
+
 def entry(seed, modes, js=0.5, failure=None):
     values = {"modes": {"value": modes, "reference": 8.0}, "js_nats": {"value": js, "reference": 0.02}}
     return {"recipe": "tiny", "seed": seed, "failure": failure, "scores": {} if failure else values}
