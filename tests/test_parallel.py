@@ -122,6 +122,19 @@ def test_a_run_goes_on_with_any_number_of_processes(tmp_path):
     assert arrays(tmp_path / "cut")["optimizer.g.steps"] == 5
 
 
+def test_one_process_measures_while_the_others_wait(tmp_path):
+    arguments = ["infogan-paper", "--batch", "8", "--samples", "10", "--mpi", "--steps", "4", "--quiet", "--out", "run"]
+    measured = minigan(tmp_path, "train", *arguments, "--eval-every", "2", "--eval-samples", "100")
+    assert measured[0] == 0, measured
+    watched = arrays(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "watched")
+    assert minigan(tmp_path, "train", *arguments)[0] == 0
+    for name, array in arrays(tmp_path / "run").items():
+        np.testing.assert_array_equal(array, watched[name], name)
+    rows = [json.loads(line) for line in (tmp_path / "watched" / "scores.jsonl").read_text().splitlines()]
+    assert [row["iteration"] for row in rows] == [0, 2, 4]
+
+
 def test_the_cores_are_shared_out():
     code = "import os; from minigan.communicator import join; join(); print(os.environ['MINIGAN_NUM_THREADS'], flush=1)"
     threads = ENVIRONMENT.get("OMP_NUM_THREADS") or max(1, len(os.sched_getaffinity(0)) // 2)

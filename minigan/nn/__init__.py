@@ -7,7 +7,14 @@ from .activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from .initialisation import glorot_uniform, he_uniform, normal
 from .layers import BatchNorm, Bias, Conv2d, ConvTranspose2d, LayerNorm, Linear, Maxout
 from .module import Module
-from .normalisation import SpectralNorm, batches_apart, has_batch_norm, replace_batch_norm_, spectral_norm_
+from .normalisation import (
+    SpectralNorm,
+    batches_alone,
+    batches_apart,
+    has_batch_norm,
+    replace_batch_norm_,
+    spectral_norm_,
+)
 from .sequential import Sequential, TrunkAndHead
 from .shaping import AvgPool2d, Flatten, GlobalAvgPool2d, MaxPool2d, Reshape
 
@@ -32,6 +39,7 @@ __all__ = [
     "SpectralNorm",
     "Tanh",
     "TrunkAndHead",
+    "batches_alone",
     "batches_apart",
     "glorot_uniform",
     "has_batch_norm",

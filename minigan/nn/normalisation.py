@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..autograd import Tensor
+from ..communicator import ALONE
 from ..recording import no_grad
 from .layers import BatchNorm, Bias, Conv2d, LayerNorm, Linear
 from .module import Module
@@ -98,11 +99,26 @@ def batches_apart(module, batches):
     The batches lie one after another along the first axis and are of equal length. Each is normalised by itself and is
     taken into the running averages in its turn, so that one call gives what as many calls would.
     """
+    with _batch_norms(module, batches=batches):
+        yield
+
+
+@contextmanager
+def batches_alone(module):
+    """Have a module's batch normalisations take what they get for the whole batch, without asking other processes."""
+    with _batch_norms(module, communicator=ALONE):
+        yield
+
+
+@contextmanager
+def _batch_norms(module, **attributes):
+    """Give a module's batch normalisations other attributes for the length of a block."""
     layers = [layer for layer in module.modules() if isinstance(layer, BatchNorm)]
-    for layer in layers:
-        layer.batches = batches
+    before = [(layer, name, getattr(layer, name)) for layer in layers for name in attributes]
+    for layer, name, _ in before:
+        setattr(layer, name, attributes[name])
     try:
         yield
     finally:
-        for layer in layers:
-            layer.batches = 1
+        for layer, name, value in before:
+            setattr(layer, name, value)

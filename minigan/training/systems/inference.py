@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 
+from ...nn import batches_alone
 from ...recording import frozen, no_grad
 
 
@@ -14,10 +15,13 @@ def inference(module):
 
 @contextmanager
 def batch_statistics(module):
-    """Run a module without recording, but normalise each batch by its own statistics, as in training."""
+    """Run a module without recording, but normalise each batch by its own statistics, as in training.
+
+    Of several processes one may do so by itself: the batch is its own.
+    """
     before = [(buffer, buffer.copy()) for _, buffer in module.named_buffers()]
     try:
-        with _mode(True, module), no_grad():
+        with _mode(True, module), batches_alone(module), no_grad():
             yield
     finally:
         for buffer, old in before:
