@@ -56,12 +56,14 @@ class Worker:
 
     def __init__(self, engine, preset, batch=None):
         self.engine = engine
-        command = _mpiexec() if engine == MPI else []
+        command, environment = [], dict(os.environ)
+        if engine == MPI:
+            command, environment["MINIGAN_NUM_THREADS"] = _mpiexec(), "1"
         command += [sys.executable, "-m", "benchmarks.worker", engine, preset]
         command += [] if batch is None else ["--batch", str(batch)]
         root = Path(__file__).resolve().parent.parent
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, bufsize=1
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, bufsize=1, env=environment
         )
         self.ready = self._answer()
 
@@ -89,6 +91,8 @@ def _mpiexec():
     """The command that starts a process for each core, from this environment if it has one."""
     from minigan.kernels.cpu.threads import NUM_THREADS
 
+    if NUM_THREADS == 1:
+        raise ValueError(f"{MPI}: there is one core, or one thread asked for, and nothing to share")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     found = shutil.which("mpiexec", path=path)
     if found is None:

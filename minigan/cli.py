@@ -155,26 +155,26 @@ def train(arguments):
         return 0
     from . import runs
 
-    config, options = _train_options(arguments)
-    communicator = join() if options.mpi else ALONE
-    where = {"device": options.device, "graph": options.graph, "precision": options.precision}
-    try:
-        run = runs.prepare(config, options.out, resume=options.resume, communicator=communicator, **where)
-    except USER_ERRORS:
-        if communicator.rank == 0:
-            raise
-        return 2  # all processes have the same error: the first one tells it
-    try:
-        run.train(quiet=options.quiet)
-    except USER_ERRORS as error:
-        can_resume = isinstance(error, OSError) and run.folder and (run.folder / "checkpoint.npz").exists()
-        again = f"; go on with: minigan train --resume {shlex.quote(str(run.folder))}"
-        raise TrainingFailed(again if can_resume else "") from error
+    communicator = join() if "--mpi" in arguments else ALONE
+    with communicator.alliance():
+        try:
+            config, where, quiet = communicator.of_first(lambda: _train_options(arguments))
+            run = runs.prepare(config, communicator=communicator, **where)
+        except USER_ERRORS:
+            if communicator.rank == 0:
+                raise
+            return 2  # all processes have the same error: the first one tells it
+        try:
+            run.train(quiet=quiet)
+        except USER_ERRORS as error:
+            can_resume = isinstance(error, OSError) and run.folder and (run.folder / "checkpoint.npz").exists()
+            again = f"; go on with: minigan train --resume {shlex.quote(str(run.folder))}"
+            raise TrainingFailed(again if can_resume else "") from error
     return 130 if run.trainer.interrupted else 0
 
 
 def _train_options(arguments):
-    """The config that the arguments ask for, and the options that are no part of it."""
+    """The config that the arguments ask for, what else runs.prepare takes, and whether to print nothing."""
     preset = None if arguments[0].startswith("-") else arguments[0]
     given = arguments[1:] if preset else arguments
     resumed = _value(given, "--resume")
@@ -195,7 +195,8 @@ def _train_options(arguments):
 
     default = TrainOptions(config=_without_preset(config))
     options = tyro.cli(TrainOptions, default=default, args=given, prog=f"minigan train {config.preset}")
-    return type(config)(**vars(options.config)), options
+    where = {name: getattr(options, name) for name in ("out", "resume", "device", "graph", "precision")}
+    return type(config)(**vars(options.config)), where, options.quiet
 
 
 def _without_preset(config):

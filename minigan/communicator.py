@@ -1,8 +1,8 @@
 """The processes that train one network together, and what they tell each other: a thin layer over MPI.
 
 A training by one process has a communicator as well, :data:`ALONE`, so that nothing asks which it is. That of several,
-which mpiexec started, is what :func:`join` returns. Every call below but ``rows`` is collective: all processes make it,
-in the same order.
+which mpiexec started, is what :func:`join` returns. Its calls are collective, but for ``rows``, ``alliance`` and
+``describe``: all processes make them, in the same order.
 """
 
 import atexit
@@ -28,10 +28,6 @@ class Alone:
 
     def mean(self, array):
         """The mean over all processes of arrays of one shape, element by element; the same bits for each of them."""
-        return self.mean_(np.array(array))
-
-    def mean_(self, array):
-        """The same in place; returns the array."""
         return array
 
     def moments(self, mean, var):
@@ -42,6 +38,13 @@ class Alone:
         """Whether any process says so."""
         return flag
 
+    def of_first(self, make):
+        """What ``make()`` returns in the first process, for all; it is not called in the others."""
+        return make()
+
+    def check_same(self, what, value):
+        """Raise ValueError unless all processes have the same value, which has a text."""
+
     @contextmanager
     def agreement(self):
         """Leave the block together: if it fails in one process, it fails in all, with that one's message."""
@@ -49,7 +52,10 @@ class Alone:
 
     @contextmanager
     def alliance(self):
-        """Live and die together: a process that an exception leads out of this block ends the others when it ends."""
+        """Live and die together: a process that an exception leads out of this block ends the others when it ends.
+
+        Only a failed agreement, which all leave alike, breaks the alliance. Who catches another exception cannot go on.
+        """
         yield
 
     def describe(self):
@@ -81,12 +87,15 @@ class Communicator(Alone):
         self._mpi, self._comm = mpi, comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self.machines = len(set(comm.allgather(mpi.Get_processor_name())))
+        self._alliances = 0  # blocks that were entered, and not left as one should
+        atexit.register(self._abort_allies)
 
-    def mean_(self, array):
+    def mean(self, array):
         # MPI wants all to receive identical results (MPI 4.1, section 6.9.6): so weights stay equal, bit for bit.
-        self._comm.Allreduce(self._mpi.IN_PLACE, array)
-        array /= self.size
-        return array
+        total = np.array(array)
+        self._comm.Allreduce(self._mpi.IN_PLACE, total)
+        total /= self.size
+        return total
 
     def moments(self, mean, var):
         # In float64, and by the deviations of the means: the difference of large squares would leave nothing.
@@ -105,33 +114,45 @@ class Communicator(Alone):
     def any(self, flag):
         return bool(self._gathered(np.array(flag)).any())
 
+    def of_first(self, make):
+        with self.agreement():
+            made = make() if self.rank == 0 else None
+        return self._comm.bcast(made)
+
+    def check_same(self, what, value):
+        texts = self._comm.allgather(str(value))
+        for rank, text in enumerate(texts):
+            if text != texts[0]:
+                self._alliances = 0
+                raise ValueError(f"mpi: {what} of process {rank} is {text}, that of process 0 {texts[0]}")
+
     @contextmanager
     def agreement(self):
         error = None
         with self.alliance():
             try:
                 yield
-            except Exception as raised:
+            except (Exception, SystemExit) as raised:
                 error = raised
             texts = self._comm.allgather(None if error is None else str(error))
-        if error is not None:
-            raise error
         failed = [(rank, text) for rank, text in enumerate(texts) if text is not None]
         if failed:
-            raise ValueError("process {}: {}".format(*failed[0]))
+            self._alliances = 0
+            raise error or ValueError("process {}: {}".format(*failed[0]))
 
     @contextmanager
     def alliance(self):
-        # Not at once: what went wrong is first told, by whoever catches the exception, or by Python.
-        atexit.register(self._abort)
+        self._alliances += 1
         yield
-        atexit.unregister(self._abort)
+        self._alliances = max(0, self._alliances - 1)
 
-    def _abort(self):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        time.sleep(TELL_S)
-        self._comm.Abort(1)
+    def _abort_allies(self):
+        # At the end of the process: what went wrong has been told then, by whoever caught the exception, or by Python.
+        if self._alliances:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            time.sleep(TELL_S)
+            self._comm.Abort(1)
 
     def describe(self):
         place = "one machine" if self.machines == 1 else f"{self.machines} machines"
@@ -163,7 +184,8 @@ def join():
             "mpi: this process is the only one; start several: mpiexec -n 4 minigan train ... --mpi (if that is what "
             f"you did, this mpiexec is of another MPI than the library that mpi4py has found, {library})"
         )
-    os.environ.setdefault("MINIGAN_NUM_THREADS", os.environ.get("OMP_NUM_THREADS") or str(_own_cores(MPI, world)))
+    if not (os.environ.get("MINIGAN_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS")):
+        os.environ["MINIGAN_NUM_THREADS"] = str(_own_cores(MPI, world))
     return Communicator(MPI, world)
 
 

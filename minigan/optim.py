@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import device, kernels
+from .communicator import ALONE
 from .recording import Event, watching
 
 
@@ -26,6 +27,8 @@ class Optimizer:
     steps : int
         Updates done. On a device an array of one element there, as the learning rate is inside: a captured graph of a
         step (see :mod:`minigan.training.graph`) counts on, and sees a new rate.
+    communicator : Communicator
+        Of the processes whose gradients are averaged before an update; see :mod:`minigan.training.parallel`.
 
     Raises
     ------
@@ -34,6 +37,7 @@ class Optimizer:
     """
 
     state_names = ()
+    communicator = ALONE
 
     def __init__(self, *modules, lr, clip=None):
         places = [""] if len(modules) == 1 else [f"{i}." for i in range(len(modules))]
@@ -88,6 +92,8 @@ class Optimizer:
         parameters = [self.named[i][1] for i in some]
         for parameter in parameters:
             parameter.mark_written()
+        if self.communicator.size > 1:
+            _average_gradients(parameters, self.communicator)
         arrays, grads = [parameter.data for parameter in parameters], [parameter.grad for parameter in parameters]
         watcher = watching()
         states = {kind: [state[i] for i in some] for kind, state in self.state.items()}
@@ -144,6 +150,14 @@ class Optimizer:
             self.steps[...] = int(state["steps"])
         for name, array in own.items():
             array[...] = device.of(array).upload(state[name], array.dtype)
+
+
+def _average_gradients(parameters, communicator):
+    """Put the mean of all processes' gradients in the place of each parameter's own, in one message."""
+    ends = np.cumsum([parameter.size for parameter in parameters])
+    mean = communicator.mean(np.concatenate([parameter.grad.ravel() for parameter in parameters]))
+    for parameter, grad in zip(parameters, np.split(mean, ends[:-1]), strict=True):
+        parameter.grad = grad.reshape(parameter.shape)
 
 
 class SGD(Optimizer):
@@ -218,6 +232,16 @@ class Together:
     def steps(self):
         """Updates done."""
         return self.optimizers[0].steps
+
+    @property
+    def communicator(self):
+        """That of all of them."""
+        return self.optimizers[0].communicator
+
+    @communicator.setter
+    def communicator(self, communicator):
+        for optimizer in self.optimizers:
+            optimizer.communicator = communicator
 
     def to(self, place):
         """Move the state to a Device; return the optimiser."""

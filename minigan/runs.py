@@ -116,9 +116,14 @@ class Run:
 
     def train(self, *, quiet=False):
         """Train to the end, or to Ctrl-C (see ``trainer.interrupted``); return the folder."""
-        if self.folder is None:
-            self.trainer.run(self.iterations)
-            return None
+        with self.trainer.communicator.alliance():
+            if self.folder is None:
+                self.trainer.run(self.iterations)
+            else:
+                self._train_and_tell(quiet)
+        return self.folder
+
+    def _train_and_tell(self, quiet):
         bar = hooks.Progress(self.config.images_per_iteration, disable=quiet)
         self.trainer.hooks.append(bar)
         if not quiet:
@@ -129,7 +134,6 @@ class Run:
         self.trainer.run(self.iterations)
         if not quiet:
             print(self._report(time.perf_counter() - began, self.trainer.iteration - first), flush=True)
-        return self.folder
 
     def describe(self):
         """What is about to be trained, on what, where, for how long, and where it goes; six lines."""
@@ -220,6 +224,10 @@ def prepare(
                 undo.callback(_discard, folder, made)
                 run_folder.write_config(folder, config)
                 run = _build(folder, config, how, remark, hooks, resume=False)
+        if communicator.size > 1:
+            trainer = run.trainer
+            data = checkpoint.fingerprint(trainer.images, trainer.batches.labels)
+            communicator.check_same("the run", f"{config} on data {data}, at iteration {trainer.iteration}")
         undo.pop_all()
     return run
 
@@ -340,6 +348,10 @@ def part(config, processes):
             if images % processes:
                 raise ValueError(f"{name}: {images} images cannot be shared out to {processes} processes")
             parts[name] = images // processes
+    packing = getattr(config, "packing", 1)
+    if parts["batch"] % packing:
+        of_each = f"which does not divide the {parts['batch']} of each of {processes} processes"
+        raise ValueError(f"packing: {packing} images are judged together, {of_each}")
     return replace(config, **parts)
 
 

@@ -131,7 +131,7 @@ def test_data_are_listed(capsys):
 def test_info_tells_what_a_bug_report_needs(capsys):
     assert status("info") == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert set(lines) == {"minigan", "python", "numpy", "numba", "cpu", "threads", "data", "gpu", "emulator"}
+    assert set(lines) == {"minigan", "python", "numpy", "numba", "cpu", "threads", "data", "gpu", "mpi", "emulator"}
     assert np.__version__ in lines["numpy"]
 
 

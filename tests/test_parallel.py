@@ -33,8 +33,18 @@ def start(processes, *arguments, **options):
 
 def together(processes, *arguments, **options):
     """Run Python in so many processes: status, what they printed, and their complaints."""
-    with start(processes, *arguments, **options) as process:
-        out, complaints = process.communicate(timeout=300)
+    process = start(processes, *arguments, **options)
+    return (*ended(process, 300),)
+
+
+def ended(process, seconds):
+    """Status, output and complaints of a process that must end by itself within so many seconds."""
+    try:
+        out, complaints = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
     return process.returncode, out, complaints
 
 
@@ -136,9 +146,18 @@ def test_one_process_measures_while_the_others_wait(tmp_path):
 
 
 def test_the_cores_are_shared_out():
-    code = "import os; from minigan.communicator import join; join(); print(os.environ['MINIGAN_NUM_THREADS'], flush=1)"
-    threads = ENVIRONMENT.get("OMP_NUM_THREADS") or max(1, len(os.sched_getaffinity(0)) // 2)
-    assert sorted(together(2, "-c", code)[1]) == sorted(f"{threads}\n" * 2)
+    code = """
+from minigan.communicator import join
+
+among = join()
+from minigan.kernels.cpu.threads import NUM_THREADS
+
+print(among.mean([float(NUM_THREADS), among.rank]))
+"""
+    threads = int(ENVIRONMENT.get("OMP_NUM_THREADS") or max(1, len(os.sched_getaffinity(0)) // 2))
+    status, out, complaints = together(2, "-c", code)
+    assert (status, complaints) == (0, "")
+    assert out.count(f"[{threads}.  0.5]") == 2
 
 
 # --- one end ----------------------------------------------------------------------------------------------------------
@@ -146,15 +165,15 @@ def test_the_cores_are_shared_out():
 
 def test_ctrl_c_ends_all_and_saves(tmp_path):
     command = ["-m", "minigan", "train", *SMALL, "--steps", "1000000", "--log-every", "1", "--out", "run"]
-    with start(2, *command, cwd=tmp_path) as process:
-        log = tmp_path / "run" / "log.jsonl"
-        for _ in range(1200):
-            if log.exists() and log.read_text().count("\n") > 3:
-                break
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        out, complaints = process.communicate(timeout=60)
-    assert process.returncode == 130, complaints
+    process = start(2, *command, cwd=tmp_path)
+    log = tmp_path / "run" / "log.jsonl"
+    for _ in range(1200):
+        if log.exists() and log.read_text().count("\n") > 3:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    status, out, complaints = ended(process, 60)
+    assert status == 130, complaints
     stopped = int(re.search(r"stopped at iteration (\d+) of 1,000,000 and saved", out)[1])
     assert checkpoint.load(tmp_path / "run" / "checkpoint.npz")[1]["counters"]["iteration"] == stopped
 
@@ -175,11 +194,12 @@ run.train(quiet=True)
 """
 
 
-@pytest.mark.parametrize(("rank", "what"), [(0, "step"), (1, "step"), (0, "hook")])
+@pytest.mark.parametrize(("rank", "what"), [(0, "step"), (1, "step"), (0, "hook"), (0, "start")])
 def test_a_process_that_fails_ends_all(tmp_path, rank, what):
     lines = {
         "step": "run.trainer.step = fail",
         "hook": "run.trainer.hooks.append(type('Hook', (), {'after_step': fail})())",
+        "start": "run.trainer.hooks.append(type('Hook', (), {'start': fail})())",
     }
     status, _, complaints = together(2, "-c", FAILING.format(rank=rank, what=lines[what]), cwd=tmp_path)
     assert status not in (0, None)
@@ -204,6 +224,11 @@ def test_a_failed_training_tells_why_once(tmp_path):
     [
         (["gan-2d", "--batch", "7"], "batch: 7 images cannot be shared out to 2 processes"),
         (["infogan", "--d-batch", "33"], "d_batch: 33 images cannot be shared out to 2 processes"),
+        (
+            ["gan-2d", "--batch", "12", "--packing", "4"],
+            "packing: 4 images are judged together, which does not divide the",
+        ),
+        (["gan-3d"], "unknown preset 'gan-3d'; did you mean gan-2d"),
         (["mmd-2d"], "mpi: a step of MMD sees its batch as a whole, which 2 processes cannot take in parts"),
         (["gan-2d", "--device", "emulated"], "mpi: several processes train on CPUs, got device emulated"),
         (["gan-2d", "--data", "nothere"], "'nothere' is no data set and no path"),
@@ -236,6 +261,32 @@ except ValueError as error:
     assert told["1"].startswith("'nothere' is no data set")
     assert told["0"] == f"process 1: {told['1']}"
     assert not (tmp_path / "run").exists()
+
+
+def test_all_must_train_the_same(tmp_path):
+    code = """
+from dataclasses import replace
+from minigan import presets, runs
+from minigan.communicator import join
+
+among = join()
+try:
+    runs.prepare(replace(presets.get("gan-2d").config, seed=among.rank), "run", communicator=among)
+except ValueError as error:
+    print(str(error).startswith("mpi: the run of process 1 is ") and "seed=1" in str(error), flush=True)
+"""
+    status, out, complaints = together(2, "-c", code, cwd=tmp_path)
+    assert (status, complaints, out.count("True")) == (0, "", 2)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"), [(["--bogus"], "--bogus"), (["--batch", "0"], "batch: must be at least 1, got 0")]
+)
+def test_options_that_cannot_be_are_told_once(tmp_path, option, message):
+    status, out, complaints = minigan(tmp_path, "train", "gan-2d", "--mpi", *option)
+    assert (status, out) == (2, "")
+    assert complaints.count(message) == 1
 
 
 def test_one_process_is_no_team(tmp_path):

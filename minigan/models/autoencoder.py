@@ -12,7 +12,6 @@ import numpy as np
 
 from .. import device, nn, ops
 from ..autograd import Tensor
-from ..communicator import ALONE
 from ..recording import no_grad
 
 MAPS = 32  # of the first convolution; twice as many after the second
@@ -91,14 +90,7 @@ class CodeGaussian(nn.Module):
         Length of a code.
     momentum : float
         Weight of the new batch: codes move as the encoder learns, so old ones must be forgotten.
-
-    Attributes
-    ----------
-    communicator : Communicator
-        Of the processes whose codes together are a batch; see :mod:`minigan.training.parallel`.
     """
-
-    communicator = ALONE
 
     def __init__(self, z, momentum=0.01):
         self.mean, self.covariance = np.zeros(z, np.float32), np.eye(z, dtype=np.float32)

@@ -6,7 +6,6 @@ import numpy as np
 
 from .. import kernels, ops
 from ..autograd import Tensor
-from ..communicator import ALONE
 from ..kernels import spec
 from .initialisation import glorot_uniform
 from .module import Module
@@ -183,12 +182,9 @@ class BatchNorm(Module):
         Averages over training batches (unbiased variance), used in inference mode.
     batches : int
         Batches that lie one after another in what the layer gets; see :func:`~minigan.nn.batches_apart`.
-    communicator : Communicator
-        Of the processes whose batches together are normalised as one; see :mod:`minigan.training.parallel`.
     """
 
     takes_slope = True
-    communicator = ALONE
 
     def __init__(self, channels, *, eps=1e-5, momentum=0.1, init=None, rng=None):
         rng = rng or np.random.default_rng()

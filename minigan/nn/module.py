@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import device
 from ..autograd import Tensor
+from ..communicator import ALONE
 
 
 class Module:
@@ -22,10 +23,13 @@ class Module:
         Whether batch normalisation uses the statistics of its batch (and updates its running ones).
     takes_slope : bool
         Whether ``module(x, slope)`` applies a leaky ReLU to its result in the same pass over memory.
+    communicator : Communicator
+        Of the processes whose batches together are the one that the module sees; see :mod:`minigan.training.parallel`.
     """
 
     training = True
     takes_slope = False
+    communicator = ALONE
 
     def _parts(self):
         for name, value in vars(self).items():

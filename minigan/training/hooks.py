@@ -236,6 +236,8 @@ class Progress:
 
     def stop(self, trainer):
         """Leave the bar where it ended."""
-        if self._unshown and not self._bar.disable:
-            self._move(trainer, self._unshown)
-        self._bar.close()
+        try:
+            if self._unshown and not self._bar.disable:
+                self._move(trainer, self._unshown)
+        finally:
+            self._bar.close()

@@ -3,13 +3,11 @@
 All run the same program from the same seed. Each draws what the whole batch would need, places in the data, noise and
 codes, and takes its own rows. Before an update the gradients are averaged, so that all weights stay equal without ever
 being sent; batch normalisation takes the moments of the whole batch. What P processes do is therefore what one does, up
-to rounding, whatever P is, and any number of them can go on with a run.
+to rounding, whatever P is, and another number of them can go on with a run. (Machines of one kind round alike. Others
+may not, and then their weights drift apart.)
 """
 
 import numpy as np
-
-from ..models.autoencoder import CodeGaussian
-from ..nn import BatchNorm
 
 
 def distribute(system, communicator):
@@ -29,10 +27,9 @@ def distribute(system, communicator):
         )
     for module in system.modules.values():
         for part in module.modules():
-            if isinstance(part, BatchNorm | CodeGaussian):
-                part.communicator = communicator
-    for name, optimizer in system.optimizers.items():
-        system.optimizers[name] = Averaging(optimizer, communicator)
+            part.communicator = communicator
+    for optimizer in system.optimizers.values():
+        optimizer.communicator = communicator
 
 
 def step(system, batches, rng, communicator):
@@ -47,32 +44,6 @@ def step(system, batches, rng, communicator):
     scalars = system.step(batches, rng)
     means = communicator.mean(np.array([float(value) for value in scalars.values()]))
     return dict(zip(scalars, means, strict=True))
-
-
-class Averaging:
-    """An optimiser that first averages its gradients over all processes, in one message; in all else as it was.
-
-    Parameters
-    ----------
-    optimizer : Optimizer
-    communicator : Communicator
-    """
-
-    def __init__(self, optimizer, communicator):
-        self.optimizer, self.communicator = optimizer, communicator
-
-    def __getattr__(self, name):
-        return getattr(self.optimizer, name)
-
-    def step(self):
-        """Update every parameter that has a gradient, by the mean of all processes' gradients."""
-        learning = [parameter for _, parameter in self.optimizer.named if parameter.grad is not None]
-        if learning:
-            ends = np.cumsum([parameter.size for parameter in learning])
-            mean = self.communicator.mean_(np.concatenate([parameter.grad.ravel() for parameter in learning]))
-            for parameter, grad in zip(learning, np.split(mean, ends[:-1]), strict=True):
-                parameter.grad = grad.reshape(parameter.shape)
-        self.optimizer.step()
 
 
 class OwnRows:

@@ -1,8 +1,8 @@
 """What keeps d's slope in bounds: penalties on the gradient of its output in the image, added to d's loss.
 
 Each is ``penalty(d, x_real, x_fake, rng, weight)``: d maps images to logits (N, 1), x_real and x_fake are Tensors
-(N, ...), rng is a numpy.random.Generator or one of a device and draws where d is looked at (r1 and r2 do not ask it).
-What comes back is a scalar Tensor with a graph into d's weights.
+(N, ...), rng is a numpy.random.Generator or what stands in for one, and draws where d is looked at (r1 and r2 do not
+ask it). What comes back is a scalar Tensor with a graph into d's weights.
 
 They assume that d judges each image by itself; batch normalisation, under which an image's output depends on the whole
 batch, breaks that (Gulrajani et al., arXiv:1704.00028, section 4), so a d with a penalty takes layer normalisation or
@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import ops
 from ..autograd import Tensor, grad
+from ..communicator import ALONE
 
 
 def square_slopes(d, x):
@@ -51,7 +52,9 @@ def dragan(d, x_real, x_fake, rng, weight=10.0):
     The noise's deviation is half that of the batch's values, the scale of the authors' code.
     """
     noise = rng.standard_normal(x_real.shape, np.float32).astype(x_real.dtype, copy=False)
-    return weight * _off_one(d, Tensor(x_real.data + 0.5 * x_real.data.std() * noise))
+    communicator = getattr(rng, "communicator", ALONE)  # of all who draw from it, each for its part of the batch
+    _, variance = communicator.moments(x_real.data.mean(), x_real.data.var())
+    return weight * _off_one(d, Tensor(x_real.data + 0.5 * np.sqrt(variance) * noise))
 
 
 PENALTIES = {"r1": r1, "r2": r2, "wgan-gp": wgan_gp, "dragan": dragan}

@@ -168,12 +168,7 @@ class Trainer:
         self.last_iteration, self.interrupted, self.failed = iterations, False, False
         try:
             self._call("start")
-            with (
-                self.communicator.alliance(),
-                self._interruptible(),
-                detect_nonfinite(self.find_nonfinite),
-                kernels.use(precision=self.precision),
-            ):
+            with self._interruptible(), detect_nonfinite(self.find_nonfinite), kernels.use(precision=self.precision):
                 while self.iteration < iterations and not self._shall_stop():
                     self.failed = True  # until the step is whole
                     scalars = self.step()

@@ -16,8 +16,9 @@ def outputs_of_both(network, x_real, x_fake):
     or of two sizes, go in two passes, and so does what is no Module, such as a discriminator with its classes fixed
     (:class:`minigan.models.cgan.Given`).
     """
-    small = x_real.data.nbytes <= ONE_PASS_BYTES
-    if not (small and isinstance(network, Module) and len(x_real) == len(x_fake)):
+    if not isinstance(network, Module) or len(x_real) != len(x_fake):
+        return network(x_real), network(x_fake)
+    if x_real.data.nbytes * network.communicator.size > ONE_PASS_BYTES:  # as one process would decide
         return network(x_real), network(x_fake)
     with batches_apart(network, 2):
         outputs = network(concatenate((x_real, x_fake)))

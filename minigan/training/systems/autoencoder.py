@@ -128,7 +128,7 @@ class VAE(Codec):
         return vae_step(*self._networks(), x, noise, beta=self.beta)
 
     def _noise(self, rng, n, k):
-        noise = self.latents.sample(rng, k * n).reshape(k, n, self.latents.size)
+        noise = np.stack([self.latents.sample(rng, n) for _ in range(k)])  # rows by rows: of some, in a part of a batch
         return Tensor(self.encoder.device.upload(noise))
 
     def _codes(self, x):
