@@ -30,6 +30,10 @@ class Alone:
         """The mean over all processes of arrays of one shape, element by element; the same bits for each of them."""
         return array
 
+    def mean_(self, array):
+        """The same in place; returns the array."""
+        return array
+
     def moments(self, mean, var):
         """Mean and variance of all processes' values, of which each knows those of its own, as many as any other."""
         return mean, var
@@ -91,11 +95,13 @@ class Communicator(Alone):
         atexit.register(self._abort_allies)
 
     def mean(self, array):
+        return self.mean_(np.array(array))
+
+    def mean_(self, array):
         # MPI wants all to receive identical results (MPI 4.1, section 6.9.6): so weights stay equal, bit for bit.
-        total = np.array(array)
-        self._comm.Allreduce(self._mpi.IN_PLACE, total)
-        total /= self.size
-        return total
+        self._comm.Allreduce(self._mpi.IN_PLACE, array)
+        array /= self.size
+        return array
 
     def moments(self, mean, var):
         # In float64, and by the deviations of the means: the difference of large squares would leave nothing.

@@ -155,7 +155,7 @@ class Optimizer:
 def _average_gradients(parameters, communicator):
     """Put the mean of all processes' gradients in the place of each parameter's own, in one message."""
     ends = np.cumsum([parameter.size for parameter in parameters])
-    mean = communicator.mean(np.concatenate([parameter.grad.ravel() for parameter in parameters]))
+    mean = communicator.mean_(np.concatenate([parameter.grad.ravel() for parameter in parameters]))
     for parameter, grad in zip(parameters, np.split(mean, ends[:-1]), strict=True):
         parameter.grad = grad.reshape(parameter.shape)
 
