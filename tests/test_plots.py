@@ -223,6 +223,13 @@ def test_flow_draws_ways_values_and_tags_in_their_colours(tmp_path):
         assert BLUE in colours_of(path), name
 
 
+def test_flow_too_long_for_pixels_is_told(tmp_path):
+    lines = [Line("data")] * 3000
+    with pytest.raises(ValueError, match="picture: 3,000 lines are too many for a"):
+        plots.save_flow(tmp_path / "flow.png", lines, "")
+    assert plots.save_flow(tmp_path / "flow.pdf", lines[:50], "").exists()
+
+
 @pytest.mark.parametrize(("values", "powers"), [([1.0], 1), ([1e-12, 1e12], 25), ([0.0], 0), ([np.nan], 0)])
 def test_flow_takes_any_values(tmp_path, values, powers):
     path = plots.save_flow(tmp_path / "flow.svg", [Line("1 data", values=[(v, BLUE) for v in values])], "")

@@ -14,6 +14,7 @@ from .charts import FAINT, GREY, INK, STYLE, _figure
 LINE_INCHES, LANE_INCHES, MONO_INCHES = 0.2, 0.17, 0.0695  # height of a line, width of a lane, of a letter
 SCALE_INCHES, LEGEND_INCHES = 2.6, 0.085  # width of the scale, of a letter of the legend
 PAGES = (".png", ".svg", ".pdf")
+PNG_PIXELS = (1 << 16) - 1  # the longest side that matplotlib draws
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,11 @@ def save_flow(path, lines, title, legend=()):
     title : str
     legend : sequence of (str, colour)
         What the colours of values stand for, above their scale.
+
+    Raises
+    ------
+    ValueError
+        For more lines than a .png can have.
     """
     placed = lanes(lines)
     ways = LANE_INCHES * (2 + max((lane for lane in placed if lane is not None), default=0))
@@ -98,7 +104,10 @@ def save_flow(path, lines, title, legend=()):
     edges = np.cumsum([ways, *columns])
     right = max(SCALE_INCHES, *(LEGEND_INCHES * len(words) for words, _ in legend), 0)
     width, head = edges[-1] + right + 0.3, len(legend) + 2
-    figure = _figure(width, LINE_INCHES * (head + len(lines) + 0.5))
+    height = LINE_INCHES * (head + len(lines) + 0.5)
+    if Path(path).suffix.lower() == ".png" and height * STYLE["dpi"] > PNG_PIXELS:
+        raise ValueError(f"picture: {len(lines):,} lines are too many for a .png; a .svg or .pdf has room for them")
+    figure = _figure(width, height)
     figure.set_layout_engine("none")
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set(xlim=(-0.15, width - 0.15), ylim=(len(lines), -head - 0.5))
