@@ -23,6 +23,16 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MIN
 SMALL = ["dcgan-mnist", "--width", "8", "--batch", "8", "--samples", "4", "--mpi"]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_memory_is_left():
+    """MPICH leaves the memory that processes shared behind when they are aborted."""
+    shared = Path("/dev/shm")
+    before = set(shared.glob("mpich_shm_*"))
+    yield
+    for left in set(shared.glob("mpich_shm_*")) - before:
+        left.unlink(missing_ok=True)
+
+
 def start(processes, *arguments, **options):
     command = [str(MPIEXEC if MPIEXEC.exists() else "mpiexec"), "-n", str(processes), sys.executable, *arguments]
     environment = ENVIRONMENT | {"PYTHONPATH": str(ROOT)}
