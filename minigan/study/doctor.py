@@ -183,7 +183,8 @@ def balance(case):
     if real is None or not getattr(case.system, "loss", None) or not case.system.loss.logits:
         return None
     seen = f"D(x) is {real:.2f} for real and {fake:.2f} for generated items"
-    advice = case.advise(lr_d="a smaller --lr-d", penalty_weight="a --penalty", smoothing="--smoothing 0.1")
+    bounded = {"penalty_weight": "a --penalty", "spectral_norm": "--spectral-norm"}
+    advice = case.advise(lr_d="a smaller --lr-d", **bounded, smoothing="--smoothing 0.1")
     return Finding("balance", real - fake < SURE, seen, advice)
 
 
