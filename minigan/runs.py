@@ -43,41 +43,15 @@ RECONSTRUCTIONS = 40  # images of the data that are shown beside what an autoenc
 PICTURES_BYTES = 64 << 20  # free space asked for, besides two checkpoints: the old and the new one
 
 
-def train(
-    config=None,
-    out=None,
-    *,
-    resume=None,
-    device="auto",
-    graph=True,
-    precision="float32",
-    quiet=False,
-    hooks=(),
-    communicator=ALONE,
-):
+def train(config=None, out=None, *, quiet=False, **options):
     """Train a preset, or go on with a run; return the run's folder.
 
     Parameters
     ----------
-    config : Config or str, optional
-        From :mod:`minigan.presets`, or a preset's name; a resumed run has its own.
-    out : path, optional
-        A new or empty folder; ``runs/<preset>-<n>`` otherwise.
-    resume : path, optional
-        The folder of a run to go on with.
-    device : {"auto", "cpu", "gpu", "emulated"}
-        "auto" is the GPU where one works. "emulated" runs the GPU's kernels on the CPU: for study, and slow.
-    graph : bool
-        Whether a step is one graph of the device (see :mod:`minigan.training.graph`); the CPU has none.
-    precision : {"float32", "tf32", "bfloat16"}
-        What a GPU's convolutions and matrix products round their inputs to.
+    config, out, **options
+        As :func:`prepare`'s.
     quiet : bool
         Whether to print nothing.
-    hooks : sequence
-        More hooks, after the usual ones; see :class:`minigan.training.trainer.Trainer`.
-    communicator : Communicator
-        Of the processes that train this together (see :func:`minigan.communicator.join`); all call this function. The
-        first of them has the folder, the hooks and what is printed; the others return None.
 
     Raises
     ------
@@ -86,8 +60,7 @@ def train(
     FloatingPointError
         When a loss or a weight is no longer finite.
     """
-    options = {"device": device, "graph": graph, "precision": precision, "hooks": hooks, "communicator": communicator}
-    return prepare(config, out, resume=resume, **options).train(quiet=quiet)
+    return prepare(config, out, **options).train(quiet=quiet)
 
 
 @dataclass(frozen=True)
@@ -194,7 +167,27 @@ def prepare(
     hooks=(),
     communicator=ALONE,
 ):
-    """Check everything that a training needs, and make its folder; takes what :func:`train` takes.
+    """Check everything that a training needs, and make its folder; return the :class:`Run` that can begin.
+
+    Parameters
+    ----------
+    config : Config or str, optional
+        From :mod:`minigan.presets`, or a preset's name; a resumed run has its own.
+    out : path, optional
+        A new or empty folder; ``runs/<preset>-<n>`` otherwise.
+    resume : path, optional
+        The folder of a run to go on with.
+    device : {"auto", "cpu", "gpu", "emulated"}
+        "auto" is the GPU where one works. "emulated" runs the GPU's kernels on the CPU: for study, and slow.
+    graph : bool
+        Whether a step is one graph of the device (see :mod:`minigan.training.graph`); the CPU has none.
+    precision : {"float32", "tf32", "bfloat16"}
+        What a GPU's convolutions and matrix products round their inputs to.
+    hooks : sequence
+        More hooks, after the usual ones; see :class:`minigan.training.trainer.Trainer`.
+    communicator : Communicator
+        Of the processes that train this together (see :func:`minigan.communicator.join`); all call this function. The
+        first of them has the folder, the hooks and what is printed; in the others the folder is None.
 
     Raises
     ------
