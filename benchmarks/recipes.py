@@ -199,7 +199,6 @@ INFOGAN = Recipe(
     also=information_by_2000,
 )
 FACES = (Goal("frechet_over_floor", "less"), Goal("precision", "more"), Goal("recall", "more"))
-BOUNDED = {"loss": "hinge", "spectral_norm": True, "d_norm": "none", "average": 0.999}
 LEARNT = {"continuous": "nll", "continuous_weight": 0.1}
 
 RECIPES = [
@@ -234,7 +233,7 @@ RECIPES = [
         {"data": "mnist", "epochs": 10, **QUIET},
     ),
     Recipe("dcgan", "dcgan", FACES, {"epochs": 20, **QUIET}),  # of 10,000 faces; the preset's 5 are of CelebA's 200,000
-    Recipe("dcgan-bounded", "dcgan", FACES, {"epochs": 20, **BOUNDED, **QUIET}),
+    Recipe("sndcgan", "sndcgan", FACES, QUIET),
     Recipe("dcgan-keras", "dcgan-keras", FACES, {"epochs": 20, **QUIET}),
     Recipe(
         "dcgan-mnist",

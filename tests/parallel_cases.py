@@ -30,6 +30,7 @@ CASES = {
     "r1gan-2d": {},
     "pacgan-2d": {},
     "dcgan": {"width": 8, "batch": 4},
+    "sndcgan": {"width": 8, "batch": 4},
     "dcgan-keras": {"width": 8, "batch": 4},
     "dcgan-mnist": {"width": 8},
     "dcgan-mnist average": {"width": 8, "average": 0.9},

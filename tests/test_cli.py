@@ -245,7 +245,7 @@ def test_systems_without_a_game_train_sample_and_are_shown(capsys, preset, optio
         (["trian"], "unknown command 'trian'; did you mean train?"),
         (["qqq"], "unknown command 'qqq'; there are " + ", ".join(cli.COMMANDS)),
         (["train", "dcgan-minst"], "unknown preset 'dcgan-minst'; did you mean dcgan-mnist or dcgan-keras or dcgan?"),
-        (["presets", "infogam"], "unknown preset 'infogam'; did you mean infogan or infogan-paper or gan?"),
+        (["presets", "infogam"], "unknown preset 'infogam'; did you mean infogan or infogan-paper or sndcgan?"),
         (["train", "--seed", "1"], "train: give a PRESET first, such as minigan train dcgan-mnist, or --resume RUN"),
         (["train", "gan", "--steps", "1", "--epochs=1"], "train: give --steps or --epochs, not both"),
         (

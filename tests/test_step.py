@@ -351,8 +351,9 @@ def test_find_nonfinite_names_the_operation_whose_gradient_failed(capsys, monkey
 
 
 def test_parameters_of_every_preset_know_whose_they_are():
+    large_and_built_alike = "gan", "infogan-paper", "acgan", "dcgan", "sndcgan", "dcgan-keras"
     for preset in presets.PRESETS.values():
-        if preset.name not in ("gan", "infogan-paper", "acgan", "dcgan", "dcgan-keras"):  # large, and built alike
+        if preset.name not in large_and_built_alike:
             system = preset.build(preset.config, preset.default_shape, random_streams(0)["init"])
             for name, module in system.modules.items():
                 assert [p.name for p in module.parameters()] == [f"{name}.{n}" for n, _ in module.named_parameters()]
