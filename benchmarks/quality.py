@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from minigan import evaluate, run_folder, runs, scores
+from minigan import evaluate, runs, scores
 from minigan.training import checkpoint
+from minigan.training.log import read_log
 from minigan.whole_file import whole_file
 
 from . import verdicts
@@ -96,7 +97,7 @@ def train(recipe, seed, folder):
     if log.exists() and time.time() - log.stat().st_mtime < FRESH_S:
         raise ValueError(f"{folder} is being trained: its log was written less than {FRESH_S} seconds ago")
     if (folder / "checkpoint.npz").exists():
-        return _train(replace(config, data=run_folder.read_config(folder).data), resume=folder)
+        return _train(replace(config, data=runs.read_config(folder).data), resume=folder)
     raise ValueError(f"{folder} holds a run without a checkpoint; remove it to begin again")
 
 
@@ -113,7 +114,7 @@ def _train(config, out=None, resume=None):
 
 def check_config(folder, config):
     """Raise ValueError, naming the fields, where a run was asked for something that the recipe does not ask for."""
-    theirs, ours = asdict(run_folder.read_config(folder)), asdict(config)
+    theirs, ours = asdict(runs.read_config(folder)), asdict(config)
     wrong = [
         f"{name} is {theirs.get(name)!r}, the recipe's {ours.get(name)!r}"
         for name in sorted(theirs | ours)
@@ -129,7 +130,7 @@ def is_done(folder, config):
     if not path.exists():
         return False
     meta = checkpoint.load(path)[1]
-    images = runs.load_data(replace(config, data=run_folder.read_config(folder).data)).images
+    images = runs.load_data(replace(config, data=runs.read_config(folder).data)).images
     if not checkpoint.same_images(meta["data"], images):
         raise ValueError(f"{folder} was trained on data {meta['data']}, which are no longer there")
     return meta["counters"]["iteration"] >= runs.length(config, len(images))
@@ -144,13 +145,13 @@ def measure(recipe, seed, folder, failure):
         found, facts = done.scores, done.facts
         if recipe.also:
             found |= recipe.also(folder)
-    rows = runs.hooks.read_log(folder / "log.jsonl")
+    rows = read_log(folder / "log.jsonl")
     return {
         "recipe": recipe.name,
         "seed": seed,
         "commit": commit(),
         "machine": describe(),
-        "config": asdict(run_folder.read_config(folder)) | {"data": facts.get("data", recipe.config(seed).data)},
+        "config": asdict(runs.read_config(folder)) | {"data": facts.get("data", recipe.config(seed).data)},
         "iteration": facts.get("iteration", 0),
         "train_seconds": rows[-1]["seconds"] if rows else None,
         "samples": facts.get("samples"),

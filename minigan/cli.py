@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from . import __version__, presets, run_folder
+from . import __version__, presets, runs
 from .communicator import ALONE, join
 from .device import DeviceError
 
@@ -153,7 +153,6 @@ def train(arguments):
         rows = [f"  {name:<{width}}  {preset.summary}" for name, preset in presets.PRESETS.items()]
         print(TRAIN_HELP.format(presets="\n".join(rows)), end="")
         return 0
-    from . import runs
 
     communicator = join() if "--mpi" in arguments else ALONE
     with communicator.alliance():
@@ -181,7 +180,7 @@ def _train_options(arguments):
     if resumed is None and "--resume" in given:
         raise ValueError("resume: give a run's folder after --resume")
     if resumed:
-        config = run_folder.read_config(resumed)
+        config = runs.read_config(resumed)
         if preset not in (None, config.preset):
             raise ValueError(f"{resumed} is a run of preset {config.preset}, not of {preset}")
     elif preset:
@@ -240,7 +239,7 @@ def step(arguments):
     what, *given = arguments
     called = "PRESET" if given == ["--help"] else what
     folder = what if Path(what).is_dir() else None
-    config = run_folder.read_config(folder) if folder else presets.get(what).config
+    config = runs.read_config(folder) if folder else presets.get(what).config
     default = StepOptions(config=_without_preset(config))
     options = tyro.cli(StepOptions, default=default, args=given, prog=f"minigan step {called}")
     if options.after < 0:
@@ -284,7 +283,7 @@ def sample(arguments):
     options = tyro.cli(SampleOptions, args=arguments, prog="minigan sample")
     if options.n is not None and options.n < 1:
         raise ValueError(f"n: expected at least 1, got {options.n}")
-    from . import plots, runs
+    from . import plots
 
     if options.out and options.out.suffix != ".npy":
         plots.check_picture(options.out)
@@ -314,7 +313,7 @@ def _latent_rows(latents, options, of_points):
 def _write_samples(path, trained, z, columns):
     import numpy as np
 
-    from . import plots, runs
+    from . import plots
 
     images = trained.system.sample(z)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ LAYERS = (
     ("features",),
     ("training",),
     ("presets",),
-    ("run_folder", "scores", "trained"),
+    ("scores",),
     ("runs",),
     ("evaluate",),
     ("listings", "kernel_check"),

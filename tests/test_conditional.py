@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from minigan import Tensor, data, gradcheck, nn, no_grad, optim, presets, runs
+from minigan import Tensor, data, gradcheck, nn, no_grad, optim, plots, presets, runs
 from minigan.data import Dataset
 from minigan.latents import Categorical, Label, Latents, Noise
 from minigan.models import cgan, gan
@@ -293,7 +293,7 @@ def test_data_without_labels_are_refused_before_any_work(tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for i in range(8):
-        runs.hooks.plots.save_grid(pictures / f"{i}.png", images(1, i), pad=0)
+        plots.save_grid(pictures / f"{i}.png", images(1, i), pad=0)
     with pytest.raises(ValueError, match="data: cgan learns from labels, pictures has none"):
         runs.train(config("cgan", data=str(pictures)), tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()

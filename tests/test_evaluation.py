@@ -31,13 +31,13 @@ def digits():
 @pytest.fixture
 def few_digits(monkeypatch, digits):
     """Runs load those few, and walk along a code from few places."""
-    load = runs.load_data
+    load = data.load
     monkeypatch.setattr("minigan.scores.codes.ROWS", 1)
 
-    def load_few(config, split="train", image_shape=None):
-        return digits[split == "test"] if config.data == "mnist-10k" else load(config, split, image_shape)
+    def load_few(name, *, split="train", **shape):
+        return digits[split == "test"] if name == "mnist-10k" else load(name, split=split, **shape)
 
-    monkeypatch.setattr(runs, "load_data", load_few)
+    monkeypatch.setattr(data, "load", load_few)
 
 
 def config(preset, **changes):

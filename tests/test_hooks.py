@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minigan import presets, runs
-from minigan.training import hooks, pictures
+from minigan import presets
+from minigan.training import checkpoint, hooks, pictures
 from minigan.training.trainer import Trainer, random_streams
 
 SMALL = {
@@ -139,7 +139,7 @@ def test_a_loss_that_is_nan_ends_the_training_and_keeps_the_checkpoint(tmp_path)
     assert trainer.failed
     assert [row["iteration"] for row in log_of(tmp_path)] == [1, 2, 4, 5]
     fresh = trainer_of()
-    runs.checkpoint.resume(tmp_path / "checkpoint.npz", fresh, {})
+    checkpoint.resume(tmp_path / "checkpoint.npz", fresh, {})
     assert fresh.iteration == 4
     assert all(np.isfinite(p.data).all() for p in fresh.system.g.parameters())
     assert [picture.stem for picture in pictures.found(tmp_path / "samples")] == ["0000000", "0000002", "0000004"]

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import quality, recipes, tables, verdicts
 from benchmarks.recipes import Goal, Recipe
-from minigan import presets, run_folder, runs
+from minigan import presets, runs
 from minigan.training import checkpoint
 from minigan.training.trainer import random_streams
 
@@ -113,7 +113,7 @@ def test_a_run_that_another_process_trains_is_left_alone(go, tmp_path, capsys, m
 def test_a_run_without_a_checkpoint_is_told(go, tmp_path, capsys):
     folder = tmp_path / "runs" / "tiny-0"
     folder.mkdir(parents=True)
-    run_folder.write_config(folder, TINY.config(0))
+    runs.folder.write_config(folder, TINY.config(0))
     assert go("--seeds", "1") == (1, [])
     assert "holds a run without a checkpoint; remove it" in capsys.readouterr().out
 
@@ -121,7 +121,7 @@ def test_a_run_without_a_checkpoint_is_told(go, tmp_path, capsys):
 def test_a_diverged_training_is_an_entry_too(go, tmp_path, monkeypatch, capsys):
     def diverge(config, out=None, **options):
         out.mkdir(parents=True)
-        run_folder.write_config(out, config)
+        runs.folder.write_config(out, config)
         raise FloatingPointError(f"loss_d is nan after iteration 7; the checkpoint before is kept: {out}")
 
     monkeypatch.setattr(runs, "prepare", diverge)

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from minigan import data, device, presets, run_folder, runs
+from minigan import data, device, presets, runs
 from minigan.training import checkpoint, hooks
 from minigan.training.checkpoint import CheckpointError
 from minigan.training.trainer import Batches, Trainer, random_streams
@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 
 def test_too_little_space_is_told_before_training(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(runs.run_folder.shutil, "disk_usage", lambda path: usage(2 << 20, 1 << 20, 1 << 20))
+    monkeypatch.setattr(runs.folder.shutil, "disk_usage", lambda path: usage(2 << 20, 1 << 20, 1 << 20))
     with pytest.raises(OSError, match=r"has 1 MiB free, a run of this size needs 64 MiB"):
         train(config(), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
@@ -583,6 +583,6 @@ def test_an_epoch_is_a_pass_over_the_data(preset, changes, per_iteration):
 def test_two_runs_that_begin_at_once_have_folders_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: run_folder.new(None, "gan-2d"), range(40)))
+        made = list(pool.map(lambda _: runs.folder.new(None, "gan-2d"), range(40)))
     assert len({folder for folder, _ in made}) == 40
     assert all(first for _, first in made)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import nn, run_folder, runs
+from .. import nn, runs
 from ..autograd import Tensor
 from ..data import toy2d
 from ..latents import Categorical
@@ -140,7 +140,7 @@ def examine(run):
         For a folder without a run or a checkpoint, and data that are not here.
     """
     folder = Path(run)
-    config, system = run_folder.read_config(folder), runs.load(folder).system
+    config, system = runs.read_config(folder), runs.load(folder).system
     dataset, trainer = runs.assemble(config, resume=folder)
     iteration, rng = trainer.iteration, np.random.default_rng(config.seed)
     n = min(ITEMS, len(dataset))

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from . import presets
-from .training import checkpoint
-from .training.trainer import random_streams
+from .. import presets
+from ..training import checkpoint
+from ..training.trainer import random_streams
 
 
 class Trained(NamedTuple):

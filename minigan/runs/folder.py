@@ -6,8 +6,8 @@ from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 
-from . import presets
-from .whole_file import whole_file
+from .. import presets
+from ..whole_file import whole_file
 
 
 def new(out, preset):
