@@ -1,24 +1,25 @@
-"""Array kernels: pure functions on arrays, one table of them for each backend.
+"""Array kernels: functions on arrays, with one table of implementations per backend.
 
 Every kernel of :mod:`minigan.kernels.spec` is a function here. A call checks its arguments against the contract, picks
-the table that fits the arrays, and runs it::
+the table that fits the arrays, and runs that table's implementation::
 
-    y = kernels.conv2d(x, w, stride=2, padding=1)          # NumPy arrays: the "cpu" table, a device's: "gpu"
+    y = kernels.conv2d(x, w, stride=2, padding=1)          # the "cpu" table for NumPy arrays, "gpu" for device arrays
     with kernels.use("reference"):                         # the textbook versions instead
         y = kernels.conv2d(x, w, stride=2, padding=1)
     with kernels.use(conv2d="conv2d_v1_direct"):           # one variant, forced
         y = kernels.conv2d(x, w, stride=2, padding=1)
 
-A kernel that fails raises; nothing falls back to another in silence.
+A kernel that fails raises; there is no silent fallback to another.
 """
 
-import difflib
 import inspect
 import re
 from functools import wraps
 from importlib import import_module
 
 import numpy as np
+
+from minigan.near import near
 
 from . import spec
 
@@ -27,9 +28,9 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 class _Choice:
-    """What `use` has chosen; one for the process."""
+    """The current choices of `use`, one set for the whole process."""
 
-    numpy_table = "cpu"  # the table that NumPy arrays use; a device's arrays use "gpu"
+    numpy_table = "cpu"  # the table that NumPy arrays use; device arrays use "gpu"
     precision = "float32"  # of a GPU's products; see :func:`precision`
     forced = {}  # (backend, kernel name) -> variant name
 
@@ -38,27 +39,27 @@ _tables = {backend: {} for backend in BACKENDS}  # kernel name -> implementation
 
 
 class use:
-    """Choose a table, single variants, or the precision; as a context manager, for the length of a block.
+    """Choose a table, individual variants, or the precision; as a context manager, until the block ends.
 
     Parameters
     ----------
     backend : {"reference", "cpu", "gpu"}, optional
-        "reference" and "cpu" are tables for NumPy arrays. "gpu" says whose variants follow: arrays of a device always
-        use that table. Without it the current table of NumPy arrays stays, and the variants are its own.
+        "reference" and "cpu" are tables for NumPy arrays. "gpu" only says which table the variants belong to, since
+        device arrays always use it. If omitted, the table for NumPy arrays stays, and the variants are that table's.
     precision : {"float32", "tf32", "bfloat16"}, optional
-        What a GPU's convolutions and matrix products round their inputs to; sums are float32 always. The CPU computes
-        in its arrays' own precision.
+        What a GPU's convolutions and matrix products round their inputs to; they always accumulate in float32. The CPU
+        computes in its arrays' own precision.
     **variants : str
         Kernel name = variant name, for instance ``conv2d="conv2d_v2_im2col"``. See :func:`variants`.
 
     Raises
     ------
     ValueError
-        For a backend, precision, kernel or variant that does not exist; near names are offered.
+        If a backend, precision, kernel or variant does not exist; the message suggests similar names.
 
     Notes
     -----
-    The choice holds for the whole process, from the call on; leaving the block restores what was before.
+    The choice takes effect at once, for the whole process; leaving the block restores the previous one.
     """
 
     def __init__(self, backend=None, *, precision=None, **variants_by_kernel):
@@ -70,7 +71,7 @@ class use:
             _known("kernel", name, spec.ENTRIES)
             available = variants(name, table)
             if variant not in available:
-                raise ValueError(f"use: {table} has no variant {variant!r} of {name}{_near(variant, available)}")
+                raise ValueError(f"use: {table} has no variant {variant!r} of {name}; {near(variant, available)}")
         _Choice.precision = precision or _Choice.precision
         _Choice.numpy_table = _Choice.numpy_table if table == "gpu" else table
         _Choice.forced = _Choice.forced | {(table, name): variant for name, variant in variants_by_kernel.items()}
@@ -85,7 +86,7 @@ class use:
 
 
 def precision():
-    """What a GPU's products round their inputs to now: "float32", "tf32" or "bfloat16"."""
+    """What a GPU's products currently round their inputs to: "float32", "tf32" or "bfloat16"."""
     return _Choice.precision
 
 
@@ -96,12 +97,7 @@ def _forget():
 
 def _known(what, name, names):
     if name not in names:
-        raise ValueError(f"use: unknown {what} {name!r}{_near(name, names)}")
-
-
-def _near(name, known):
-    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"
+        raise ValueError(f"use: unknown {what} {name!r}; {near(name, names)}")
 
 
 def variants(name, backend="cpu"):
@@ -141,7 +137,7 @@ def _dispatcher(entry):
 
 
 def _check_device_arrays(name, arguments):
-    """Refuse what the CUDA kernels do not take: another library's arrays, float64, arrays with gaps."""
+    """Refuse what the CUDA kernels do not take: another library's arrays, float64, arrays that are not C-contiguous."""
     from .gpu import runtime
 
     given = [(p, a) for p, value in arguments.items() for a in (value if isinstance(value, list) else [value])]
@@ -150,13 +146,13 @@ def _check_device_arrays(name, arguments):
         kind = f"{first.__module__}.{first.__name__}"
         raise TypeError(f"{name}: the first argument is a {kind}; there are kernels for numpy.ndarray and cupy.ndarray")
     for parameter, array in given:
-        if not hasattr(array, "dtype") or isinstance(array, np.generic):  # a NumPy scalar is a number like others
+        if not hasattr(array, "dtype") or isinstance(array, np.generic):  # a NumPy scalar is just a number
             continue
         if array.dtype == np.float64:
-            raise TypeError(f"{name}: {parameter} is float64; the GPU's kernels take float32: convert it by astype")
+            raise TypeError(f"{name}: {parameter} is float64; the GPU's kernels take float32: convert it with astype")
         if not array.flags.c_contiguous:
             raise ValueError(
-                f"{name}: {parameter} of shape {array.shape} is not C-contiguous; the GPU's kernels take no strides: "
+                f"{name}: {parameter} of shape {array.shape} is not C-contiguous, as the GPU's kernels require: "
                 "pass its copy()"
             )
 

@@ -45,6 +45,9 @@ DCGAN = [
     (3, 8, 8, 24, 48, 5, 5, 1, 2),
     (2, 9, 13, 100, 24, 5, 5, 1, "same"),
     (3, 7, 11, 48, 100, 5, 5, 1, 1),
+    (130, 8, 8, 9, 6, 4, 4, 2, 1),  # more images than one block or one tile of products takes, here and below
+    (140, 14, 14, 3, 2, 4, 4, 2, 1),
+    (70, 6, 5, 6, 4, 5, 5, 1, 2),
 ]
 ODD = [
     (0, 8, 8, 3, 2, 4, 4, 2, 1),  # an empty batch

@@ -227,9 +227,10 @@ def test_agrees_with_reference(name, dtype, sizes, seed):
     check(name, args, kwargs, dtype)
 
 
+@pytest.mark.parametrize("sizes", [Sizes(n=9, h=64, w=64, c=16), Sizes(n=130, h=10, w=8)], ids=["maps", "batches"])
 @pytest.mark.parametrize("name", spec.ENTRIES)
-def test_large_arrays_split_over_threads_agree_with_reference(name):
-    args, kwargs = call(name, Sizes(n=9, h=64, w=64, c=16), np.float32)
+def test_large_arrays_split_over_threads_agree_with_reference(name, sizes):
+    args, kwargs = call(name, sizes, np.float32)
     check(name, args, kwargs, np.float32)
 
 
@@ -454,14 +455,18 @@ def test_max_pool_takes_the_first_of_equals_and_never_loses_a_nan(backend):
     np.testing.assert_array_equal(index.ravel(), [1, 6])
 
 
-def test_max_pool_kernels_refuse_an_index_outside_the_image():
+@pytest.mark.parametrize("backend", NUMPY_TABLES)
+@pytest.mark.parametrize("pixel", [-1, 6])
+def test_max_pool_kernels_refuse_an_index_outside_the_image(backend, pixel):
     dy = np.ones((1, 1, 1, 2), np.float32)
-    for pixel in (-1, 6):
-        index = np.array([0, pixel], np.int32).reshape(dy.shape)
+    index = np.array([0, pixel], np.int32).reshape(dy.shape)
+    with kernels.use(backend):
         with pytest.raises(IndexError, match="max_pool2d_grad: index names a pixel outside"):
             kernels.max_pool2d_grad(dy, index, input_hw=(2, 3))
         with pytest.raises(IndexError, match="max_pool2d_gather: index names a pixel outside"):
             kernels.max_pool2d_gather(np.ones((1, 2, 3, 2), np.float32), index)
+    with pytest.raises(TypeError, match=r"index must be an int32 ndarray, got numpy\.ndarray of int64"):
+        kernels.max_pool2d_grad(dy, index.astype(np.int64), input_hw=(2, 3))
 
 
 @pytest.mark.parametrize("backend", NUMPY_TABLES)

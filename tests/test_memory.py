@@ -317,6 +317,20 @@ print(np._core.multiarray.get_handler_name(), sum(array.ctypes.data % 64 for arr
     assert run(code, MINIGAN_MALLOC="") == ["minigan_aligned", "False"]
 
 
+@pytest.mark.parametrize("largest", [1 << 30, 32 << 20])
+def test_a_c_library_that_refuses_a_gibibyte_keeps_what_it_can(largest):
+    thresholds = {}
+
+    def mallopt(threshold, size):
+        if threshold == memory._M_MMAP_THRESHOLD and size > largest:
+            return 0
+        thresholds[threshold] = size
+        return 1
+
+    memory._keep_freed_blocks(mallopt)
+    assert thresholds == {memory._M_MMAP_THRESHOLD: largest, memory._M_TRIM_THRESHOLD: (1 << 31) - 1}
+
+
 def test_a_second_call_changes_nothing():
     before = numbered(1000)
     memory.arrange()

@@ -72,6 +72,27 @@ def test_a_nested_call_runs_in_place_under_its_callers_name():
     assert sorted(inner) == [(start, a, True) for start in range(2) for a in range(3)]
 
 
+def test_blas_gets_its_threads_back_from_the_next_region_after_an_interrupt(monkeypatch):
+    class Library:
+        threads = 5
+
+        def get_num_threads(self):
+            return self.threads
+
+        def set_num_threads(self, threads):
+            self.threads = threads
+            if threads == 1:
+                raise KeyboardInterrupt
+
+    library = Library()
+    monkeypatch.setattr(threads, "_blas", lambda: [library])
+    with pytest.raises(KeyboardInterrupt):
+        threads.parallel(lambda *_: None, 2, 1)
+    assert library.threads == 1
+    threads.parallel(lambda *_: None, 2, 1)
+    assert library.threads == 5
+
+
 def test_blas_is_held_to_one_thread_and_given_back_also_after_an_error():
     def counts():
         return [library.get_num_threads() for library in threads._blas()]

@@ -1,4 +1,4 @@
-"""The fast table for NumPy arrays: Numba kernels that free the GIL, on one pool of threads."""
+"""The fast table for NumPy arrays: Numba kernels that release the GIL, on one pool of threads."""
 
 from .memory import arrange
 

@@ -1,9 +1,9 @@
 """Batch normalisation in as few passes over memory as its definition allows: two forward, two backward.
 
 Forward: one pass for the moments, one that normalises and applies the activation. Backward: one for the two sums, one
-that writes dx; the activation's mask is computed again from x, by the same expression and so the same to the last bit,
-instead of being kept. Each pass gives every thread one range of rows; sums are float64, and merged in the rows' order.
-Several batches in one array are gone through one by one.
+that writes dx; the activation's mask is not kept but recomputed from x, by the same expression and so equal to the last
+bit. Each pass gives every thread one range of rows; sums are float64, and merged in the rows' order. Several batches in
+one array are processed one by one.
 """
 
 import numpy as np
@@ -44,7 +44,7 @@ def _scale_and_shift(rows, out, gamma, beta, mean, var, eps, slope):
 
 
 def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):
-    """dx = scale g + a (x - mean) + b: what both sums do to dx is linear in x, with C coefficients each."""
+    """dx = scale g + a (x - mean) + b: the two sums contribute a linear function of x, with a and b per channel."""
     batches, channels = batches_of(mean), x.shape[-1]
     dx, sums = np.empty(x.shape, x.dtype), np.zeros((2, channels))
     streams = zip(_rows(x, batches), _rows(dy, batches), _rows(dx, batches), strict=True)
@@ -55,7 +55,7 @@ def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):
 
 
 def _gradients(x, dy, dx, gamma, beta, mean, var, eps, slope):
-    """Write one batch's dx; its dgamma and dbeta, in float64."""
+    """Write one batch's dx, and return its dgamma and dbeta in float64."""
     scale = gamma / np.sqrt(var + eps)
     vectors = _contiguous(mean, scale, beta)
     dbeta, sum_gd = _sums(_gradient_sums, (x, dy), vectors, slope)
@@ -82,7 +82,7 @@ def _by_rows(kernel, streams, vectors, slope):
 
 
 def _sums(kernel, streams, vectors, *slope):
-    """Run a kernel that adds two sums a channel to its last argument; one such array for each range, then their sum."""
+    """Run a kernel that adds two sums per channel to its last argument, an array for each range; return their total."""
     n, channels = streams[0].shape
     length = range_length(n, streams[0].size)
     partial = np.zeros((-(-n // length), 2, channels))
@@ -95,7 +95,7 @@ def _sums(kernel, streams, vectors, *slope):
 
 
 def moving_averages_(running_mean, running_var, mean, var, *, momentum, count):
-    """NumPy's own loops: a vector a layer is too short for more."""
+    """Plain NumPy: one vector per layer is too short to gain from more."""
     running_mean += momentum * (mean - running_mean)
     running_var += momentum * (var * unbiased(count) - running_var)
 

@@ -1,8 +1,8 @@
 """Convolution and its two gradients on the CPU: three variants of each, and the rule that picks one.
 
-v1 is the formula as loops, v2 copies windows into a matrix and multiplies, v3 needs 2.5 to 6 times fewer products
-but knows five windows only (:mod:`.winograd`). All work on blocks of images over the pool of :mod:`.threads`; a
-block's scratch memory stays in cache and belongs to the thread that runs it.
+v1 is the formula as loops, v2 copies windows into a matrix and multiplies, and v3 needs 2.5 to 6 times fewer products,
+but only for five pairs of window and stride (:mod:`.winograd`). The pool of :mod:`.threads` shares the work, mostly as
+blocks of images; a block's scratch memory belongs to the thread that runs it, and mostly stays in its cache.
 """
 
 from math import prod
@@ -17,22 +17,22 @@ from .winograd import conv2d_grad_input_v3_winograd, conv2d_grad_weight_v3_winog
 from .workspace import workspace
 
 FASTMATH = {"contract", "reassoc", "nsz"}  # fused and reordered sums; NaN and infinity keep their meaning
-COLUMNS_BYTES = 1 << 20  # of one block's window matrix: half of a core's L2 cache
+COLUMNS_BYTES = 1 << 20  # to aim at for a block's window matrix: a core's L2 cache, on the machines measured
 MIN_CHANNELS = 12  # below, v3's transforms cost what its products save
 MIN_INSIDE = 9 / 16  # of the tiles: below, v3 computes too much that is thrown away
 MIN_PIXELS = 640  # of y, over all images: below, v3's filters cost what its products save
 MIN_PIXELS_GRAD_WEIGHT = 192  # the same for dw, which transforms no filters forward
-COLUMNS_ROWS = 256  # at least as many rows, or a product spends its time packing the weights
+COLUMNS_ROWS = 256  # of it at least, or a product spends its time packing the weights
 
 
-# --- the chosen ones --------------------------------------------------------------------------------------------------
+# --- the choice -------------------------------------------------------------------------------------------------------
 
 
 def _winograd_wins(geo, n, c, k, min_pixels):
     """Whether v3 beats v2, from measurements on two AVX-512 cores.
 
-    There must be channels enough that the products outweigh the transforms, tiles that lie mostly inside the map, and
-    enough of them to be worth the transformed filters.
+    There must be enough channels for the products to outweigh the transforms, the tiles must lie mostly inside the map,
+    and there must be enough pixels to repay the filters' transform.
     """
     pixels = n * geo.out_h * geo.out_w
     return min(c, k) >= MIN_CHANNELS and winograd.share_inside(geo) >= MIN_INSIDE and pixels >= min_pixels
@@ -118,7 +118,7 @@ def _direct_grad_weight(x, dy, dw, first, geo):
 
 
 def conv2d_v1_direct(x, w, stride=1, padding=0):
-    """Follow the formula: every window, every tap, every channel, with the filters K as the vector."""
+    """Follow the formula: every window, every tap, every channel, vectorised over the filters K."""
     geo = spec.geometry("conv2d", x.shape[1:3], w.shape[:2], stride, padding)
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
     y = np.empty((len(x), geo.out_h, geo.out_w, w.shape[3]), x.dtype)
@@ -127,7 +127,7 @@ def conv2d_v1_direct(x, w, stride=1, padding=0):
 
 
 def conv2d_grad_input_v1_direct(dy, w, stride=1, padding=0, *, input_hw):
-    """Follow the formula backward: every dy goes back to all pixels of its window."""
+    """Follow the formula backwards: every dy is passed back to all pixels of its window."""
     geo = spec.geometry("conv2d_grad_input", tuple(input_hw), w.shape[:2], stride, padding)
     dy, w = np.ascontiguousarray(dy), np.ascontiguousarray(w)
     dx = np.empty((len(dy), *input_hw, w.shape[2]), dy.dtype)
@@ -136,7 +136,7 @@ def conv2d_grad_input_v1_direct(dy, w, stride=1, padding=0, *, input_hw):
 
 
 def conv2d_grad_weight_v1_direct(x, dy, stride=1, padding=0, *, kernel_hw):
-    """Follow the formula: each weight meets every pixel it touched; threads share the weights, not the images."""
+    """Follow the formula: each weight revisits every pixel it met; threads split the weights, not the images."""
     geo = spec.geometry("conv2d_grad_weight", x.shape[1:3], tuple(kernel_hw), stride, padding)
     x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
     dw = np.empty((prod(kernel_hw) * x.shape[3], dy.shape[3]), x.dtype)
@@ -149,7 +149,7 @@ def conv2d_grad_weight_v1_direct(x, dy, stride=1, padding=0, *, kernel_hw):
 
 @njit(nogil=True, cache=True)
 def _im2col(x, cols, geo):
-    """Copy the windows of x (B, H, W C) to cols (B, P, Q, kh, kw C): a row of a window is one stretch in both."""
+    """Copy the windows of x (B, H, W C) to cols (B, P, Q, kh, kw C): a window's row is contiguous in both."""
     kh, kw, sh, sw, top, _, left, _, _, _ = geo
     size = cols.shape[4]
     for n in range(cols.shape[0]):
@@ -170,7 +170,7 @@ def _im2col(x, cols, geo):
 
 @njit(nogil=True, cache=True)
 def _col2im(cols, dx, geo):
-    """Add the windows cols (B, P, Q, kh, kw C) up to the images dx (B, H, W C): the adjoint of :func:`_im2col`."""
+    """Sum the windows cols (B, P, Q, kh, kw C) into images dx (B, H, W C): the adjoint of :func:`_im2col`."""
     kh, kw, sh, sw, top, _, left, _, _, _ = geo
     c = cols.shape[4] // kw
     dx[:] = 0
@@ -188,7 +188,7 @@ def _col2im(cols, dx, geo):
 
 
 def _block(n, columns_shape, itemsize):
-    """Images a block: few enough to stay in cache, enough to pack the weights for, and to occupy every thread."""
+    """Images per block: few enough to stay in cache and to occupy every thread, enough to repay packing the weights."""
     rows = prod(columns_shape[:2])
     fit = COLUMNS_BYTES // (prod(columns_shape) * itemsize)
     return max(1, min(max(fit, -(-COLUMNS_ROWS // rows)), -(-n // NUM_THREADS)))
@@ -205,7 +205,7 @@ def conv2d_v2_im2col(x, w, stride=1, padding=0):
     (n, height, width, c), k = x.shape, w.shape[3]
     x, filters = np.ascontiguousarray(x), np.ascontiguousarray(w).reshape(-1, k)
     if _is_dense(geo, (height, width)):
-        return gemm.product(x.reshape(n, -1), filters).reshape(n, 1, 1, k)
+        return gemm.product(x.reshape(n, len(filters)), filters).reshape(n, 1, 1, k)
     y = np.empty((n, geo.out_h, geo.out_w, k), x.dtype)
     window = (geo.out_h, geo.out_w, geo.kh, geo.kw * c)
 
@@ -219,7 +219,7 @@ def conv2d_v2_im2col(x, w, stride=1, padding=0):
 
 
 def conv2d_grad_input_v2_im2col(dy, w, stride=1, padding=0, *, input_hw):
-    """Multiply dy by the transposed filters, and add the windows that come out up to images."""
+    """Multiply dy by the transposed filters, and sum the resulting windows into images."""
     geo = spec.geometry("conv2d_grad_input", tuple(input_hw), w.shape[:2], stride, padding)
     (n, _, _, k), c, (height, width) = dy.shape, w.shape[2], input_hw
     dy, filters = np.ascontiguousarray(dy), np.ascontiguousarray(w).reshape(-1, k)
@@ -244,9 +244,9 @@ def conv2d_grad_weight_v2_im2col(x, dy, stride=1, padding=0, *, kernel_hw):
     x, dy = np.ascontiguousarray(x), np.ascontiguousarray(dy)
     shape = (*kernel_hw, c, k)
     if _is_dense(geo, (height, width)):
-        return gemm.product(x.reshape(n, -1).T, dy.reshape(n, k)).reshape(shape)
+        return gemm.product(x.reshape(n, prod(shape[:3])).T, dy.reshape(n, k)).reshape(shape)
     window = (geo.out_h, geo.out_w, geo.kh, geo.kw * c)
-    share = max(1, -(-n // NUM_THREADS))  # of the images: one range a thread, whichever thread that is
+    share = max(1, -(-n // NUM_THREADS))  # images of a range: one range per thread, whichever that is
     block = _block(n, window, x.itemsize)
     parts = np.zeros((-(-n // share) or 1, prod(window[2:]), k), x.dtype)
 

@@ -1,14 +1,14 @@
-"""Matrix products whose sums stay in registers: at 128 rows, a batch's size, nearer to the processor's limit than BLAS.
+"""Matrix products whose sums stay in registers: at 128 rows, a batch's size, closer to the processor's peak than BLAS.
 
-The method is Goto's (Goto & van de Geijn, ACM TOMS 34(3), 2008), less what matrices of a network do not need:
+The method is Goto's (Goto & van de Geijn, ACM TOMS 34(3), 2008), without what a network's matrices do not need:
 
-- a *tile* of the result, TILE_ROWS rows of TILE_VECTORS vectors, is summed in registers over a stretch of k, one row
-  of b against one value of a at a time;
-- b is copied into *panels* (k, columns of a tile) first, so that a tile reads it in order, from the cache;
-- a is read where it lies, with any strides: a transposed matrix is only another pair of strides.
+- a *tile* of the result, TILE_ROWS rows of TILE_VECTORS vectors, is summed in registers over a *stretch* of k; each
+  step multiplies one row of b by one value of a for each of the tile's rows;
+- b is first copied into *panels* (k, columns of a tile), so that a tile reads it in order, from the cache;
+- a is read in place, with any strides: to transpose a matrix is to swap its strides.
 
-A stretch is short enough for its panels to stay in a core's cache. It also keeps rounding down, for a result is the sum
-of its stretches, not one long sum. Here is what one thread does; :mod:`.gemm` shares a product out.
+A stretch is short enough for its panel to stay in a core's cache. It also reduces rounding, because a result is the sum
+of its stretches, not one long sum. This module is what one thread does; :mod:`.gemm` shares a product out.
 """
 
 import numpy as np
@@ -18,9 +18,9 @@ from .simd import REGISTERS, VECTOR_BYTES, address, emitted
 from .workspace import workspace
 
 TILE_ROWS = 6
-TILE_VECTORS = 4 if REGISTERS == 32 else 2  # 24 sums of 32 registers or 12 of 16: a row of b and a value of a have room
-SHORT_ROWS = 2  # of the tiles that make the last rows: 128 is 21 times 6, and 2
-STRETCH = 256  # of k: a panel of 64 KiB
+TILE_VECTORS = 4 if REGISTERS == 32 else 2  # 24 of 32 registers hold sums, or 12 of 16: a row of b and a value of a fit
+SHORT_ROWS = 2  # of the tiles for the last rows: 128 is 21 times 6, plus 2
+STRETCH = 256  # of k: its panel takes 64 KiB with AVX-512, 16 KiB with AVX2
 LINE = 64  # bytes of a cache line
 
 
@@ -35,8 +35,8 @@ def panel_columns(dtype):
 def _emit_tile(emit, height, a, a_row, a_k, b, b_row, start, start_row, c, c_row, k, rows, panel=None):
     """c = start + a b for a tile of ``height`` rows: b (k, columns of a tile); addresses, and steps in bytes.
 
-    Where a has fewer ``rows``, the last is taken for those that are missing, and c must have room for all.
-    With ``panel`` b is copied there on the way, which costs nothing: the sums are what takes the time.
+    Where a has fewer ``rows``, its last one stands in for those missing, and c must have room for all. If ``panel`` is
+    given, b is copied there on the way, at no cost, since the time goes into the sums.
     """
     width = emit.lanes * emit.itemsize
     last = emit.builder.sub(rows, emit.index(1))
@@ -71,7 +71,7 @@ def _emit_tile(emit, height, a, a_row, a_k, b, b_row, start, start_row, c, c_row
 
 @emitted
 def _tile(emitter, a, a_row, a_k, b, start, start_row, c, c_row, k, rows):
-    """A tile from a panel."""
+    """Compute a tile from a panel."""
     emit = emitter()
     b_row = emit.index(TILE_VECTORS * emit.lanes * emit.itemsize)
     _emit_tile(emit, TILE_ROWS, a, a_row, a_k, b, b_row, start, start_row, c, c_row, k, rows)
@@ -79,7 +79,7 @@ def _tile(emitter, a, a_row, a_k, b, start, start_row, c, c_row, k, rows):
 
 @emitted
 def _short_tile(emitter, a, a_row, a_k, b, start, start_row, c, c_row, k, rows):
-    """A tile of fewer rows from a panel."""
+    """Compute a tile of fewer rows from a panel."""
     emit = emitter()
     b_row = emit.index(TILE_VECTORS * emit.lanes * emit.itemsize)
     _emit_tile(emit, SHORT_ROWS, a, a_row, a_k, b, b_row, start, start_row, c, c_row, k, rows)
@@ -87,7 +87,7 @@ def _short_tile(emitter, a, a_row, a_k, b, start, start_row, c, c_row, k, rows):
 
 @emitted
 def _tile_packing(emitter, a, a_row, a_k, b, b_row, start, start_row, c, c_row, k, panel):
-    """A whole tile from b where it lies, whose rows are contiguous; leaves the panel for the tiles below."""
+    """Compute a whole tile from b itself, whose rows are contiguous, and leave the panel for the tiles below."""
     emit = emitter()
     rows = emit.index(TILE_ROWS)
     _emit_tile(emit, TILE_ROWS, a, a_row, a_k, b, b_row, start, start_row, c, c_row, k, rows, panel)
@@ -104,7 +104,7 @@ def _copy_row(emitter, source, target):
 
 @emitted
 def _transpose_square(emitter, source, source_row, target, target_row):
-    """Write a square of as many rows as a vector has lanes transposed."""
+    """Transpose a square of as many rows as a vector has lanes."""
     emit = emitter()
     rows = [emit.load(emit.at(source, emit.builder.mul(source_row, emit.index(i)))) for i in range(emit.lanes)]
     for i, column in enumerate(emit.transpose(rows)):
@@ -113,7 +113,7 @@ def _transpose_square(emitter, source, source_row, target, target_row):
 
 @emitted
 def _copy_part(emitter, source, source_row, source_column, target, target_row, rows, columns, spare):
-    """Copy part of a panel or a tile, value by value, and write so many zeros after each row."""
+    """Copy part of a panel or a tile, value by value, and write ``spare`` zeros after each row."""
     emit = emitter(lanes=1)
     size = emit.index(emit.itemsize)
 
@@ -141,7 +141,7 @@ def _copy_part(emitter, source, source_row, source_column, target, target_row, r
 
 @emitted
 def _prefetch(emitter, first, row, rows, lines):
-    """Ask for so many cache lines of each of these rows."""
+    """Prefetch so many cache lines of each of these rows."""
     emit = emitter()
 
     def one_row(i, _):
@@ -155,8 +155,8 @@ def _prefetch(emitter, first, row, rows, lines):
 # --- in one thread ----------------------------------------------------------------------------------------------------
 
 
-# Matrices are addresses, and steps in bytes: one compiled function for all layouts, and for all parts of a matrix. The
-# dtype is that of ``tile``, scratch for one tile.
+# Matrices are passed as addresses and steps in bytes: one compiled function serves all layouts, and all parts of a
+# matrix. The dtype is that of ``tile``, scratch memory for one tile.
 
 
 @njit(nogil=True, cache=True)
@@ -184,10 +184,10 @@ def _pack(b, row, column, length, n, panel, tile):
 
 @njit(nogil=True, cache=True)
 def multiply(a, a_row, a_k, panel, c, c_row, start, start_row, m, k, columns, tile, ahead, ahead_row, rows, lines):
-    """c (m, columns) = start + a (m, k) b, for as many columns as a panel of b has.
+    """c (m, columns) = start + a (m, k) b, for the columns of b that a panel holds.
 
-    ``start`` is c's own address and row to add to c, or those of a bias and 0 for the same row everywhere. Meanwhile
-    ``lines`` cache lines of ``rows`` rows from ``ahead`` on are fetched, for the panel that comes next.
+    ``start`` and ``start_row`` are c's own address and step, to add to c, or a bias's address and 0, to begin each row
+    with the bias. Meanwhile ``lines`` cache lines of ``rows`` rows from ``ahead`` on are prefetched for the next panel.
     """
     size, tile_at, tile_row = tile.itemsize, address(tile), tile.strides[0]
     share = -(-rows // max(1, -(-m // TILE_ROWS)))
@@ -215,7 +215,7 @@ def multiply(a, a_row, a_k, panel, c, c_row, start, start_row, m, k, columns, ti
 
 @njit(nogil=True, cache=True)
 def multiply_packing(a, a_row, a_k, b, row, column, c, c_row, first, shape, panel, tile):
-    """c = first + a b for shape (m, k, n), ``first`` being one row for all; b is packed into ``panel`` (k, columns)."""
+    """c = first + a b for shape (m, k, n), with one row ``first`` for all; b is packed into ``panel`` (k, columns)."""
     (m, k_size, n), width, size = shape, tile.shape[1], tile.itemsize
     panel_at = address(panel)
     for e in range(0, n, width):
@@ -244,12 +244,12 @@ def multiply_packing(a, a_row, a_k, b, row, column, c, c_row, first, shape, pane
 
 
 def scratch(dtype):
-    """A tile, of the calling thread."""
+    """The calling thread's scratch memory for a tile."""
     return workspace("tile", dtype, (TILE_ROWS, panel_columns(dtype)))[0]
 
 
 def place(array):
-    """An array's address, the steps of its axes in bytes."""
+    """An array's address, and its axes' steps in bytes."""
     return (array.__array_interface__["data"][0], *array.strides)
 
 

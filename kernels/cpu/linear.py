@@ -1,9 +1,9 @@
-"""Dense layers: matrix products, each thread of the pool making its own rows (or columns) of the result.
+"""Dense layers: matrix products in which each thread of the pool computes its own rows (or columns) of the result.
 
-Of a product alone, v1 gives the pieces to BLAS and v2 to :mod:`.gemm`, which is always chosen. BLAS's own threads
-would share the work as well on a quiet machine. But they spin: where another process wants the cores, they were seen to
-take twenty times as long, and the kernels after a product find the cores taken; the pool's threads sleep when they
-wait.
+Single products are given piece by piece to BLAS by v1, and to :mod:`.gemm` by v2, which is always chosen. BLAS's own
+threads would share the work as well on a quiet machine, but they spin: when another process wants the cores, they were
+seen to take twenty times as long, and the kernels after a product find the cores taken. The pool's threads soon go to
+sleep when they wait.
 """
 
 from functools import cache
@@ -18,23 +18,23 @@ from .threads import NUM_THREADS, parallel, share
 
 
 def linear_v1_blas(x, w, b=None, slope=1.0):
-    """Let BLAS make each thread's piece of x w, and add b to it."""
+    """Let BLAS compute each thread's piece of x w, and add b to it."""
     y = _by_blas(x, w, b)
     return y if slope == 1 else leaky_relu(y, slope)
 
 
 def linear_grad_input_v1_blas(dy, w):
-    """Let BLAS make each thread's piece of dy w^T; the transpose is a view that BLAS reads as it lies."""
+    """Let BLAS compute each thread's piece of dy w^T; the transpose is a view that BLAS reads in place."""
     return _by_blas(dy, w.T)
 
 
 def linear_grad_weight_v1_blas(x, dy):
-    """Let BLAS make each thread's piece of x^T dy."""
+    """Let BLAS compute each thread's piece of x^T dy."""
     return _by_blas(x.T, dy)
 
 
 def linear_v2_tiles(x, w, b=None, slope=1.0):
-    """Sum tiles of x w in registers, start them from b, and bend the rows that a thread has made."""
+    """Sum tiles of x w in registers, add b, and activate a thread's part of the result when it is complete."""
     return gemm.product(x, w, b, slope)
 
 
@@ -44,7 +44,7 @@ def linear_grad_input_v2_tiles(dy, w):
 
 
 def linear_grad_weight_v2_tiles(x, dy):
-    """Sum tiles of x^T dy in registers; a transposed x is read by other strides."""
+    """Sum tiles of x^T dy in registers; x^T is x read with swapped strides."""
     return gemm.product(x.T, dy)
 
 
@@ -55,14 +55,14 @@ linear, linear_grad_input, linear_grad_weight = linear_v2_tiles, linear_grad_inp
 
 
 def linear_grad_v1_apart(dy, y, x, w, slope=1.0, inputs=True, weights=True):
-    """Bend dy, with a sum over rows, then make both products."""
+    """Take dy back through the activation, with a sum over rows, then compute both products."""
     g, db = (dy, bias_grad(dy)) if slope == 1 else bias_leaky_relu_grad(dy, y, slope)
     dx = (linear_grad_input(g, w),) if inputs else ()
     return (*dx, linear_grad_weight(x, g), db) if weights else dx
 
 
 def linear_grad_v2_rows(dy, y, x, w, slope=1.0, inputs=True, weights=True):
-    """Let each thread bend its rows of dy, sum them, and multiply them from its cache; dw is a sum over threads."""
+    """Let each thread take its rows of dy through all steps while they are in its cache; dw is a sum over ranges."""
     (rows, outputs), features, dtype = dy.shape, w.shape[0], dy.dtype
     if not (rows and outputs and features):
         return linear_grad_v1_apart(dy, y, x, w, slope, inputs, weights)
@@ -93,7 +93,7 @@ def _total(parts):
 
 
 def linear_grad(dy, y, x, w, slope=1.0, inputs=True, weights=True):
-    """v2; v1 where w is large for so few rows: each of v2's threads packs w again, and fills a dw of its own."""
+    """v2, or v1 if w is large for so few rows: each of v2's threads packs w again, and fills a dw of its own."""
     few_rows = NUM_THREADS * w.size > dy.shape[0] * sum(w.shape)
     variant = linear_grad_v1_apart if few_rows else linear_grad_v2_rows
     return variant(dy, y, x, w, slope, inputs, weights)
@@ -105,44 +105,44 @@ _LAYOUT = _grad.layout
 
 @cache
 def _grad_task(dtype):
-    """The task of bending, summing and multiplying some rows of dy, for one dtype."""
+    """The task that takes some rows of dy through all steps, for one dtype."""
     kind = dtype.type
 
     def grad_rows(arguments, number):
-        it = array_at(arguments, (1,), _LAYOUT)[0]
-        start, stop = number * it.step, min((number + 1) * it.step, it.rows)
-        shape, slope = (it.rows, it.outputs), kind(it.slope)
-        dy, y = array_at(data(it.dy), shape, kind), array_at(data(it.y), shape, kind)
-        g = array_at(data(it.g), shape, kind)
+        args = array_at(arguments, (1,), _LAYOUT)[0]
+        start, stop = number * args.step, min((number + 1) * args.step, args.rows)
+        shape, slope = (args.rows, args.outputs), kind(args.slope)
+        dy, y = array_at(data(args.dy), shape, kind), array_at(data(args.y), shape, kind)
+        g = array_at(data(args.g), shape, kind)
         if slope != 1:
             for i in range(start, stop):
-                for j in range(it.outputs):
+                for j in range(args.outputs):
                     g[i, j] = dy[i, j] if y[i, j] > 0 else slope * dy[i, j]
-        rows, zeros, scratch = stop - start, data(it.zeros), it.scratch + number * gemm.SCRATCH_BYTES
+        rows, zeros, scratch = stop - start, data(args.zeros), args.scratch + number * gemm.SCRATCH_BYTES
         g_row, size = g.strides
         some_g = (address(g) + start * g_row, g_row, size)
-        if it.inputs:
-            w, w_row, w_column = matrix(it.w)
-            dx, dx_row, dx_column = matrix(it.dx)
+        if args.inputs:
+            w, w_row, w_column = matrix(args.w)
+            dx, dx_row, dx_column = matrix(args.dx)
             into, turned_w = (dx + start * dx_row, dx_row, dx_column), (w, w_column, w_row)
-            of_dx, turned = (rows, it.outputs, it.features), it.features < gemm.LEAST_COLUMNS <= it.rows
-            is_column = it.features == 1
-            gemm.multiply_range(it.multiply, some_g, turned_w, into, zeros, 1.0, of_dx, turned, is_column, scratch)
-        if it.weights:
-            x, x_row, x_column = matrix(it.x)
+            of_dx, turned = (rows, args.outputs, args.features), args.features < gemm.LEAST_COLUMNS <= args.rows
+            is_column = args.features == 1
+            gemm.multiply_range(args.multiply, some_g, turned_w, into, zeros, 1.0, of_dx, turned, is_column, scratch)
+        if args.weights:
+            x, x_row, x_column = matrix(args.x)
             into, turned_x = (
-                (data(it.dw) + number * it.features * g_row, g_row, size),
+                (data(args.dw) + number * args.features * g_row, g_row, size),
                 (x + start * x_row, x_column, x_row),
             )
-            of_dw, turned = (it.features, rows, it.outputs), it.outputs < gemm.LEAST_COLUMNS <= it.features
-            is_column = it.outputs == 1
-            gemm.multiply_range(it.multiply, turned_x, some_g, into, zeros, 1.0, of_dw, turned, is_column, scratch)
-            sums = array_at(data(it.sums) + number * it.outputs * 8, (it.outputs,), np.float64)
-            db = array_at(data(it.db) + number * g_row, (it.outputs,), kind)
-            for c in range(it.outputs):  # (an assignment of arrays would take two seconds to compile)
+            of_dw, turned = (args.features, rows, args.outputs), args.outputs < gemm.LEAST_COLUMNS <= args.features
+            is_column = args.outputs == 1
+            gemm.multiply_range(args.multiply, turned_x, some_g, into, zeros, 1.0, of_dw, turned, is_column, scratch)
+            sums = array_at(data(args.sums) + number * args.outputs * 8, (args.outputs,), np.float64)
+            db = array_at(data(args.db) + number * g_row, (args.outputs,), kind)
+            for c in range(args.outputs):  # (an assignment of arrays would take two seconds to compile)
                 sums[c] = 0
             add_rows(g, start, stop, sums)
-            for c in range(it.outputs):
+            for c in range(args.outputs):
                 db[c] = sums[c]
 
     return compiled(grad_rows)

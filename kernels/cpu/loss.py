@@ -1,4 +1,4 @@
-"""Losses of logits in few passes: NumPy's vectorised exp and log on a block, and one fused Numba loop for the rest."""
+"""Losses in few passes: NumPy's vectorised exp and log on a block, and a fused Numba loop for the rest."""
 
 import math
 
@@ -11,7 +11,7 @@ HALF_LN_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def sigmoid_cross_entropy(logits, targets):
-    """|x| times the weight of the wrong side (max(x, 0) - x t without its cancellation), plus ln(1 + exp(-|x|))."""
+    """|x| times the weight of the wrong class (max(x, 0) - x t without its cancellation), plus ln(1 + exp(-|x|))."""
     return elementwise(_sigmoid_cross_entropy_block, logits, targets)
 
 
@@ -49,7 +49,7 @@ def _two_sides(dy, x, t, out):
 
 
 def softmax(logits):
-    """Exponentials of what each logit is below its row's largest, divided by their sum."""
+    """Exponentials of each logit minus its row's largest, divided by their sum."""
     y = np.empty(logits.shape, logits.dtype)
     _below_largest(np.ascontiguousarray(logits), y)
     np.exp(y, out=y)
@@ -58,7 +58,7 @@ def softmax(logits):
 
 
 def softmax_cross_entropy(logits, targets):
-    """sum t (ln sum e^x - x) of each row, with x counted from the row's largest."""
+    """sum t (ln sum e^x - x) for each row, after the row's largest x has been subtracted from all."""
     below = np.empty(logits.shape, logits.dtype)
     _below_largest(np.ascontiguousarray(logits), below)
     y = np.empty(logits.shape[0], logits.dtype)

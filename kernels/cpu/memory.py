@@ -1,16 +1,16 @@
-"""Where arrays lie: memory that is kept between steps, and that begins at the start of a cache line.
+"""Memory of arrays: kept between steps, and aligned to cache lines.
 
-The C library returns every block over 32 MB to the system at once, and the next step pays for zeroed pages again: half
-the time of a memory-bound kernel (batch norm of a 33 MB map took 10 ms instead of 5). Two thresholds of glibc's malloc
-let it keep such blocks.
+The C library returns every freed block over 32 MiB to the system at once, and the next step pays for zeroed pages
+again: half the time of a memory-bound kernel (batch norm of a 33 MB map took 10 ms instead of 5). Two thresholds of
+glibc's malloc make it keep such blocks.
 
-Its blocks begin 16 bytes after a cache line, and then every AVX-512 load of an array touches two lines: a matrix
-product takes a tenth longer. NumPy lets one replace its allocator (NEP 49); this one asks malloc for 64 bytes more,
-gives out the next address that is a multiple of 64, and notes just before it where the block began. Like NumPy's own
-it asks for huge pages for blocks from 4 MiB on.
+Its blocks are aligned to 16 bytes only, and off a cache line's start every AVX-512 load of an array touches two lines:
+a matrix product takes a tenth longer. NumPy's allocator can be replaced (NEP 49); this one asks malloc for 64 bytes
+more, hands out the next address that is a multiple of 64, and notes just before it where the block began. Like NumPy's
+own it asks for huge pages for blocks of 4 MiB or more.
 
-The thresholds hold for the process, the allocator for the thread (and what else is a context to contextvars) that
-imported this; ``MINIGAN_MALLOC=system`` leaves memory alone.
+The thresholds hold for the process, the allocator for the context (as in contextvars; each thread has its own) that
+imported this module. ``MINIGAN_MALLOC=system`` leaves memory alone.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ from numba.extending import intrinsic
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from malloc.h
 _LARGEST_KEPT_BYTES = 1 << 30
-_SET_HANDLER = 304  # the place of PyDataMem_SetHandler in NumPy's C interface
+_SET_HANDLER = 304  # index of PyDataMem_SetHandler in NumPy's C interface
 _LINE, _PAGE = 64, 4096
 _HUGE_FROM_BYTES = 1 << 22  # as NumPy's own allocator
 _MADV_HUGEPAGE = 14  # from mman.h
@@ -39,14 +39,19 @@ _memmove = types.ExternalFunction("memmove", _address(_address, _address, _size)
 
 
 def arrange():
-    """Keep blocks up to 1 GiB, and lay NumPy's new arrays out from the starts of cache lines."""
+    """Let malloc keep freed blocks of up to 1 GiB, and align NumPy's new arrays to cache lines."""
     if os.environ.get("MINIGAN_MALLOC") == "system":
         return
     if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_KEPT_BYTES - 1)
+        _keep_freed_blocks(ctypes.CDLL(None).mallopt)
         _align()
+
+
+def _keep_freed_blocks(mallopt):
+    # glibc before 2.35 refuses more than 32 MiB. It would grow to that by itself, but not once a threshold is set.
+    if not mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES):
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+    mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_KEPT_BYTES - 1)
 
 
 # --- NumPy's allocator ------------------------------------------------------------------------------------------------
@@ -75,13 +80,13 @@ def _noted(typingctx, address):
 
 @njit
 def _line_in(block):
-    """The first start of a line with room for the note before it."""
+    """The first start of a cache line that leaves room for the note before it."""
     return (block + types.uintp(_LINE)) // types.uintp(_LINE) * types.uintp(_LINE)
 
 
 @njit
 def _array_in(block, size):
-    """The array of a block just made, noted; 0 where there is no block."""
+    """Address of the array in a new block, whose own address is noted before it; 0 if the block is."""
     if block == 0:
         return block
     array = _line_in(block)
@@ -121,7 +126,7 @@ def _drop(_, array, size):
 
 
 class _Handler(ctypes.Structure):
-    """PyDataMem_Handler of NumPy's arrayobject.h, with the four functions of its allocator laid flat."""
+    """PyDataMem_Handler of NumPy's arrayobject.h, with its allocator's four functions inlined."""
 
     _fields_ = (
         ("name", ctypes.c_char * 127),
@@ -135,7 +140,7 @@ _handler = _Handler(b"minigan_aligned", 1, None, _new.address, _new_zeros.addres
 
 
 def _align():
-    """Make the functions above NumPy's allocator."""
+    """Install the functions above as NumPy's allocator."""
     interface = ctypes.pythonapi.PyCapsule_GetPointer
     interface.restype, interface.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
     functions = ctypes.cast(interface(np._core._multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))

@@ -1,7 +1,7 @@
-"""Optimisers in one pass: every value of the parameter, its gradient and its state is read once and written once.
+"""Optimisers in one pass: the parameter, its gradient and its state are read once, and what changes is written once.
 
 The scalars of a step (bias corrections, 1 - beta) are computed in float64 and rounded last: 1 - 0.999 has only four
-right digits in float32.
+correct digits in float32.
 """
 
 import math
@@ -14,7 +14,7 @@ from ..spec.optim import each, number
 from .tasks import Arguments, array_at, compiled, data
 from .threads import NUM_THREADS, share
 
-ALONE = 1 << 13  # values: one thread has done with them before another has taken notice
+MIN_PARALLEL_SIZE = 1 << 13  # values: one thread is done with fewer before another has noticed
 
 
 def sgd_(param, grad, velocity, *, lr, momentum):
@@ -42,25 +42,25 @@ _LAYOUT = _arguments.layout
 
 
 def _in_place(kernel, task, arrays, *scalars):
-    """Update arrays (grad, param, states), or lists of them, over the pool: a range is a piece of each."""
+    """Update arrays (grad, param, states), or lists of them, over the pool: a range is a piece of each array."""
     calls = list(each(*arrays.values()))
     flat = [group if all(a.flags.carray for a in group) else _contiguous(kernel, arrays, group) for group in calls]
     unused = (0,) * (4 - len(arrays))
     table = np.array([(group[0].size, *map(id, group), *unused) for group in flat], np.int64)
-    ranges = NUM_THREADS if sum(group[0].size for group in flat) > ALONE else 1
+    ranges = NUM_THREADS if sum(group[0].size for group in flat) > MIN_PARALLEL_SIZE else 1
     arguments = _arguments(id(table), len(table), ranges, *scalars, *_NONE[len(scalars) :])
     share(task(flat[0][0].dtype).address, arguments, ranges)
     for group, updated in zip(calls, flat, strict=True):
         for array, copy in zip(group, updated, strict=True):
-            if array is not copy and array is not group[0]:  # it has gaps, and is not the gradient
+            if array is not copy and array is not group[0]:  # an updated copy
                 array[...] = copy
 
 
 def _contiguous(kernel, names, group):
-    """The arrays, or copies of those with gaps; read-only ones are refused, for nobody guards writing by address."""
+    """The arrays, or copies of those not contiguous; refuse read-only ones, as writes by address are not checked."""
     for name, array in zip(names, group, strict=True):
         if not array.flags.writeable and name != "grad":
-            raise ValueError(f"{kernel}: {name} of shape {array.shape} is read-only, and would be written")
+            raise ValueError(f"{kernel}: {name} of shape {array.shape} is read-only, but is updated in place")
     return [a if a.flags.c_contiguous else a.copy() for a in group]
 
 
@@ -68,10 +68,10 @@ _NONE = (0.0,) * 7
 
 
 @njit
-def _piece(it, parameter, which, number, dtype):
-    """A range's piece of an array of a parameter: 0 is its gradient, 1 the parameter, 2 and 3 its states."""
-    row = array_at(data(it.arrays) + parameter * 40, (5,), np.int64)
-    start, stop, at = row[0] * number // it.ranges, row[0] * (number + 1) // it.ranges, data(row[1 + which])
+def _piece(args, parameter, which, number, dtype):
+    """A range's piece of one array: ``which`` is 0 for the gradient, 1 for the parameter, 2 and 3 for its states."""
+    row = array_at(data(args.arrays) + parameter * 40, (5,), np.int64)
+    start, stop, at = row[0] * number // args.ranges, row[0] * (number + 1) // args.ranges, data(row[1 + which])
     return array_at(at + start * array_at(at, (1,), dtype).itemsize, (stop - start,), dtype)
 
 
@@ -80,12 +80,12 @@ def _sgd_task(dtype):
     kind = dtype.type
 
     def sgd(arguments, number):
-        it = array_at(arguments, (1,), _LAYOUT)[0]
-        lr, momentum = kind(it.s0), kind(it.s1)
-        for p in range(it.count):
-            grad = _piece(it, p, 0, number, kind)
-            param = _piece(it, p, 1, number, kind)
-            velocity = _piece(it, p, 2, number, kind)
+        args = array_at(arguments, (1,), _LAYOUT)[0]
+        lr, momentum = kind(args.s0), kind(args.s1)
+        for p in range(args.count):
+            grad = _piece(args, p, 0, number, kind)
+            param = _piece(args, p, 1, number, kind)
+            velocity = _piece(args, p, 2, number, kind)
             for i in range(param.size):
                 velocity[i] = momentum * velocity[i] + grad[i]
                 param[i] -= lr * velocity[i]
@@ -98,14 +98,14 @@ def _adam_task(dtype):
     kind = dtype.type
 
     def adam(arguments, number):
-        it = array_at(arguments, (1,), _LAYOUT)[0]
-        corrected_lr, root_correction, eps = kind(it.s0), kind(it.s1), kind(it.s6)
-        beta1, rest1, beta2, rest2 = kind(it.s2), kind(it.s3), kind(it.s4), kind(it.s5)
-        for p in range(it.count):
-            grad = _piece(it, p, 0, number, kind)
-            param = _piece(it, p, 1, number, kind)
-            m = _piece(it, p, 2, number, kind)
-            v = _piece(it, p, 3, number, kind)
+        args = array_at(arguments, (1,), _LAYOUT)[0]
+        corrected_lr, root_correction, eps = kind(args.s0), kind(args.s1), kind(args.s6)
+        beta1, rest1, beta2, rest2 = kind(args.s2), kind(args.s3), kind(args.s4), kind(args.s5)
+        for p in range(args.count):
+            grad = _piece(args, p, 0, number, kind)
+            param = _piece(args, p, 1, number, kind)
+            m = _piece(args, p, 2, number, kind)
+            v = _piece(args, p, 3, number, kind)
             for i in range(param.size):
                 m[i] = beta1 * m[i] + rest1 * grad[i]
                 v[i] = beta2 * v[i] + rest2 * (grad[i] * grad[i])
@@ -119,12 +119,12 @@ def _rmsprop_task(dtype):
     kind = dtype.type
 
     def rmsprop(arguments, number):
-        it = array_at(arguments, (1,), _LAYOUT)[0]
-        lr, decay, rest, eps = kind(it.s0), kind(it.s1), kind(it.s2), kind(it.s3)
-        for p in range(it.count):
-            grad = _piece(it, p, 0, number, kind)
-            param = _piece(it, p, 1, number, kind)
-            square_mean = _piece(it, p, 2, number, kind)
+        args = array_at(arguments, (1,), _LAYOUT)[0]
+        lr, decay, rest, eps = kind(args.s0), kind(args.s1), kind(args.s2), kind(args.s3)
+        for p in range(args.count):
+            grad = _piece(args, p, 0, number, kind)
+            param = _piece(args, p, 1, number, kind)
+            square_mean = _piece(args, p, 2, number, kind)
             for i in range(param.size):
                 square_mean[i] = decay * square_mean[i] + rest * (grad[i] * grad[i])
                 param[i] -= lr * grad[i] / (math.sqrt(square_mean[i]) + eps)

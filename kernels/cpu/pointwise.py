@@ -11,8 +11,8 @@ from numba import njit
 from .tasks import Arguments, array_at, compiled, data
 from .threads import NUM_THREADS, parallel, range_length, share
 
-ALONE = 1 << 13  # values: one thread has done with them before another has taken notice
-BLOCK = 1 << 16  # values; 256 KiB of float32, so that a block's second pass finds it in the second-level cache
+MIN_PARALLEL_SIZE = 1 << 13  # values: one thread is done with fewer before another has noticed
+BLOCK = 1 << 16  # values, 256 KiB of float32: a block's second pass finds it in a core's L2 cache
 
 
 def elementwise(body, *arrays):
@@ -28,7 +28,7 @@ def elementwise(body, *arrays):
     out = np.empty(arrays[0].shape, arrays[0].dtype)
     flat = [np.ascontiguousarray(array).reshape(-1) for array in arrays]
     flat.append(out.reshape(-1))
-    if out.size <= BLOCK:  # a small network is all overhead: no closure, no pool
+    if out.size <= BLOCK:  # overhead dominates small networks: no closure, no pool
         body(*flat)
         return out
 
@@ -77,12 +77,12 @@ def _bias_task(dtype):
     kind = dtype.type
 
     def bias_leaky_relu_rows(arguments, number):
-        it = array_at(arguments, (1,), _BIAS)[0]
-        shape, slope = (it.rows, it.width), kind(it.slope)
-        x, y = array_at(data(it.x), shape, kind), array_at(data(it.y), shape, kind)
-        b = array_at(data(it.b), (it.width,), kind)
-        for r in range(number * it.step, min((number + 1) * it.step, it.rows)):
-            for c in range(it.width):
+        args = array_at(arguments, (1,), _BIAS)[0]
+        shape, slope = (args.rows, args.width), kind(args.slope)
+        x, y = array_at(data(args.x), shape, kind), array_at(data(args.y), shape, kind)
+        b = array_at(data(args.b), (args.width,), kind)
+        for r in range(number * args.step, min((number + 1) * args.step, args.rows)):
+            for c in range(args.width):
                 value = x[r, c] + b[c]
                 y[r, c] = value if value > 0 else slope * value
 
@@ -90,19 +90,19 @@ def _bias_task(dtype):
 
 
 def bias_leaky_relu_grad(dy, y, slope):
-    """One pass: read dy and y, write dx and one float64 sum a channel for each range of rows."""
+    """One pass: read dy and y, write dx and one float64 sum per channel for each range of rows."""
     dx = np.empty(y.shape, y.dtype)
     return dx, _bias_gradient(np.ascontiguousarray(dy), np.ascontiguousarray(y), dx, slope)
 
 
 def bias_grad(dy):
-    """One pass: read dy, write one float64 sum a channel for each range of rows."""
+    """One pass: read dy, write one float64 sum per channel for each range of rows."""
     dy = np.ascontiguousarray(dy)
     return _bias_gradient(dy, dy, dy, 1.0)
 
 
 def _bias_gradient(dy, y, dx, slope):
-    """Write dx, where it is another array than dy; returns db."""
+    """Write dx, unless it is dy itself, and return db."""
     width, channels = _row_width(y), y.shape[-1]
     if not y.size:
         return np.zeros(channels, y.dtype)
@@ -122,16 +122,16 @@ def _bias_grad_task(dtype):
     kind = dtype.type
 
     def bias_leaky_relu_grad_rows(arguments, number):
-        it = array_at(arguments, (1,), _BIAS_GRAD)[0]
-        shape, stop, slope = (it.rows, it.width), min((number + 1) * it.step, it.rows), kind(it.slope)
-        dy, y = array_at(data(it.dy), shape, kind), array_at(data(it.y), shape, kind)
-        dx = array_at(data(it.dx), shape, kind)
-        sums = array_at(data(it.sums), (number + 1, it.width), np.float64)[number]
-        for first in range(number * it.step, stop, 4):  # rows that are still in the cache when they are added up
+        args = array_at(arguments, (1,), _BIAS_GRAD)[0]
+        shape, stop, slope = (args.rows, args.width), min((number + 1) * args.step, args.rows), kind(args.slope)
+        dy, y = array_at(data(args.dy), shape, kind), array_at(data(args.y), shape, kind)
+        dx = array_at(data(args.dx), shape, kind)
+        sums = array_at(data(args.sums), (number + 1, args.width), np.float64)[number]
+        for first in range(number * args.step, stop, 4):  # rows that are still in the cache when they are added up
             last = min(first + 4, stop)
-            if it.dx != it.dy:
+            if args.dx != args.dy:
                 for r in range(first, last):
-                    for c in range(it.width):
+                    for c in range(args.width):
                         dx[r, c] = dy[r, c] if y[r, c] > 0 else slope * dy[r, c]
             add_rows(dx, first, last, sums)
 
@@ -139,7 +139,7 @@ def _bias_grad_task(dtype):
 
 
 def _row_width(x):
-    """Length of rows as which x (..., C) is seen, at least 64 where that fits: loops over 1 or 3 channels are slow."""
+    """Length of the rows as which x (..., C) is viewed, 64 or more if they divide it: short loops over C are slow."""
     width = x.shape[-1]
     while width < 64 and x.size and x.size % (2 * width) == 0:
         width *= 2
@@ -147,15 +147,15 @@ def _row_width(x):
 
 
 def _ranges(x, width):
-    """Number of rows of a width, number of ranges, and their length: one a thread where there is work for several."""
+    """Number of rows of a width, number of ranges, and their length: one per thread if there is work for several."""
     rows = x.size // width if width else 0
-    step = max(1, -(-rows // (NUM_THREADS if x.size > ALONE else 1)))
+    step = max(1, -(-rows // (NUM_THREADS if x.size > MIN_PARALLEL_SIZE else 1)))
     return rows, -(-rows // step), step
 
 
 @njit(nogil=True)
 def add_rows(x, start, stop, sums):
-    """Add rows of x (N, C) to float64 sums (C,), four at a time: their sum is of x's own precision."""
+    """Add rows of x (N, C) to float64 sums (C,), four at a time, which are first summed in x's own precision."""
     whole = start + (stop - start) // 4 * 4
     for r in range(start, whole, 4):
         for c in range(sums.size):
@@ -199,7 +199,7 @@ def exp_minus_abs(x, out):
     np.exp(out, out=out)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")  # or the test for a zero divisor keeps the loop scalar
+@njit(nogil=True, cache=True, error_model="numpy")  # a test for a zero divisor would keep the loop scalar
 def _sigmoid(x, y):
     one = y.dtype.type(1)
     for i in range(y.size):

@@ -1,7 +1,7 @@
 """Pooling image by image, with the channels innermost, so that values are compared and added vector by vector.
 
-Every access is written with all four indices: a row that is cut out first, or handed to a function, keeps LLVM from
-making vectors of the loop over it.
+Every access is written with all its indices: slicing a row out first, or passing it to a function, keeps LLVM from
+vectorising the loop over it.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from .threads import parallel, range_length
 
 
 def _by_images(kernel, *arrays):
-    """Run a kernel over the images of arrays that all begin with the axis N; the first is the one read."""
+    """Run a kernel over the images of arrays whose first axis is N; the size of the first array counts as the work."""
     n = arrays[0].shape[0]
     parallel(
         lambda start, stop, _: kernel(*[array[start:stop] for array in arrays]), n, range_length(n, arrays[0].size)
@@ -42,7 +42,7 @@ def _max_pool2d(x, y, index, kh, kw, sh, sw):
                         pixel = np.int32(h * x.shape[2] + w)
                         for c in range(y.shape[3]):
                             value, best = x[n, h, w, c], y[n, p, q, c]
-                            better = (not value <= best) & (best == best)  # neither compares with a NaN
+                            better = (not value <= best) & (best == best)  # comparisons with NaN are false
                             y[n, p, q, c] = value if better else best
                             index[n, p, q, c] = pixel if better else index[n, p, q, c]
 

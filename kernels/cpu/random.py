@@ -1,4 +1,4 @@
-"""Random numbers by Philox4x32-10: the words in a Numba loop, what is made of them by NumPy's vectorised functions."""
+"""Random numbers by Philox4x32-10: words by a Numba loop, values from them by NumPy's vectorised functions."""
 
 import numpy as np
 from numba import njit
@@ -10,7 +10,7 @@ TWO_PI = np.float32(2 * np.pi)
 
 
 def random_uniform_(state, shape, low=0.0, high=1.0):
-    """A word's upper 23 bits, in the middle of their interval: an exact float32 before it is scaled."""
+    """Scale the midpoint of the interval that a word's upper 23 bits name, which is an exact float32."""
     u = (_words(state, np.prod(shape, dtype=int)) >> np.uint32(9)).astype(np.float32)
     u += np.float32(0.5)
     u *= np.float32(2**-23)
@@ -21,7 +21,7 @@ def random_uniform_(state, shape, low=0.0, high=1.0):
 
 
 def random_normal_(state, shape):
-    """Box and Muller's pairs, all in float32."""
+    """Box and Muller's pairs, computed in float32."""
     n = int(np.prod(shape, dtype=int))
     words = _words(state, n + n % 2)
     radius = words[0::2].astype(np.float32) * np.float32(2**-32) + np.float32(2**-33)
@@ -36,7 +36,7 @@ def random_normal_(state, shape):
 
 
 def random_categorical_(state, n, classes):
-    """The upper half of a word times the number of classes."""
+    """The upper half of the 64-bit product of a word and the number of classes."""
     chosen = (_words(state, n).astype(np.uint64) * np.uint64(classes)) >> np.uint64(32)
     rows = np.zeros((n, classes), np.float32)
     rows[np.arange(n), chosen.astype(np.intp)] = 1
@@ -44,7 +44,7 @@ def random_categorical_(state, n, classes):
 
 
 def _words(state, n):
-    """The next n words, uint32, and their blocks counted in the state."""
+    """The next n words, uint32; advances the state."""
     key, counter = state
     blocks = philox_blocks(int(n))
     words = np.empty((blocks, 4), np.uint32)
@@ -59,7 +59,7 @@ def _words(state, n):
 
 @njit(nogil=True, cache=True)
 def _philox4x32(key, counter, words):
-    # Every constant is made a uint64: Numba takes uint64 and int64 to float64.
+    # Every constant is a uint64, because Numba promotes uint64 and int64 to float64.
     low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
     for block in range(words.shape[0]):
         number = counter + np.uint64(block)

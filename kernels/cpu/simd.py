@@ -1,9 +1,9 @@
-"""Vectors of the machine's own width in Numba kernels, spelled out where LLVM would not find them by itself.
+"""Vector instructions of the machine's full width in Numba kernels, where LLVM would not find them by itself.
 
-Numba's loops become vector code one statement at a time, with every intermediate result in memory. What decides the
-speed of a matrix product is that its sums stay in registers. So the innermost pieces, and only these, are written as
-Python that emits LLVM's instructions for a whole piece: :class:`Emitter` offers them on vectors, and a function
-decorated by :func:`emitted` is called from Numba kernels like any other.
+LLVM vectorises Numba's loops one statement at a time, with every intermediate result in memory, while a matrix product
+is only fast if its sums stay in registers. So the innermost pieces, and only these, are written as Python that emits
+the LLVM instructions of a whole piece: :class:`Emitter` offers them on vectors, and a function decorated with
+:func:`emitted` is called from Numba kernels like any other.
 """
 
 from functools import partial
@@ -20,7 +20,7 @@ _INDEX = ir.IntType(64)
 
 
 def _registers(machine, features):
-    """Bytes of a vector register, and how many there are, for a target of LLVM: its triple, and its "+avx2,..."."""
+    """Bytes of a vector register, and how many there are, for an LLVM target: its triple and its "+avx2,..."."""
     has = set(features.split(","))
     if "+avx512f" in has:
         return 64, 32
@@ -29,17 +29,17 @@ def _registers(machine, features):
     return 16, 16 if machine.startswith("x86_64") else 32  # what every 64-bit processor has: SSE2, or NEON
 
 
-# Asked of Numba, not of the machine: by these words Numba knows its cached code again, and under NUMBA_CPU_NAME
-# machines of several kinds may share it. What is sized here must fit that code.
+# Asked of Numba, not of the machine: Numba's cache of compiled code is keyed by these strings, and under NUMBA_CPU_NAME
+# machines of several kinds may share it. The sizes here must fit that code.
 _machine, _, _features = cpu_target.target_context.codegen().magic_tuple()
 VECTOR_BYTES, REGISTERS = _registers(_machine, _features)
 """Bytes of a vector register, and how many there are."""
 
 
 class Emitter:
-    """Emits instructions on vectors of one dtype at the place where a Numba function is being compiled.
+    """Emits instructions on vectors of one dtype into a Numba function that is being compiled.
 
-    Addresses and counts are 64-bit integers of LLVM; addresses and steps count bytes.
+    Addresses and counts are LLVM's 64-bit integers; addresses and steps count bytes.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Emitter:
     dtype : numba type
         float32 or float64.
     lanes : int, optional
-        Values of a vector, by default as many as a register holds; 1 for the rest of a row.
+        Values per vector, by default as many as a register holds; 1 for the remainder of a row.
     """
 
     def __init__(self, builder, dtype, lanes=None):
@@ -56,7 +56,7 @@ class Emitter:
         self.lanes = lanes or VECTOR_BYTES // self.itemsize
         self.element = ir.FloatType() if self.itemsize == 4 else ir.DoubleType()
         self.vector = self.element if self.lanes == 1 else ir.VectorType(self.element, self.lanes)
-        # Some processors' models make LLVM prefer halves of their registers, and then half of the sums would spill.
+        # For some processors LLVM prefers vectors of half a register, and then half of the sums would spill.
         set.add(builder.function.attributes, f'"min-legal-vector-width"="{8 * VECTOR_BYTES}"')
 
     # --- numbers ------------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ class Emitter:
         return ir.Constant(_INDEX, value)
 
     def splat(self, value):
-        """A vector of one value: a Python number, or an element in a register."""
+        """A vector with one value in every lane: a Python number, or an element in a register."""
         if not isinstance(value, ir.Value):
             return ir.Constant(self.vector, float(value) if self.lanes == 1 else [float(value)] * self.lanes)
         undefined = ir.Constant(self.vector, ir.Undefined)
@@ -74,7 +74,7 @@ class Emitter:
         return self.shuffle(first, undefined, [0] * self.lanes)
 
     def shuffle(self, a, b, places):
-        """The lanes of two vectors, one after the other, picked by place."""
+        """Lanes of two vectors, picked by position; b's positions follow a's."""
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
         return self.builder.shuffle_vector(a, b, mask)
 
@@ -114,29 +114,29 @@ class Emitter:
     # --- memory -------------------------------------------------------------------------------------------------------
 
     def at(self, address, *steps):
-        """An address plus integers of LLVM, or of Python."""
+        """An address plus steps, LLVM's integers or Python's."""
         for step in steps:
             address = self.builder.add(address, step if isinstance(step, ir.Value) else self.index(step))
         return address
 
     def load_element(self, address):
-        """One value."""
+        """Load one value."""
         value = self.builder.load(self.builder.inttoptr(address, self.element.as_pointer()))
         value.align = self.itemsize
         return value
 
     def load(self, address):
-        """A vector."""
+        """Load a vector."""
         value = self.builder.load(self.builder.inttoptr(address, self.vector.as_pointer()))
         value.align = self.itemsize
         return value
 
     def store(self, value, address):
-        """A vector."""
+        """Store a vector."""
         self.builder.store(value, self.builder.inttoptr(address, self.vector.as_pointer())).align = self.itemsize
 
     def prefetch(self, address):
-        """Ask for the cache line at an address, which may lie anywhere."""
+        """Prefetch the cache line at an address, which need not be a valid one."""
         pointer = self.builder.inttoptr(address, ir.IntType(8).as_pointer())
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
@@ -147,12 +147,12 @@ class Emitter:
     # --- control ------------------------------------------------------------------------------------------------------
 
     def loop(self, count, carried, body):
-        """Run ``body(i, values)`` for i from 0 while i < count, at least once; it returns the values of the next turn.
+        """Run ``body(i, values)`` for i from 0 while i < count, at least once; it returns the next iteration's values.
 
         Returns
         -------
         list
-            The values after the last turn.
+            The values after the last iteration.
         """
         before = self.builder.block
         block, after = self.builder.append_basic_block("turn"), self.builder.append_basic_block("turned")
@@ -175,8 +175,7 @@ class Emitter:
 def emitted(function):
     """Make ``function(emitter, *numbers)`` callable from Numba as ``function(dtype, *numbers)``; numbers are int64.
 
-    What it emits is a function of its own, once in whatever Numba compiles: LLVM then takes no longer for two calls
-    than for one.
+    What it emits becomes one function in each module that Numba compiles, so that further calls cost LLVM no time.
     """
     name = f"{function.__module__}.{function.__qualname__}.{next(_numbers)}"
 
@@ -196,7 +195,7 @@ def emitted(function):
 
         return types.void(dtype, *[types.int64] * len(numbers)), generate
 
-    # Numba reads off the signature which arguments there are; what the emitter stands for is the dtype.
+    # Numba takes the arguments from the signature, in which the dtype stands in the emitter's place.
     numbers = list(signature(function).parameters.values())[1:]
     first = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("typingctx", "dtype")]
     typed.__signature__ = Signature([*first, *numbers])
@@ -209,7 +208,7 @@ _numbers = count()
 
 @intrinsic
 def address(typingctx, array):
-    """Where an array begins, as an int64. (``array.ctypes.data`` is unsigned, and plus an int64 a float64.)"""
+    """Address of an array's data, as an int64. (``array.ctypes.data`` is unsigned; adding an int64 gives a float64.)"""
 
     def generate(context, builder, signature, arguments):
         return builder.ptrtoint(make_array(array)(context, builder, arguments[0]).data, _INDEX)

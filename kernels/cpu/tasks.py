@@ -1,12 +1,12 @@
-"""Parallel regions of a few microseconds: threads hand each other ranges of a task without Python's lock.
+"""Parallel regions of a few microseconds: threads take ranges of a task from a shared board, without the GIL.
 
 A *task* is a C function of two numbers, the address of its arguments and the number of a range. :func:`share` puts it
-on a board that all threads of the pool look at while they wait, and works on its ranges like them. Who comes late, for
-it slept, finds nothing left to do, and nobody has waited for it.
+on a board that the pool's threads watch while they wait, and works on its ranges along with them. A thread that slept
+and arrives late finds nothing left to do, and nobody has waited for it.
 
-The board's ticket counts a task's ranges down; its upper bits number the tasks. A thread takes a range by exchanging
-the ticket for the next lower one. That fails when the ticket is no longer what the thread has seen, so that a thread
-that was held up between reading the task and taking its range can't take a range of another task.
+The board's ticket counts a task's ranges down; its upper bits number the tasks. A thread takes a range by swapping the
+ticket for the next lower one, which fails if the ticket has changed since the thread read it. So a thread that was
+held up between reading the task and taking its range cannot take a range of another task.
 """
 
 import platform
@@ -21,9 +21,9 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
 TICKET, FUNCTION, ARGUMENTS, DONE, BUSY, BOARD_BYTES = 0, 8, 16, 64, 128, 192
-"""Places on the board in bytes; what different threads write lies in different cache lines."""
+"""Offsets on the board in bytes; DONE and BUSY have cache lines of their own."""
 RANGES = 1 << 16
-"""Least step of a ticket's upper bits; a task has fewer ranges."""
+"""Unit of a ticket's upper bits; a task has fewer ranges than this."""
 
 _INT = ir.IntType(64)
 
@@ -32,19 +32,19 @@ _INT = ir.IntType(64)
 
 
 class Arguments(threading.local):
-    """Room for a task's arguments, of each thread that shares one out.
+    """Buffer for a task's arguments, one per thread that shares tasks out.
 
     Parameters
     ----------
     names : str
-        Of the arguments, by spaces: integers, and with ``:d`` behind the name float64.
+        The arguments' names, separated by spaces: integers, or float64 if ``:d`` follows the name.
 
     Attributes
     ----------
     layout : numpy.dtype
-        Of the record that a task reads.
+        Dtype of the record that a task reads.
     at : int
-        Address of the calling thread's.
+        Address of the calling thread's record.
     """
 
     def __init__(self, names):
@@ -55,13 +55,13 @@ class Arguments(threading.local):
         self.at = self._room.ctypes.data
 
     def __call__(self, *values):
-        """Write the values; returns their address."""
+        """Write the values, and return their address."""
         self._fill(self._room, 0, *values)
         return self.at
 
 
 def compiled(function):
-    """A Numba function of (address of the arguments, number of the range) as a C function; keep it while it is used."""
+    """Compile a function of (address of the arguments, number of the range) to a C function; keep it while in use."""
     return cfunc(types.void(types.int64, types.int64), cache=True, error_model="numpy")(function)
 
 
@@ -90,17 +90,17 @@ _HEADER = object.__basicsize__
 
 @njit
 def data(array_id):
-    """Where an array begins, given by its ``id``; it must live on meanwhile.
+    """Address of the data of the array with this ``id``, which must stay alive meanwhile.
 
-    Asking for an id takes a twentieth of the time of ``__array_interface__``. It is the address of NumPy's C structure,
-    whose first fields (data, ndim, dimensions, strides) all extensions that are compiled against NumPy rely on.
+    Taking an id costs a twentieth of ``__array_interface__``. It is the address of NumPy's C structure, on whose first
+    fields (data, ndim, dimensions, strides) every extension compiled against NumPy relies.
     """
     return array_at(array_id + _HEADER, (1,), np.int64)[0]
 
 
 @njit
 def matrix(array_id):
-    """Where a matrix begins, and its two strides in bytes; as :func:`data`."""
+    """Address of a matrix's data, and its two strides in bytes; see :func:`data`."""
     fields = array_at(array_id + _HEADER, (4,), np.int64)
     strides = array_at(fields[3], (2,), np.int64)
     return fields[0], strides[0], strides[1]
@@ -115,7 +115,7 @@ def _pointer(builder, address):
 
 @intrinsic
 def load(typingctx, address):
-    """The number at an address that another thread may be about to change, and all that was written before it."""
+    """Load a number that other threads change; whatever was written before it was stored is then visible (acquire)."""
 
     def generate(context, builder, signature, arguments):
         return builder.load_atomic(_pointer(builder, arguments[0]), "acquire", 8)
@@ -125,7 +125,7 @@ def load(typingctx, address):
 
 @intrinsic
 def store(typingctx, address, value):
-    """Write a number, after all that this thread wrote before."""
+    """Store a number, after everything that this thread wrote before (release)."""
 
     def generate(context, builder, signature, arguments):
         builder.store_atomic(arguments[1], _pointer(builder, arguments[0]), "release", 8)
@@ -136,7 +136,7 @@ def store(typingctx, address, value):
 
 @intrinsic
 def exchange(typingctx, address, expected, new):
-    """Write a number where another one is expected; returns whether it was there."""
+    """Compare and swap: store ``new`` if the number there is ``expected``, and return whether it was."""
 
     def generate(context, builder, signature, arguments):
         pointer = _pointer(builder, arguments[0])
@@ -148,7 +148,7 @@ def exchange(typingctx, address, expected, new):
 
 @intrinsic
 def increment(typingctx, address):
-    """Add 1 to a number that other threads add to as well."""
+    """Add 1 to a number that other threads add to as well, atomically."""
 
     def generate(context, builder, signature, arguments):
         builder.atomic_rmw("add", _pointer(builder, arguments[0]), _INT(1), "acq_rel")
@@ -171,7 +171,7 @@ def call(typingctx, function, arguments, number):
 
 @intrinsic
 def _pause(typingctx):
-    """Tell the processor that this is a loop that waits: a thread on the other half of its core gets more of it."""
+    """Tell the processor that this is a spin loop, so that the core's other hardware thread gets more of it."""
 
     def generate(context, builder, signature, arguments):
         if platform.machine() in ("x86_64", "AMD64"):
@@ -184,7 +184,7 @@ def _pause(typingctx):
 
 @njit(nogil=True, cache=True)
 def _take(board):
-    """Work on one range of the board's task; returns whether there was one."""
+    """Work on one range of the board's task, and return whether there may be more; False if none was left."""
     ticket = load(board + TICKET)
     left = ticket % RANGES
     if left == 0:
@@ -198,7 +198,7 @@ def _take(board):
 
 @njit(nogil=True, cache=True)
 def look(board, count_at, number, times):
-    """Work on tasks until a count has reached a number, which returns True, or so many looks have found nothing."""
+    """Work on tasks until a count reaches ``number`` (True), or ``times`` looks in a row find nothing (False)."""
     left = times
     while left > 0:
         if load(count_at) >= number:
@@ -213,7 +213,7 @@ def look(board, count_at, number, times):
 
 @njit(nogil=True, cache=True)
 def share(board, function, arguments, ranges):
-    """Run a task's ranges together with all threads that look at the board; alone, where the board is taken."""
+    """Run a task's ranges together with all threads that watch the board; alone if the board is taken."""
     if ranges > 1 and exchange(board + BUSY, 0, 1):
         store(board + DONE, 0)
         store(board + FUNCTION, function)

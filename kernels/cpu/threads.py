@@ -2,14 +2,14 @@
 
 A kernel splits its work into ranges and gives them to the pool; what it calls there (Numba with ``nogil=True``,
 ``np.matmul``, large ufuncs) releases the GIL, so the threads really run at once. BLAS is held to one thread meanwhile:
-two crowds of threads on the same cores cost up to 40%.
+two thread pools competing for the same cores cost up to 40%.
 
 There are two ways. :func:`parallel` runs Python, a body that may call anything. :func:`share` runs a task of
-:mod:`.tasks`, compiled code that is handed over in half a microsecond, where a body's thread must first get hold of
-the interpreter's lock.
+:mod:`.tasks`, compiled code that is handed over in half a microsecond, whereas a body's thread must first acquire the
+GIL.
 
-Whoever waits looks for its turn for some 200 us before it goes to sleep, for being woken takes 20 to 50: a step has a
-hundred regions, of which a small network's last no longer than that. A sleeping thread costs other processes nothing.
+A thread that waits spins for some 200 us before it goes to sleep, because waking it takes 20 to 50 us: a step has a
+hundred regions, and those of a small network last no longer than that. A sleeping thread costs other processes nothing.
 
 The number of threads is ``MINIGAN_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the cores this process may use; results
 depend on it at most in their rounding, and never on which thread ran first.
@@ -39,7 +39,7 @@ def _wanted():
 
 NUM_THREADS = _wanted()
 
-LOOKS = 8_000  # some 200 us: a thread that waits goes to sleep after so many
+LOOKS = 8_000  # some 200 us, after which a waiting thread goes to sleep
 
 _lock = threading.Lock()  # one parallel region at a time; a second caller waits
 _starting = threading.Lock()
@@ -50,16 +50,16 @@ _BOARD = -(-_counts.ctypes.data // 64) * 64  # the board of tasks: its address, 
 
 
 def share(task, arguments, ranges):
-    """Run a task's ranges on all threads that are awake, and be back when all are done; see :mod:`.tasks`.
+    """Run a task's ranges on the threads of the pool, and return when all are done; see :mod:`.tasks`.
 
     Parameters
     ----------
     task : int
-        Address of its function.
+        Address of the task's function.
     arguments : int
-        Their address.
+        Address of its arguments.
     ranges : int
-        Less than tasks.RANGES. Which thread runs which is not known beforehand.
+        Number of ranges, below tasks.RANGES. Any thread may run any of them.
     """
     if ranges > 1:
         for helper in _started(NUM_THREADS - 1):
@@ -74,15 +74,16 @@ def parallel(body, n, block=None):
     Parameters
     ----------
     body : callable
-        Must write only what belongs to its range. ``thread`` in ``range(NUM_THREADS)`` names the thread that runs it,
+        Must write only what belongs to its range. ``thread`` in ``range(NUM_THREADS)`` numbers the thread that runs it,
         so that each can keep a workspace.
     n : int
     block : int, optional
-        Length of a range. By default one range a thread. Ranges are handed out in order to whichever thread is free.
+        Length of a range; by default there is one range per thread. Ranges are handed out in order to free threads.
 
     Notes
     -----
-    Inside ``body`` a further call runs in place. The first exception of a body is raised here, after all have stopped.
+    A nested call runs in the calling thread. If a body raises, no further range is started, and the exception is
+    raised here once all threads have stopped.
     """
     block = block or max(1, -(-n // NUM_THREADS))
     if (n <= block and NUM_THREADS > 1) or getattr(_inside, "region", False):
@@ -103,17 +104,17 @@ def parallel(body, n, block=None):
 
 
 def range_length(n, values):
-    """Length of a range for ``parallel`` over ``n`` rows, ``values`` values in all, for one pass over memory.
+    """Length of a range for ``parallel`` over ``n`` rows of ``values`` values in all, in one pass over memory.
 
-    One range a thread, not many: two threads that touch new memory block by block meet in every huge page (2 MiB), and
-    the system's zeroing of these pages then takes longer than the kernel. All rows at once where there are so few
-    values that waking a thread (20 to 50 us) would cost more than it saves.
+    One range per thread, not many: threads that touch new memory block by block meet in every huge page (2 MiB), and
+    zeroing these pages then takes the system longer than the kernel. A single range if there are so few values that
+    waking a thread (20 to 50 us) would cost more than it saves.
     """
     return max(n, 1) if values < 1 << 19 else -(-n // NUM_THREADS)
 
 
 class _Region:
-    """One call of ``parallel``: hands out its ranges until there are none, or one has failed."""
+    """One call of ``parallel``: hands out its ranges until none are left or one has failed."""
 
     def __init__(self, body, n, block):
         self.body, self.n, self.block = body, n, block
@@ -134,9 +135,9 @@ class _Region:
 class _Helper:
     """A thread that works on the regions it is given, and sleeps when there have been none for a while.
 
-    Each side counts in a place of ``counts`` that the other looks at: GIVEN, the regions given, and DONE. It also says
-    before it goes to sleep that it will, and then looks once more, so that the other either is seen or sees it. Regions
-    queue up: who was interrupted while waiting for one may give the next before the helper has come to the first.
+    Each side keeps a count that the other watches: GIVEN, of the regions given, and DONE. Before it goes to sleep, a
+    side announces it and then looks at the other's count once more, so that one of the two always notices the other.
+    Regions queue up: a caller interrupted while waiting for one may give the next before the helper gets to the first.
     """
 
     def __init__(self, number):
@@ -159,13 +160,13 @@ class _Helper:
         self.rouse()
 
     def rouse(self):
-        """Wake the thread if it sleeps: it looks for work again."""
+        """Wake the thread, if it sleeps, to look for work again."""
         if self.asleep:
             self.asleep = False
             self.wake.put(None)
 
     def wait(self):
-        """Wait until the region given last is done."""
+        """Wait until the last region given is done."""
         wanted = int(self.counts[GIVEN])
         if not tasks.look(_BOARD, self.done_at, wanted, LOOKS):
             self.awaited = True
@@ -216,18 +217,26 @@ if hasattr(os, "register_at_fork"):
 
 
 class blas_on_one_thread:
-    """Hold NumPy's BLAS to one thread for the length of a block, and give it back after."""
+    """Hold NumPy's BLAS to one thread inside a block, and restore its number of threads afterwards.
+
+    These numbers are kept outside the block: if an interrupt comes just before they are restored, the next block
+    restores them.
+    """
 
     def __enter__(self):
-        self.before = [(library, library.get_num_threads()) for library in _blas()]
-        for library, threads in self.before:
+        for library in _blas():
+            threads = library.get_num_threads()
             if threads != 1:
+                _blas_threads[library] = threads
                 library.set_num_threads(1)
 
     def __exit__(self, *_):
-        for library, threads in self.before:
-            if threads != 1:
-                library.set_num_threads(threads)
+        for library, threads in list(_blas_threads.items()):
+            library.set_num_threads(threads)
+            del _blas_threads[library]
+
+
+_blas_threads = {}  # library held to one thread -> number of threads to restore
 
 
 @cache

@@ -1,13 +1,13 @@
-"""Convolutions of a few outputs with fewer products than outputs times taps: Toom and Cook's algorithms, as matrices.
+"""Short convolutions with fewer products than outputs times taps: Toom-Cook algorithms, as matrices.
 
-m outputs of r taps, y[i] = sum over j of g[j] d[i + j], are linear in the taps and in the m + r - 1 inputs. Seen from
-the other end (transposed) they are the coefficients of a product of two polynomials, which can be had by evaluating
-both at m + r - 1 points, multiplying the values and interpolating (Lavin & Gray, arXiv:1509.09308, call it Winograd's):
+m outputs of r taps, y[i] = sum over j of g[j] d[i + j], are linear in the taps and in the m + r - 1 inputs. The
+transposed map gives the coefficients of a product of two polynomials, which can be computed by evaluating both at
+m + r - 1 points, multiplying the values and interpolating (Lavin & Gray, arXiv:1509.09308, call it Winograd's):
 
     y = A^T [(G g) * (B^T d)]      A^T (m, points)   G (points, r)   B^T (points, m + r - 1)
 
-Small points keep the numbers, and so the rounding, small: 0, 1, -1 and 2, then -1/2 where one more is needed, or -2 and
-halves of both signs where several are. With the point at infinity only the highest coefficients are multiplied.
+Small points keep the numbers, and so the rounding, small: 0, 1, -1 and 2, then -1/2 if one more is needed, or -2, 1/2
+and -1/2, in this order, if several are. At the point at infinity only the highest coefficients are multiplied.
 """
 
 from fractions import Fraction
@@ -20,7 +20,7 @@ INFINITY = None
 
 
 class Algorithm(NamedTuple):
-    """One way to compute ``outputs`` neighbouring sums of ``taps`` terms.
+    """A way to compute ``outputs`` neighbouring sums of ``taps`` terms.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ def toom_cook(outputs, taps, points):
 
 
 def _power(point, exponent, length):
-    """A point's power; infinity's is 1 for the highest of ``length`` exponents, else 0."""
+    """A point's power; that of infinity is 1 for the highest of ``length`` exponents, else 0."""
     return Fraction(int(exponent == length - 1)) if point is INFINITY else Fraction(point) ** exponent
 
 

@@ -1,21 +1,21 @@
 """Convolution with two fifths to a sixth of the products: Winograd's algorithms, at strides 1 and 2.
 
-A convolution at stride 2 is one at stride 1 of phases: every second row and column of x is a phase, and a 4x4 window
+A convolution at stride 2 is one at stride 1 over phases: every second row and column of x is a phase, and a 4x4 window
 that moves by 2 meets each phase as a 2x2 window that moves by 1, so it is a 2x2 convolution with 4C channels (Huang et
-al., arXiv:2002.00552). At stride 1 there is one phase. Then a tile of y, and the inputs it needs, are transformed by
-the matrices of :mod:`.toom_cook` along their rows and along their columns (Lavin & Gray, arXiv:1509.09308), and the
+al., arXiv:2002.00552). At stride 1 there is one phase. Tiles of y, and the inputs they need, are transformed by the
+matrices of :mod:`.toom_cook` along their rows and along their columns (Lavin & Gray, arXiv:1509.09308), and the
 products become one matrix product M = V U at each of the points:
 
     V (points, T, phases C), the tiles of x: V = B^T x B      U (points, phases C, K), the filters: U = G w G^T
     M (points, T, K), the tiles of y: y = A^T M A             row (p, q, c) of U for row phase p and column phase q.
 
-4x4 tiles of y by 5x5 points take 25 products a channel pair instead of 64; a map of 7x7 as one tile takes 64 instead of
+4x4 tiles of y by 5x5 points take 25 products per channel pair, not 64; a map of 7x7 as one tile takes 64 instead of
 196; 4x4 outputs of 5x5 windows take 64 instead of 400. The gradients are the same steps transposed: M = A dy A^T,
 then dV = M U^T and dx = B dV B^T summed where tiles overlap, and dU = V^T M and dw = G^T dU G. Tiles that reach over
 the edge of the map are computed whole and clipped.
 
-The error in float32 is below 2e-5 of the largest result, where the values of x have a mean of about 0. A NaN or an
-infinity in x makes its whole tile NaN.
+The error in float32 is below 2e-5 of the largest result, if the mean of x is near 0. A NaN or an infinity in x makes
+its whole tile NaN.
 """
 
 from math import prod
@@ -45,11 +45,11 @@ from .winograd_tiles import (
 from .workspace import workspace
 
 BLOCK_TILES = 128  # a block's rows in each product: enough to be worth its panels, few enough for the cache
-FILTERS_BYTES = 12 << 20  # larger transformed filters are read once, not once for each block of images
-STORED_BYTES = 32 << 20  # then so many tiles of x are stored at a time
+FILTERS_BYTES = 12 << 20  # transformed filters larger than this are read once, not once per block of images
+STORED_BYTES = 32 << 20  # of the source's tiles, which are then stored for many images at a time
 SUMMED_TILES = 512  # tiles of x and dy stored at a time for the gradient of the filters
 SUMMED = 64  # channels summed in registers at a time: half the rounding of 256, for a few percent of the time
-SUMMED_COLUMNS = 128  # of V that one range of that gradient takes
+SUMMED_COLUMNS = 128  # of V that one range of that gradient takes, at most
 
 
 class Plan(NamedTuple):
@@ -100,7 +100,7 @@ def _algorithms(geo):
 
 
 _OF_WINDOW = {(3, 1): FOUR_OF_THREE, (4, 1): FOUR_OF_FOUR, (5, 1): FOUR_OF_FIVE, (4, 2): FOUR, (5, 2): FOUR_OF_THREE}
-"""By window and stride. At stride 2 a 5x5 window counts as one of 6x6 whose last taps are zero: three of each phase."""
+"""By window and stride. At stride 2 a 5x5 window counts as one of 6x6 whose last taps are zero: 3x3 in each phase."""
 
 
 def share_inside(geo):
@@ -136,7 +136,7 @@ class _Side(NamedTuple):
         return tiles[:, : count * self.phases].reshape(len(tiles), count, -1)
 
     def convert(self, kernel, maps, tiles, first=0):
-        """Run ``to_tiles`` or ``from_tiles`` on maps, whose tiles are those of image ``first`` onward."""
+        """Run ``to_tiles`` or ``from_tiles`` on maps, whose tiles start with those of image ``first``."""
         rows, columns, phases, grid, _, top, left = self.plan
         top, left, phases = (top, left, phases) if self.is_x else (0, 0, 1)
         reach = rows.inputs if self.is_x else rows.outputs
@@ -161,7 +161,7 @@ def _sides(kernel, hw, window, c, k, stride, padding):
 
 
 def _even(n, most, ranges=1):
-    """Length of a range so that ranges of at most ``most``, and at least this many, cover ``n`` evenly."""
+    """Length of the ranges that cover ``n`` evenly: at most ``most`` each, and at least ``ranges`` of them."""
     return max(1, -(-n // max(ranges, -(-n // max(1, most)))))
 
 
@@ -185,7 +185,7 @@ def _multiply_points(v, panels, m, zeros, tile):
 
 
 def _apply(source, target, source_side, target_side, w, transposed):
-    """Make target the maps whose tiles are source's tiles times U, or U^T."""
+    """Write to target the maps whose tiles are source's tiles times U, or U^T."""
     rows, columns = (side.tiles(1)[2] * side.phases for side in (source_side, target_side))
     width = panel_columns(w.dtype)
     if transposed:
@@ -201,7 +201,7 @@ def _apply(source, target, source_side, target_side, w, transposed):
 
 
 class _Filters(NamedTuple):
-    """Filters, and the shape of the panels that a point of them fills."""
+    """Filters, and the shape of the panels that they fill at each point."""
 
     w: np.ndarray
     plan: Plan
@@ -226,7 +226,7 @@ class _Filters(NamedTuple):
 
 
 def _image_by_image(source, target, source_side, target_side, filters):
-    """Each block of images goes all the way, with its tiles in a core's cache."""
+    """Take each block of images through all steps, with its tiles in a core's cache."""
     n, per_image, dtype = len(source), prod(filters.plan.grid), source.dtype
     u, zeros = filters.transform(), np.zeros(filters.columns, dtype)
 
@@ -241,7 +241,7 @@ def _image_by_image(source, target, source_side, target_side, filters):
 
 
 def _point_by_point(source, target, source_side, target_side, filters):
-    """Many images' tiles first; then each of the products, so that its filters are read once."""
+    """Make the tiles of many images first, then the product at each point, so that its filters are read once."""
     n, per_image, points = len(source), prod(filters.plan.grid), filters.plan.points
     dtype = source.dtype
     size = _even(n, STORED_BYTES // (points * filters.panels[1] * source.itemsize * per_image))
@@ -343,7 +343,7 @@ def conv2d_grad_weight_v3_winograd(x, dy, stride=1, padding=0, *, kernel_hw):
 
 
 def _flop(n, hw, window, stride, padding, c, k):
-    """Operations of the products, the transforms left out: what this variant does for the direct method's."""
+    """Operations of the products, without the transforms: what this variant does instead of the direct method's."""
     chosen = plan("conv2d", hw, window, stride, padding)
     return 2 * chosen.points * n * prod(chosen.grid) * chosen.phases**2 * c * k
 

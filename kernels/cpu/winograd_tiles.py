@@ -1,8 +1,8 @@
 """Winograd's transforms for :mod:`.winograd`: from maps to tiles and back, and the filters' points.
 
 All are linear maps with small fixed matrices, applied to rows of memory: ``targets = matrix sources`` for as many
-channels (or pixels) as lie side by side. They are bound by memory, so each loads its sources once, keeps what it makes
-of them in registers, and stores its targets once.
+channels (or pixels) as lie side by side. They are bound by memory, so each loads its sources once, keeps intermediate
+results in registers, and stores its targets once.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ FOUR_OF_FIVE = toom_cook(4, 5, (0, 1, -1, 2, -2, HALF, -HALF, INFINITY))
 ALGORITHMS = (FOUR, SEVEN, FOUR_OF_THREE, FOUR_OF_FOUR, FOUR_OF_FIVE)
 
 SPLIT_X, JOIN_X, SPLIT_Y, JOIN_Y, SPLIT_W, JOIN_W = range(6)
-"""What can be done with an algorithm: x's side to points by B^T and back by B, y's by A and A^T, the filters' by G and
-G^T. Tiles of x overlap: JOIN_X adds to the first taps - 1 of its targets, which the tile before has in common."""
+"""Uses of an algorithm's matrices: x's side to points by B^T and back by B, y's by A and A^T, the filters' by G and
+G^T. Tiles of x overlap: JOIN_X adds to the first taps - 1 of its targets, which the previous tile shares."""
 
 
 _MATRICES = {
@@ -35,7 +35,7 @@ _TOGETHER = ((SPLIT_X, SPLIT_Y), (JOIN_X, JOIN_Y), (SPLIT_W,), (JOIN_W,))  # one
 
 
 def map_number(algorithm, role):
-    """The number by which the kernels here know one of an algorithm's maps."""
+    """The number by which the kernels here select one of an algorithm's maps."""
     roles = next(roles for roles in _TOGETHER if role in roles)
     index = next(i for i, known in enumerate(ALGORITHMS) if known is algorithm)
     return len(roles) * index + roles.index(role)
@@ -45,7 +45,7 @@ def map_number(algorithm, role):
 
 
 def _maps(*roles):
-    """Emit a choice of maps, by a map's number."""
+    """Emit several maps, of which a map's number selects one."""
 
     @emitted
     def apply(emitter, number, source, source_step, target, target_step, count):
@@ -74,7 +74,7 @@ _split, _join, _split_w, _join_w = (_maps(*roles) for roles in _TOGETHER)
 
 
 def _apply_matrix(emit, matrix, added, first, turns, source, source_step, target, target_step):
-    """Emit one matrix's loop over vectors, from the value number ``first`` on."""
+    """Emit one matrix's loop over vectors, starting at value ``first``."""
     builder = emit.builder
 
     def rows(base, step, count, at):
@@ -96,7 +96,7 @@ def _apply_matrix(emit, matrix, added, first, turns, source, source_step, target
 
 
 def _products(emit, matrix, vectors):
-    """Yield (row number, row times vectors); rows that differ in signs alone, of points p and -p, share their sums."""
+    """Yield (row number, row times vectors); rows that differ only in signs, of points p and -p, share their sums."""
     left = list(range(len(matrix)))
     while left:
         i = left.pop(0)
@@ -118,11 +118,11 @@ def _same_but_for_signs(a, b):
 
 
 # --- two dimensions ---------------------------------------------------------------------------------------------------
-# maps (B, H, W c): images with the channels in the row. tiles (points, tiles * phases + 1, unit): the row phases one
-# after the other, so that as a matrix they are (points, tiles, phases unit); the spare row keeps the streams of the
-# points from starting at equal cache sets. unit = phases * c: of x the column phases, which lie side by side, of y one
-# pixel. line (points of a column, positions, unit): the combinations of rows of one row of tiles, edges of zeros
-# included; its first pixel inside the image is ``offset`` values on. edge (inputs, W c): rows, some of them outside.
+# maps (B, H, W c): images, a row's pixels and channels on one axis. tiles (points, tiles * phases + 1, unit): the row
+# phases one after the other, so that as a matrix they are (points, tiles, phases unit); the spare row keeps the points'
+# tiles from all starting in the same cache set. unit = phases * c: for x the column phases side by side, for y one
+# pixel. line (points of a column, positions, unit): the combined rows of one row of tiles, with zeros at the edges; the
+# image's first pixel is at value ``offset``. edge (inputs, W c): a tile's rows where some of them lie outside.
 #
 # how = (map of rows, map of columns, points of rows, points of columns, rows of a tile, and of its step, positions of a
 # tile's step, phases, first row): what a side of the convolution does with its maps.
@@ -130,7 +130,7 @@ def _same_but_for_signs(a, b):
 
 @njit(nogil=True, cache=True)
 def to_tiles(maps, tiles, first, grid, how, line, offset, edge):
-    """Maps to tiles ``first`` onward: V = B^T x B of every phase, or M = A dy A^T."""
+    """Transform maps to tiles ``first`` onward: V = B^T x B of every phase, or M = A dy A^T."""
     row_map, column_map, row_points, column_points, reach, step, across, phases, top = how
     height, size = maps.shape[1], maps.itemsize
     th, tw = grid
@@ -159,7 +159,7 @@ def to_tiles(maps, tiles, first, grid, how, line, offset, edge):
 
 @njit(nogil=True, cache=True)
 def from_tiles(tiles, maps, first, grid, how, line, offset, edge):
-    """Tiles ``first`` onward to maps, the transpose: y = A^T M A, or dx = B dV B^T summed where tiles overlap."""
+    """Transform tiles ``first`` onward to maps: y = A^T M A, or dx = B dV B^T, summed where tiles overlap."""
     row_map, column_map, row_points, column_points, reach, step, across, phases, top = how
     height, size = maps.shape[1], maps.itemsize
     th, tw = grid
@@ -170,7 +170,7 @@ def from_tiles(tiles, maps, first, grid, how, line, offset, edge):
     for n in range(maps.shape[0]):
         for h in range(height):
             position = (h + top) // phases
-            if position < overlap or position >= step * th + overlap:  # added to only, or of no tile
+            if position < overlap or position >= step * th + overlap:  # only added to, or in no tile
                 for e in range(count):
                     maps[n, h, e] = 0
         for r in range(th):
@@ -223,7 +223,7 @@ def filter_points(w, start, stop, row_map, column_map, row_points, phases, trans
     """U = G w G^T as panels: u (points, P, rows, columns of a panel), of which all but spare columns are written.
 
     Filters w (kh, kw, C, K) give U (phases^2 C, K). Transposed, w is (kh, kw, K, C) and gives U^T (K, phases^2 C).
-    Made are those of w's ``start`` to ``stop`` along its third axis. ``half`` (points of rows, taps, N) is scratch.
+    Only ``start`` to ``stop`` of w's third axis are transformed. ``half`` (points of rows, taps, N) is scratch.
     """
     taps, n, size = half.shape[1], w.shape[3], w.itemsize
     width, column_points = u.shape[3], u.shape[0] // row_points

@@ -1,4 +1,4 @@
-"""Scratch memory that a thread keeps, so that a kernel's blocks reuse warm pages instead of asking for new ones."""
+"""Scratch memory that each thread keeps, so that a kernel's blocks reuse warm pages instead of asking for new ones."""
 
 import threading
 from math import prod

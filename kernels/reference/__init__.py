@@ -1,1 +1,1 @@
-"""The oracle and the textbook: every kernel in plain NumPy, as its formula says, in whatever precision comes in."""
+"""Textbook versions, the tests' oracle: each kernel in plain NumPy by its formula, in the precision of its inputs."""

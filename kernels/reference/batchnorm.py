@@ -1,7 +1,7 @@
-"""Batch normalisation as algorithm 1 of Ioffe & Szegedy writes it, and the gradient as their section 3 simplifies to.
+"""Batch normalisation by algorithm 1 of Ioffe & Szegedy, and the gradient of their section 3, simplified.
 
-Moments are summed in float64 and rounded once, to the dtype of x. The value before the activation is always
-``(x - mean) * scale + beta``: forward and backward then see the same sign, down to the last bit.
+Moments are summed in float64 and rounded once, to the dtype of x. The value before the activation is always computed
+as ``(x - mean) * scale + beta``, so that the forward and backward passes see the same sign, down to the last bit.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from ..spec.batchnorm import unbiased
 
 
 def batch_norm(x, gamma, beta, *, eps, slope=1.0, batches=1):
-    """Centre and scale each channel by the batch's own moments."""
+    """Centre and scale each channel by the batch's moments."""
     if batches > 1:
         parts = [batch_norm(part, gamma, beta, eps=eps, slope=slope) for part in np.split(x, batches)]
         y, mean, var = zip(*parts, strict=True)
@@ -22,19 +22,19 @@ def batch_norm(x, gamma, beta, *, eps, slope=1.0, batches=1):
 
 
 def batch_norm_inference(x, gamma, beta, mean, var, *, eps, slope=1.0):
-    """Centre and scale each channel by moments that are given."""
+    """Centre and scale each channel by given moments."""
     y = (x - mean) * (gamma / np.sqrt(var + eps)) + beta
     return np.where(y > 0, y, y * x.dtype.type(slope))
 
 
 def moving_averages_(running_mean, running_var, mean, var, *, momentum, count):
-    """Move both averages towards the batch's moments by a share of the way."""
+    """Move both averages a fraction of the way towards the batch's moments."""
     running_mean += momentum * (mean - running_mean)
     running_var += momentum * (var * unbiased(count) - running_var)
 
 
 def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):
-    """Let every value act on the loss directly, through the mean and through the variance."""
+    """Add up the three paths from a value to the loss: directly, through the mean and through the variance."""
     if mean.ndim == 2:
         batches = zip(np.split(dy, len(mean)), np.split(x, len(mean)), mean, var, strict=True)
         parts = [batch_norm_grad(dy, x, gamma, beta, m, v, eps=eps, slope=slope) for dy, x, m, v in batches]

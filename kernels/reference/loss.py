@@ -1,6 +1,6 @@
-"""Losses of logits, written so that no exponent is ever positive and no logarithm ever meets a zero.
+"""Losses; those of logits are written so that no exponent is positive and no logarithm is of zero.
 
-``np.asarray`` keeps a result of no axes an array; NumPy would make it a scalar.
+``np.asarray`` keeps a result without axes an array, which NumPy would turn into a scalar.
 """
 
 import math
@@ -13,9 +13,9 @@ HALF_LN_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def sigmoid_cross_entropy(logits, targets):
-    """|x| times the weight of the wrong side, plus ln(1 + e^-|x|).
+    """|x| times the weight of the wrong class, plus ln(1 + e^-|x|).
 
-    The first term is max(x, 0) - x t without its cancellation: x (1 - t) for x >= 0, -x t below.
+    The first term is max(x, 0) - x t without its cancellation: x (1 - t) for x >= 0, -x t for x < 0.
     """
     wrong_side = np.where(logits >= 0, 1 - targets, targets)
     return np.asarray(np.abs(logits) * wrong_side + np.log1p(np.exp(-np.abs(logits))))
@@ -27,7 +27,7 @@ def sigmoid_cross_entropy_grad(dy, logits, targets):
 
 
 def softmax(logits):
-    """e^x / sum e^x, both divided by e^max."""
+    """e^x / sum e^x, numerator and denominator divided by e^max."""
     e = np.exp(logits - logits.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
 

@@ -1,6 +1,6 @@
-"""Activations value by value; each gradient takes the output y, so that a network need not keep the input too.
+"""Elementwise activations; each gradient takes the output y, so that a network need not keep the input too.
 
-``np.asarray`` keeps a result of no axes an array; NumPy would make it a scalar.
+``np.asarray`` keeps a result without axes an array, which NumPy would turn into a scalar.
 """
 
 import numpy as np

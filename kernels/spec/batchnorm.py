@@ -1,10 +1,10 @@
 """Batch normalisation.
 
 Ioffe & Szegedy, arXiv:1502.03167. ``slope`` fuses the activation that nearly always follows: leaky ReLU with that
-slope, where 1 is the identity and 0 is ReLU. Statistics run over every axis but the last.
+slope, where 1 is the identity and 0 is ReLU. Statistics are taken over every axis but the last.
 
-One call may take several batches, laid one after another along the first axis: each keeps moments of its own, as a
-discriminator's real and generated images must, and everything around the normalisation sees one long batch.
+One call may take several batches, concatenated along the first axis. Each is normalised by its own moments, as a
+discriminator's real and generated images must be, while the layers around it see one long batch.
 """
 
 from .checks import channel_vectors, floats, same_shape
@@ -19,7 +19,7 @@ _BATCH_NORM = "Ioffe & Szegedy, Batch normalization, arXiv:1502.03167"
     flop=lambda x, gamma, beta, *, eps, slope=1.0, batches=1: 8 * x.size,
 )
 def batch_norm(x, gamma, beta, *, eps, slope=1.0, batches=1):
-    """Normalise by the batch: x (..., C), gamma, beta (C,): y like x, mean and var (C,), of several batches (B, C).
+    """Normalise by the batch: x (..., C), gamma, beta (C,): y like x, mean and var (C,), or (B, C) for B batches.
 
     y = lrelu(gamma (x - mean) / sqrt(var + eps) + beta, slope). ``var`` is the biased variance, never negative.
     """
@@ -51,11 +51,11 @@ def batch_norm_inference(x, gamma, beta, mean, var, *, eps, slope=1.0):
     flop=lambda dy, x, gamma, beta, mean, var, *, eps, slope=1.0: 14 * x.size,
 )
 def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):
-    """Gradients of batch_norm: dy, x (..., C), gamma, beta (C,), mean, var as it gave: dx like x, dgamma, dbeta (C,).
+    """Gradients of batch_norm: dy, x (..., C), gamma, beta (C,), its mean and var: dx like x, dgamma, dbeta (C,).
 
-    Of several batches dgamma and dbeta are the sums.
     With r = 1 / sqrt(var + eps), xhat = (x - mean) r and g = dy lrelu'(gamma xhat + beta):
-    dbeta = sum g, dgamma = sum g xhat, dx = gamma r (g - dbeta / M - xhat dgamma / M), M values a channel.
+    dbeta = sum g, dgamma = sum g xhat, dx = gamma r (g - dbeta / M - xhat dgamma / M), M values per channel.
+    For several batches, the dgamma and dbeta returned are summed over the batches.
     """
     floats("batch_norm_grad", dy=dy, x=x, gamma=gamma, beta=beta, mean=mean, var=var)
     same_shape("batch_norm_grad", x=x, dy=dy)
@@ -66,7 +66,7 @@ def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):
     same_shape("batch_norm_grad", mean=mean, var=var)
     if mean.shape[-1:] != x.shape[-1:] or mean.ndim > 2 or batches < 1 or len(x) % batches:
         raise ValueError(
-            f"batch_norm_grad: mean has shape {mean.shape}, no moments of one batch or more of x {x.shape}"
+            f"batch_norm_grad: mean has shape {mean.shape}, expected (C,), or (B, C) for B equal batches of x {x.shape}"
         )
     return (x.shape, x.shape[-1:], x.shape[-1:])
 
@@ -77,9 +77,9 @@ def batch_norm_grad(dy, x, gamma, beta, mean, var, *, eps, slope=1.0):
     flop=lambda running_mean, running_var, mean, var, *, momentum, count: 7 * mean.size,
 )
 def moving_averages_(running_mean, running_var, mean, var, *, momentum, count):
-    """Take a batch's moments into running ones, all (C,): running += momentum (new - running), in place.
+    """Update running moments in place, all (C,): running += momentum (new - running).
 
-    The new variance is the unbiased one, var count / (count - 1), of ``count`` values a channel.
+    The new variance is the unbiased one, var count / (count - 1), for ``count`` values per channel.
     """
     arrays = {"running_mean": running_mean, "running_var": running_var, "mean": mean, "var": var}
     floats("moving_averages_", **arrays)
@@ -89,10 +89,10 @@ def moving_averages_(running_mean, running_var, mean, var, *, momentum, count):
 
 
 def batches_of(moments):
-    """How many batches there are moments of: (C,) or (B, C)."""
+    """Number of batches that moments of shape (C,) or (B, C) belong to."""
     return 1 if moments.ndim == 1 else len(moments)
 
 
 def unbiased(count):
-    """What turns a biased variance of so many values into an unbiased one; of a single value it has none to turn."""
+    """Factor that makes the biased variance of ``count`` values unbiased; 1 for a single value, whose variance is 0."""
     return count / max(count - 1, 1)

@@ -1,4 +1,4 @@
-"""What the rules of all families check alike, and the words in which they refuse."""
+"""Argument checks that the families' rules share, and the wording of their errors."""
 
 import numpy as np
 
@@ -6,19 +6,27 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def floats(kernel, **arrays):
-    """Check that all arrays are of one array type and one floating dtype."""
+    """Check that all arguments are arrays of one type and one floating-point dtype."""
     names = iter(arrays)
     first_name = next(names)
     first = arrays[first_name]
     kind, dtype = type(first), getattr(first, "dtype", None)
-    if dtype is None or dtype not in _FLOATS:  # NumPy says that None == float64
+    if dtype is None or dtype not in _FLOATS:  # for NumPy, None == float64
+        _not_wrapped(kernel, first)
         raise TypeError(f"{kernel}: {first_name} must be a float32 or float64 array, got {describe(first)}")
     for name in names:
         array = arrays[name]
         if type(array) is not kind:
+            _not_wrapped(kernel, array)
             raise TypeError(f"{kernel}: {first_name} is a {describe(first)} but {name} is a {describe(array)}")
         if array.dtype is not dtype and array.dtype != dtype:
             raise TypeError(f"{kernel}: {first_name} is {dtype} but {name} is {array.dtype}; convert one of them")
+
+
+def _not_wrapped(kernel, array):
+    """Raise TypeError for what an operation finds as the ``data`` of a NumPy array, where a Tensor has its array."""
+    if isinstance(array, memoryview):
+        raise TypeError(f"{kernel}: expected a Tensor, got a numpy.ndarray; wrap it: Tensor(x)")
 
 
 def describe(array):

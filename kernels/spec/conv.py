@@ -1,7 +1,7 @@
-"""Convolutions: three faces of one trilinear form.
+"""Convolution and its two gradients, which are three views of one trilinear form.
 
-The form is  sum y[n,p,q,k] x[n, p S - top + i, q S - left + j, c] w[i,j,c,k]:
-fix two of the arrays and the form is linear in the third; its coefficients are the third array's gradient.
+The form is  sum y[n,p,q,k] x[n, p S - top + i, q S - left + j, c] w[i,j,c,k].
+With two of the arrays fixed it is linear in the third, and its coefficients are the third array's gradient.
 """
 
 from .checks import floats, ndim
@@ -53,7 +53,7 @@ def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
     """Gradient of conv2d in x, the transposed convolution: dy (N, P, Q, K), w (kh, kw, C, K): dx (N, H, W, C).
 
     dx[n,h,w,c] = sum over i, j, k with p S + i - top = h, q S + j - left = w of dy[n,p,q,k] w[i,j,c,k].
-    ``input_hw`` is (H, W): several sizes have the same (P, Q).
+    ``input_hw`` is (H, W), which (P, Q) does not determine.
     """
     floats("conv2d_grad_input", dy=dy, w=w)
     ndim("conv2d_grad_input", "dy", dy, 4, "(N, P, Q, K)")

@@ -1,4 +1,4 @@
-"""What an entry of the contract is, and the register of all."""
+"""Entries of the contract, and the registry that holds them."""
 
 from functools import wraps
 from math import prod
@@ -19,7 +19,7 @@ class Entry:
     flop : callable
         Same signature; floating-point operations of the direct method.
     dtype : dtype or None
-        Of the results, where it is not that of the first argument.
+        Dtype of the results, if it is not the first argument's.
     """
 
     def __init__(self, rule, family, flop, paper, dtype):
@@ -27,7 +27,7 @@ class Entry:
         self.rule, self.flop, self.dtype = rule, flop, dtype
 
     def bytes(self, *args, **kwargs):
-        """Least memory traffic of one call in bytes: every array argument read once, every result written once."""
+        """Minimum memory traffic of one call, in bytes: every array argument read once, every result written once."""
         given = (a for value in (*args, *kwargs.values()) for a in (value if isinstance(value, list) else [value]))
         arrays = [a for a in given if hasattr(a, "nbytes")]
         shapes = self.rule(*args, **kwargs)
@@ -36,7 +36,7 @@ class Entry:
 
 
 def kernel(family, flop, paper="", dtype=None):
-    """Enter a shape rule into the contract."""
+    """Register a shape rule as an entry of the contract."""
 
     def enter(rule):
         ENTRIES[rule.__name__] = Entry(rule, family, wraps(rule)(flop), paper, dtype)

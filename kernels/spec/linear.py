@@ -49,15 +49,15 @@ def linear_grad_weight(x, dy):
 def linear_grad(dy, y, x, w, slope=1.0, inputs=True, weights=True):
     """Gradients of linear from its output y (N, out): dx (N, in) if ``inputs``; dw (in, out), db (out,) if ``weights``.
 
-    With g = dy where y > 0, slope dy elsewhere: dx = g w^T, dw = x^T g, db the sum of g over its rows.
+    With g = dy where y > 0, slope dy elsewhere: dx = g w^T, dw = x^T g, db = sum of the rows of g.
     """
     floats("linear_grad", dy=dy, y=y, x=x, w=w)
     ndim("linear_grad", "x", x, 2, "(N, in)")
     ndim("linear_grad", "w", w, 2, "(in, out)")
     same_shape("linear_grad", y=y, dy=dy)
     if dy.shape != (x.shape[0], w.shape[1]) or x.shape[1] != w.shape[0]:
-        raise ValueError(f"linear_grad: dy {dy.shape} is not of the product of x {x.shape} and w {w.shape}")
+        raise ValueError(f"linear_grad: dy {dy.shape} does not have the shape of x {x.shape} times w {w.shape}")
     not_negative("linear_grad", slope)
     if not (inputs or weights):
-        raise ValueError("linear_grad: neither inputs nor weights are asked for")
+        raise ValueError("linear_grad: expected inputs or weights to be true, got neither")
     return (*([x.shape] if inputs else []), *([w.shape, w.shape[1:]] if weights else []))

@@ -1,4 +1,4 @@
-"""Losses of each value or row, in nats; means are the caller's. Exact and finite for logits of +-1e4."""
+"""Losses per value or row, unreduced: the caller takes means. Accurate and finite even for logits of +-1e4."""
 
 from .checks import floats, ndim, same_shape
 from .entry import kernel
@@ -18,7 +18,7 @@ def sigmoid_cross_entropy(logits, targets):
 
 @kernel("loss", flop=lambda dy, logits, targets: 8 * logits.size)
 def sigmoid_cross_entropy_grad(dy, logits, targets):
-    """dx = dy ((1 - t) s(x) - t s(-x)): s(x) - t without its cancellation where the loss is nearly won."""
+    """dx = dy ((1 - t) s(x) - t s(-x)): equal to dy (s(x) - t), without the cancellation where s(x) is close to t."""
     floats("sigmoid_cross_entropy_grad", dy=dy, logits=logits, targets=targets)
     same_shape("sigmoid_cross_entropy_grad", logits=logits, targets=targets, dy=dy)
     return logits.shape

@@ -1,9 +1,9 @@
 """Optimisers.
 
-In place: the parameter and the optimiser's state are written, the gradient is not. Each of them is an array, or a
-list of the arrays of as many parameters, for a network's biases are updated in less time than a call takes. What
-changes from step to step, lr and step, is a number, or an array of one element that lives beside the parameter:
-float32 for lr, int32 for step. A captured graph has its numbers frozen, but reads an array anew each time.
+They update the parameter and their state in place; the gradient is only read. Each of these is an array, or a list
+with one array per parameter, because updating a network's biases takes less time than a call does. lr and step, which
+change during training, are numbers or one-element arrays on the parameter's device: float32 for lr, int32 for step.
+A captured graph freezes numbers, but reads an array anew at each replay.
 """
 
 import numpy as np
@@ -27,12 +27,12 @@ def _changing(kernel, param, name, value, dtype):
 
 
 def number(value):
-    """The number that a scalar argument of a kernel for NumPy arrays means: itself, or its one element."""
+    """Value of a scalar argument to a kernel for NumPy arrays: the number itself, or the array's one element."""
     return value.item() if isinstance(value, np.ndarray) else value
 
 
 def each(*arrays):
-    """The calls on single arrays that an optimiser's call stands for: one, or as many as its lists are long."""
+    """Group an optimiser's arrays, or lists of arrays, by parameter."""
     return zip(*arrays, strict=True) if isinstance(arrays[0], list) else [arrays]
 
 
@@ -41,11 +41,11 @@ def _values(param):
 
 
 def _alike(kernel, **arrays):
-    """Check that the arrays are of one dtype and shape, or lists of as many, those at the same place of one shape."""
+    """Check for arrays of one dtype and shape, or lists of one length and dtype whose shapes agree place by place."""
     lengths = [len(array) if isinstance(array, list) else None for array in arrays.values()]
     if lengths.count(lengths[0]) < len(lengths) or lengths[0] == 0:
         found = ", ".join(f"{name} {'one' if n is None else n}" for name, n in zip(arrays, lengths, strict=True))
-        raise ValueError(f"{kernel}: expected an array each, or lists of as many, got {found}")
+        raise ValueError(f"{kernel}: expected arrays, or lists of equal length, got {found}")
     dtypes = set()
     for group in each(*arrays.values()):
         named = dict(zip(arrays, group, strict=True))
@@ -73,7 +73,8 @@ def adam_(param, grad, m, v, *, step, lr, beta1, beta2, eps):
     _alike("adam_", param=param, grad=grad, m=m, v=v)
     _changing("adam_", param, "lr", lr, np.float32)
     _changing("adam_", param, "step", step, np.int32)
-    if (isinstance(step, int) or type(step) is np.ndarray) and number(step) < 1:  # a device's would have to be awaited
+    # A device's array is not looked at: that would wait for the device.
+    if (isinstance(step, _NUMBERS) or type(step) is np.ndarray) and number(step) < 1:
         raise ValueError(f"adam_: step counts from 1, got {step}")
 
 

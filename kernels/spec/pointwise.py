@@ -1,4 +1,4 @@
-"""Activations, value by value."""
+"""Elementwise activations, and the bias that precedes them."""
 
 from .checks import channel_vectors, floats, not_negative, same_shape
 from .entry import kernel
@@ -14,7 +14,7 @@ def leaky_relu(x, slope=0.01):
 
 @kernel("pointwise", flop=lambda dy, y, slope=0.01: dy.size)
 def leaky_relu_grad(dy, y, slope=0.01):
-    """dx = dy where y > 0, slope dy elsewhere. The sign of y is that of x, so the input need not be kept."""
+    """dx = dy where y > 0, slope dy elsewhere; y > 0 exactly where x > 0, so the input need not be kept."""
     floats("leaky_relu_grad", dy=dy, y=y)
     same_shape("leaky_relu_grad", y=y, dy=dy)
     return y.shape
@@ -31,7 +31,7 @@ def bias_leaky_relu(x, b, slope=1.0):
 
 @kernel("pointwise", flop=lambda dy, y, slope: 2 * dy.size)
 def bias_leaky_relu_grad(dy, y, slope):
-    """Gradients of bias_leaky_relu from its output y (..., C): dx like y; db (C,), the sum of dx over the others."""
+    """Gradients of bias_leaky_relu from its output y (..., C): dx like y; db (C,), its sum over the other axes."""
     floats("bias_leaky_relu_grad", dy=dy, y=y)
     same_shape("bias_leaky_relu_grad", y=y, dy=dy)
     if y.ndim < 2:

@@ -2,27 +2,29 @@
 
 from math import prod
 
+import numpy as np
+
 from .checks import describe, floats, ndim, same_shape
 from .entry import kernel
 from .windows import geometry
 
 
 def pool_geometry(kernel, hw, window, stride):
-    """:func:`geometry` of a pooling window, whose stride is its own size unless given; there is no padding."""
+    """:func:`geometry` of a pooling window: the stride defaults to its size, and there is no padding."""
     pair = (window, window) if isinstance(window, int) else tuple(window)
     return geometry(kernel, tuple(hw), pair, pair if stride is None else stride, 0)
 
 
 def _integers(kernel, index, values):
-    if type(index) is not type(values) or index.dtype.kind != "i":
-        raise TypeError(f"{kernel}: index must be an integer {type(values).__name__}, got {describe(index)}")
+    if type(index) is not type(values) or index.dtype != np.int32:
+        raise TypeError(f"{kernel}: index must be an int32 {type(values).__name__}, got {describe(index)}")
 
 
 @kernel("pool", flop=lambda x, window, stride=None: x.size)
 def max_pool2d(x, window, stride=None):
     """Largest value of each window: x (N, H, W, C): y (N, P, Q, C) and index (N, P, Q, C) int32.
 
-    ``index`` is h W + w of the value chosen, the first one of equals. ``stride`` defaults to the window.
+    ``index`` is h W + w of the chosen value, the first of equal ones. ``stride`` defaults to the window.
     """
     floats("max_pool2d", x=x)
     ndim("max_pool2d", "x", x, 4, "(N, H, W, C)")
@@ -35,7 +37,7 @@ def max_pool2d(x, window, stride=None):
 def max_pool2d_grad(dy, index, *, input_hw):
     """Scatter dy (N, P, Q, C) to the pixels chosen by index: dx (N, H, W, C).
 
-    IndexError for a pixel outside; a device cannot raise: there dx has a NaN in that image and channel.
+    A pixel outside the image raises IndexError. A device cannot raise; there dx gets a NaN in that image and channel.
     """
     floats("max_pool2d_grad", dy=dy)
     ndim("max_pool2d_grad", "dy", dy, 4, "(N, P, Q, C)")
@@ -48,7 +50,7 @@ def max_pool2d_grad(dy, index, *, input_hw):
 def max_pool2d_gather(x, index):
     """Take the pixels chosen by index from x (N, H, W, C): y (N, P, Q, C). The adjoint of max_pool2d_grad.
 
-    IndexError for a pixel outside; on a device, NaN.
+    A pixel outside the image raises IndexError; on a device it reads as NaN.
     """
     floats("max_pool2d_gather", x=x)
     ndim("max_pool2d_gather", "x", x, 4, "(N, H, W, C)")

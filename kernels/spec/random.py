@@ -1,9 +1,9 @@
 """Random numbers.
 
-Philox4x32-10: four 32-bit words are a function of a key and a counter, so that any thread can compute any of them,
-and every table draws the same. ``state`` (2,) uint64 holds key and counter; a draw takes its words in order, from the
-block of four that the counter names, and adds the number of blocks taken to the counter: ceil(words / 4). The state
-lives where the result is wanted, and a captured graph advances it each time.
+Philox4x32-10 computes a block of four 32-bit words from a key and a counter, so that any thread can compute any block,
+and every table draws the same words. ``state`` (2,) uint64 holds key and counter. A draw takes its words in order,
+starting with the block that the counter names, and advances the counter by the blocks it used, ceil(words / 4). The
+state lives on the device that the result is for, and a captured graph advances it at each replay.
 """
 
 from math import prod
@@ -30,7 +30,7 @@ def _new_shape(kernel, shape):
 
 
 def philox_blocks(words):
-    """Blocks of four words that a draw of so many words takes, by which it advances the counter."""
+    """Number of four-word blocks that a draw of ``words`` words uses, by which it advances the counter."""
     return -(-words // 4)
 
 
@@ -38,7 +38,7 @@ def philox_blocks(words):
 def random_uniform_(state, shape, low=0.0, high=1.0):
     """Draw values from U(low, high), float32, one word w each: low + (high - low) u, u = (floor(w / 2^9) + 1/2) / 2^23.
 
-    u lies within (0, 1), symmetric about 1/2, and is exact; all tables give the same bits.
+    u lies in (0, 1), is distributed symmetrically about 1/2, and is exact; all tables give the same bits.
     """
     _state("random_uniform_", state)
     if not low < high:
@@ -53,9 +53,9 @@ def random_uniform_(state, shape, low=0.0, high=1.0):
     dtype=_FLOAT32,
 )
 def random_normal_(state, shape):
-    """Draw values from N(0, 1), float32, two of each two words v, w: r cos a and r sin a.
+    """Draw values from N(0, 1), float32; each pair of words v, w gives the pair r cos a, r sin a.
 
-    r = sqrt(-2 ln u), a = 2 pi floor(w / 2^8) / 2^24, with u = v / 2^32 + 2^-33 in (0, 1], in float32's arithmetic.
+    r = sqrt(-2 ln u), a = 2 pi floor(w / 2^8) / 2^24, with u = v / 2^32 + 2^-33 in (0, 1], computed in float32.
     """
     _state("random_normal_", state)
     return _new_shape("random_normal_", shape)
@@ -65,7 +65,7 @@ def random_normal_(state, shape):
 def random_categorical_(state, n, classes):
     """Draw n one-hot rows (n, classes), float32, one word w each: class floor(w classes / 2^32).
 
-    All classes are equally likely to within classes / 2^32.
+    All classes are equally likely, to within a relative classes / 2^32.
     """
     _state("random_categorical_", state)
     if classes < 1:

@@ -1,11 +1,11 @@
-"""Windows that slide over images: what stride and padding come to, for convolution and pooling."""
+"""Sliding windows: stride and padding resolved to sizes, for convolution and pooling."""
 
 from functools import lru_cache
 from typing import NamedTuple
 
 
 class Geometry(NamedTuple):
-    """A window sliding over an image: its size, its stride, the padding of four sides, and the map that results."""
+    """A window sliding over an image: its size, its stride, the padding of the four sides, and the output's size."""
 
     kh: int
     kw: int
