@@ -7,13 +7,16 @@ from typing import Annotated
 
 import tyro
 
+from .whole_file import whole_file
+
 EPILOG = """\
 ARGUMENTS, one for each parameter of the kernel: a number; zeros:64, ones:64x3, arange:64, random:8x8x3, or empty:64,
 which the kernel must write before it reads; or a .npy file. Types come from the kernel.
 
   minigan kernels check scale.cu "scale<float>" random:1000 empty:1000 2.5 1000 --grid 4 --block 256
 
-Exit status 1 means that a fault was found.
+Exit status 0 means that no fault was found; 1, that one was; 2, that the kernel was not judged, because it does not
+compile, the arguments do not fit it, or it needs what the emulator does not support.
 """
 
 
@@ -42,12 +45,12 @@ class CheckOptions:
 
 
 def check(arguments: list[str]) -> int:
-    """Check a kernel as the command line says; 1 if it has a fault, which goes to the standard error."""
+    """Check a kernel as the command line says; 1 if it has a fault, 2 if the emulator cannot run it, and says so."""
     options = tyro.cli(CheckOptions, args=arguments, prog="minigan kernels check", description=_description())
     if options.save is not None and options.save.suffix != ".npz":
         raise ValueError(f"save: expected a name that ends in .npz, got {options.save}")
     from .kernels.gpu.check import check as check_kernel
-    from .kernels.gpu.emulator import EmulatorError
+    from .kernels.gpu.emulator import EmulatorError, Unsupported
 
     try:
         checked = check_kernel(
@@ -60,6 +63,9 @@ def check(arguments: list[str]) -> int:
             options=tuple(f"-D{name}" for name in options.define),
             seed=options.seed,
         )
+    except Unsupported as error:
+        print(f"minigan: not supported: {error}", file=sys.stderr)
+        return 2
     except EmulatorError as fault:
         print(f"minigan: fault: {fault}", file=sys.stderr)
         return 1
@@ -84,5 +90,6 @@ def _save(path, outputs):
     import numpy as np
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **{f"argument_{k}": a for k, a in outputs.items()})
+    with whole_file(path, "wb") as file:
+        np.savez(file, **{f"argument_{k}": a for k, a in outputs.items()})
     print(f"\n{path}")

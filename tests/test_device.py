@@ -460,6 +460,20 @@ def test_steps_that_no_graph_can_take_are_taken_op_by_op_with_a_notice(kind, rea
     assert_same_arrays(made.state_dict()[0], plain.state_dict()[0])
 
 
+def test_a_graph_for_which_memory_does_not_suffice_is_given_up_with_a_notice(monkeypatch):
+    emulated = device.get("emulated")
+
+    def capture(self, step):
+        raise device.DeviceError("out of device memory: 3 of 144,384 MiB are free")
+
+    monkeypatch.setattr(type(emulated.runtime), "capture", capture)
+    made, plain = trainer(emulated, graph=True), trainer(emulated)
+    with pytest.warns(NotAGraph, match="op by op, not as a graph: out of device memory: 3 of 144,384 MiB"):
+        made.run(4)
+    plain.run(4)
+    assert_same_arrays(made.state_dict()[0], plain.state_dict()[0])
+
+
 def test_a_batch_of_another_shape_ends_the_graph_with_a_notice(gpu, monkeypatch):
     monkeypatch.setattr(type(gpu.runtime), "free_bytes", lambda self: 0)
 
@@ -476,7 +490,7 @@ def test_a_batch_of_another_shape_ends_the_graph_with_a_notice(gpu, monkeypatch)
     for _ in range(3):
         step()
     assert step.is_graph
-    with pytest.warns(NotAGraph, match=r"a batch has shape \(4, 8, 8, 3\), after \(5, 8, 8, 3\) before"):
+    with pytest.warns(NotAGraph, match=r"a batch has shape \(4, 8, 8, 3\), the graph was recorded with \(5, 8, 8, 3\)"):
         step()
     step()
     assert not step.is_graph
@@ -484,10 +498,10 @@ def test_a_batch_of_another_shape_ends_the_graph_with_a_notice(gpu, monkeypatch)
 
 
 def test_looking_for_what_is_not_finite_takes_steps_op_by_op(gpu):
-    with pytest.warns(NotAGraph, match="op by op, not as a graph: --find-nonfinite looks at each result"):
+    with pytest.warns(NotAGraph, match="op by op, not as a graph: --find-nonfinite checks every result"):
         made = trainer(gpu, graph=True, find_nonfinite=True)
     made.system.g.layers[1].w.data[...] = np.nan
-    with pytest.raises(FloatingPointError, match=r"conv2d_grad_input made shape .* NaN"):
+    with pytest.raises(FloatingPointError, match=r"conv2d_grad_input is not finite: shape .* NaN"):
         made.run(1)
 
 
@@ -535,7 +549,7 @@ def test_a_run_on_the_emulator_from_the_command_line(capsys, monkeypatch, tmp_pa
     assert cli.main(["train", "gan-2d", *arguments]) == 0
     text = capsys.readouterr().out
     assert "device      the emulated GPU" in text
-    assert "float32, each step one graph" in text
+    assert "float32, each step as one graph" in text
     assert cli.main(["train", "--resume=run", "--steps=6", "--device=emulated", "--no-graph"]) == 0
     assert "float32, op by op" in capsys.readouterr().out
     assert cli.main(["train", "--resume=run", "--steps=7", "--device=cpu"]) == 0
@@ -549,7 +563,7 @@ def test_a_notice_is_one_line(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     arguments = ["--steps=1", "--batch=8", "--width=8", "--samples=4", "--device=emulated", "--quiet"]
     assert cli.main(["train", "gan-2d", "--find-nonfinite", *arguments]) == 0
-    notice = "minigan: steps run op by op, not as a graph: --find-nonfinite looks at each result\n"
+    notice = "minigan: steps run op by op, not as a graph: --find-nonfinite checks every result\n"
     assert capsys.readouterr() == ("", notice)
 
 

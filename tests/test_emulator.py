@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from cuda_kernels import function
 
-from minigan.kernels.gpu.emulator import empty, unwritten
+from minigan.kernels.gpu import compile as nvrtc
+from minigan.kernels.gpu.emulator import Module, empty, unwritten
 
 f32, f64, i32, u32 = np.float32, np.float64, np.int32, np.uint32
 arithmetic = partial(function, "arithmetic.cu")
@@ -253,6 +254,45 @@ def test_high_halves_of_products():
         p64, q64 = p << 31 | 12345, q << 30 | 54321
         assert (s[k], u[k]) == (p * q >> 32, (p % 2**32) * (q % 2**32) >> 32)
         assert (s64[k], u64[k]) == (p64 * q64 >> 64, (p64 % 2**64) * (q64 % 2**64) >> 64)
+
+
+CARRIES = """
+__global__ void carries(const unsigned* a, const unsigned* b, unsigned* y, int n) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  unsigned r[7];
+  asm("add.cc.u32 %0, %7, %9; addc.cc.u32 %1, %8, %10; addc.u32 %2, 0, 0;"
+      "sub.cc.u32 %3, %7, %9; subc.cc.u32 %4, %8, %10; subc.u32 %5, 0, 0; addc.u32 %6, 0, 0;"
+      : "=&r"(r[0]), "=&r"(r[1]), "=&r"(r[2]), "=&r"(r[3]), "=&r"(r[4]), "=&r"(r[5]), "=&r"(r[6])
+      : "r"(a[2 * i]), "r"(a[2 * i + 1]), "r"(b[2 * i]), "r"(b[2 * i + 1]));
+  for (int k = 0; k < 7; ++k) y[k * n + i] = r[k];
+}
+"""
+SINE = "__global__ void sine(const double* x, double* y) { y[threadIdx.x] = sin(x[threadIdx.x]); }"
+
+
+def written_here(code, name):
+    compiled = nvrtc.compile(code, f"{name}.cu", [name], arch="compute_80")
+    return Module(compiled.code, f"{name}.cu").function(compiled.names[name])
+
+
+def test_carries_and_borrows_pass_from_word_to_word():
+    a, b = np.random.default_rng(9).integers(0, 2**64, (2, 190), np.uint64)
+    a[:4], b[:4] = [0, 2**64 - 1, 2**32 - 1, 2**63], [1, 2**64 - 1, 1, 2**63]
+    (y,) = each(written_here(CARRIES, "carries"), a.view(u32), b.view(u32), outputs=[empty((7, 190), u32)], n=190)
+    for k, (p, q) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
+        total, rest, word = p + q, (p - q) % 2**64, 2**32 - 1
+        borrow = int(p < q)
+        expected = [total & word, total >> 32 & word, total >> 64, rest & word, rest >> 32, -borrow & word, borrow]
+        assert y[:, k].tolist() == expected, "the last two leave the flag as it was"
+
+
+def test_sines_of_doubles_whose_angle_takes_many_words_to_reduce():
+    x = np.array([0.5, -3, 1e5, 1e10, -1e100, 1e300, np.inf])
+    y = empty(7, f64)
+    written_here(SINE, "sine")(1, 7, (x, y))
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(y, np.sin(x), rtol=1e-15)
 
 
 def exact_bits(p, q):

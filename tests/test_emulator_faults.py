@@ -10,7 +10,7 @@ import pytest
 from cuda_kernels import ORDERS, function, line_of, source
 
 from minigan.kernels.gpu import compile as nvrtc
-from minigan.kernels.gpu.emulator import EmulatorError, Module, empty, module
+from minigan.kernels.gpu.emulator import EmulatorError, Module, Unsupported, empty, module
 
 f32, i32, u32 = np.float32, np.int32, np.uint32
 faults = partial(function, "faults.cu")
@@ -44,7 +44,9 @@ def from_x(count):
 
 SHARED = r"of byte \d+ of shared variable tile"
 FAULTS = {
-    "missing_barrier": Fault(rf"(uninitialised|race): read {SHARED}", from_x(64), block=64),
+    "missing_barrier": Fault(
+        rf"(uninitialised|race): read {SHARED} .*(a barrier may be missing|no barrier between)", from_x(64), block=64
+    ),
     "missing_second_barrier": Fault(rf"race: (read|write) {SHARED}", lambda: (x128, empty(128)), block=64),
     "reads_beyond": Fault(r"read of 4 bytes at element 60 of argument 0", lambda: (x64[:60], empty(60), i32(60)), 2),
     "writes_one_too_far": Fault(r"write of 4 bytes at element 60 of ar", lambda: (x64, empty(60), i32(60)), block=64),
@@ -146,9 +148,96 @@ def test_a_loop_that_does_not_end_is_stopped(monkeypatch):
 
 def test_an_unknown_instruction_is_named_with_its_line_before_anything_runs():
     line = line_of("language.cu", "marked: clock")
-    with pytest.raises(EmulatorError, match=rf"takes_a_clock: language.cu:{line}: .*%clock64"):
+    with pytest.raises(Unsupported, match=rf"takes_a_clock: language.cu:{line}: .*%clock64"):
         function("language.cu", "takes_a_clock")(1, 1, (np.zeros(1, np.int64),))
     assembly = 'asm("fns.b32 %0, %1, 0, 1;" : "=r"(y[0]) : "r"(y[1]));'
     compiled = nvrtc.compile(f"__global__ void f(int* y) {{\n{assembly} }}", "fns.cu", ["f"], arch="compute_80")
-    with pytest.raises(EmulatorError, match=r"f: fns.cu:2: the emulator does not know this instruction: fns.b32"):
+    with pytest.raises(Unsupported, match=r"f: fns.cu:2: the emulator does not know this instruction: fns.b32"):
         Module(compiled.code, "fns.cu").function(compiled.names["f"])(1, 1, (np.zeros(2, i32),))
+
+
+# --- reads that meet atomics ------------------------------------------------------------------------------------------
+
+LARGEST = """
+__device__ int volatile_read(int* p) { return *(volatile int*)p; }
+__device__ int relaxed_read(int* p) {
+  int x;
+  asm volatile("ld.relaxed.gpu.s32 %0, [%1];" : "=r"(x) : "l"(p));
+  return x;
+}
+__device__ int plain_read(int* p) { return *p; }
+
+template <int (*READ)(int*)>
+__global__ void largest(const int* x, int* y) {
+  int old = READ(y), assumed;
+  do {
+    assumed = old;
+    old = atomicCAS(y, assumed, max(assumed, x[blockIdx.x * blockDim.x + threadIdx.x]));
+  } while (old != assumed);
+}
+
+template <int (*READ)(int*)>
+__global__ void looks(int* y, int* seen) {  // while another writes
+  __shared__ int tile[1];
+  if (threadIdx.x == 0) y[0] = tile[0] = 0;
+  __syncthreads();
+  if (threadIdx.x == 0) tile[0] = 1;
+  seen[threadIdx.x] = READ(tile) + READ(y);
+  __syncthreads();
+  if (threadIdx.x == 1) tile[0] = y[0] = 2;
+}
+
+__global__ void own_tile(int* seen) {  // the blocks' tiles are not the same memory
+  __shared__ int tile[1];
+  tile[0] = blockIdx.x;
+  seen[blockIdx.x] = volatile_read(tile);
+}
+
+__global__ void polls(int* arrived, float* parts, float* sum) {  // the last block, if it sees that all others came
+  parts[blockIdx.x] = blockIdx.x + 1;
+  __threadfence();
+  atomicAdd(arrived, 1);
+  if (blockIdx.x < gridDim.x - 1 || volatile_read(arrived) < gridDim.x) return;
+  __threadfence();
+  for (int b = 0; b < gridDim.x; ++b) *sum += parts[b];
+}
+"""
+
+
+def reads(instance):
+    compiled = nvrtc.compile(LARGEST, "reads.cu", [instance], arch="compute_80")
+    return Module(compiled.code, "reads.cu").function(compiled.names[instance])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("how", ["volatile", "relaxed"])
+def test_volatile_and_relaxed_reads_may_meet_atomics(how, order):
+    x, y = np.random.default_rng(0).integers(0, 1000, 192, i32), np.zeros(1, i32)
+    reads(f"largest<{how}_read>")(3, 64, (x, y), order=order)
+    assert y == x.max()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_plain_read_may_not_and_the_message_says_how_to(order):
+    said = "race: .* (updated|read) at reads.cu:.*; if that is meant, read it as volatile, or by atomicAdd"
+    with pytest.raises(EmulatorError, match=said):
+        reads("largest<plain_read>")(1, 64, (np.arange(64, dtype=i32), np.zeros(1, i32)), order=order)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("how", ["volatile", "relaxed", "plain"])
+def test_no_read_may_meet_a_plain_write(how, order):
+    with pytest.raises(EmulatorError, match=r"race: (read|write) of byte 0 of shared variable tile.* (wrote|read) at"):
+        reads(f"looks<{how}_read>")(1, 2, (np.zeros(1, i32), empty(2, i32)), order=order)
+
+
+def test_a_volatile_read_of_shared_memory_is_nothing_to_the_next_block():
+    seen = empty(3, i32)
+    reads("own_tile")(3, 1, (seen,))
+    assert seen.tolist() == [0, 1, 2]
+
+
+def test_a_volatile_read_sees_what_was_published_before_the_update_that_it_sees():
+    parts, total = empty(5), np.zeros(1, f32)
+    reads("polls")(5, 1, (np.zeros(1, i32), parts, total))
+    assert (total, parts.tolist()) == (15, [1, 2, 3, 4, 5])

@@ -23,7 +23,7 @@ from test_kernels import (
 )
 
 from minigan import kernels
-from minigan.kernels.gpu import batchnorm, emulated_runtime, emulator, packs, runtime
+from minigan.kernels.gpu import batchnorm, emulated_runtime, emulator, packs, pool, runtime
 from minigan.kernels.gpu import compile as nvrtc
 
 spec = kernels.spec
@@ -235,8 +235,7 @@ def test_sizes_of_0_are_refused_by_the_rule_or_give_what_the_reference_gives(nam
 
 @pytest.mark.parametrize("columns", [512, 513])
 def test_tiles_of_any_array_fit_a_grid(columns):
-    nothing = np.zeros((), np.float32).view(emulated_runtime.EmulatedArray)  # seen as 128 images of many pixels
-    grid, partial = batchnorm._tiles(np.broadcast_to(nothing, (128, 512, columns, 1), subok=True), parts=3)
+    grid, partial = batchnorm._tiles(unallocated((128, 512, columns, 1)), parts=3)
     assert grid == (1, 65535)
     assert partial.shape == (3, 65535, 1)
 
@@ -319,6 +318,43 @@ def test_rows_of_a_softmax_may_have_any_length(classes, device):
     compare("softmax_cross_entropy", results("softmax_cross_entropy", on(device, args), kwargs), args, kwargs, "")
     y = kernels.softmax(on(device, args)[0]).get()
     np.testing.assert_allclose(y.sum(axis=1, dtype=np.float64), 1, rtol=1e-6)
+
+
+def test_a_softmax_of_the_least_logits_and_of_minus_infinity_is_the_references(device):
+    least = np.finfo(np.float32).min
+    logits = np.array([[least] * 3, [least, -3.401e38, least], [-np.inf, 0, -np.inf], [-np.inf] * 3], np.float32)
+    targets = np.array([[0.2, 0.3, 0.5]] * 2 + [[0, 1, 1e-9]] * 2, np.float32)
+    for name, args in (("softmax", (logits,)), ("softmax_cross_entropy", (logits, targets))):
+        with np.errstate(invalid="ignore"):
+            expected = reference(name, args, {})[0]
+        np.testing.assert_allclose(getattr(kernels, name)(*on(device, args)).get(), expected, rtol=1e-6, err_msg=name)
+
+
+HUGE, SMALL = (2, 2**15, 2**15, 2), (2, 2**14, 2**14, 2)  # 2**31 values in an image; what pools of 2x2 leave of it
+
+
+def unallocated(shape, dtype=np.float32):
+    """An array of the emulated device that is seen to have a shape, and takes no memory."""
+    return np.broadcast_to(np.zeros((), dtype).view(emulated_runtime.EmulatedArray), shape, subok=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs"),
+    [
+        ("max_pool2d", [HUGE, 2], {}),
+        ("max_pool2d_grad", [SMALL, SMALL], {"input_hw": HUGE[1:3]}),
+        ("max_pool2d_gather", [HUGE, SMALL], {}),
+        ("max_pool2d_gather", [SMALL, HUGE], {}),
+        ("avg_pool2d", [HUGE, 2], {}),
+        ("avg_pool2d_grad", [SMALL, 2], {"input_hw": HUGE[1:3]}),
+        ("global_avg_pool2d", [HUGE], {}),
+        ("global_avg_pool2d_grad", [(2, 2)], {"input_hw": HUGE[1:3]}),
+    ],
+)
+def test_images_that_pooling_cannot_count_in_32_bits_are_refused(name, args, kwargs):
+    args = [unallocated(a) if isinstance(a, tuple) else a for a in args]
+    with pytest.raises(ValueError, match=rf"{name}: images of 32768x32768x2: .* 32 bits, so it may have 2,147,482,623"):
+        getattr(pool, name)(*args, **kwargs)
 
 
 def test_max_pool_takes_the_first_of_equals_and_never_loses_a_nan(device):

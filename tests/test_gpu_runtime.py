@@ -27,11 +27,14 @@ def f(*shape):
 
 
 class CUDARuntimeError(RuntimeError):
-    pass
+    def __init__(self, text, status=1):
+        super().__init__(text)
+        self.status = status
 
 
 class OutOfMemoryError(MemoryError):
-    pass
+    def __init__(self, size, total):
+        super().__init__(f"Out of memory allocating {size:,} bytes" + ("" if total == -1 else f" ({total:,} so far)"))
 
 
 def cupy_with(devices=1, error=None, answer=42):
@@ -111,7 +114,7 @@ def test_out_of_memory_says_what_there_is(monkeypatch):
     cupy = cupy_with()
 
     def empty(shape, dtype):
-        raise OutOfMemoryError("Out of memory allocating 8,589,934,592 bytes")
+        raise OutOfMemoryError(1 << 33, -1)
 
     cupy.empty = cupy.asarray = empty
     monkeypatch.setitem(sys.modules, "cupy", cupy)
@@ -161,34 +164,66 @@ def test_more_than_48_kib_of_shared_memory_are_asked_for_once(monkeypatch):
     assert null.nbytes == 8
 
 
-def capturing_cupy(monkeypatch):
-    stream, pool = Recorded(), SimpleNamespace(malloc="malloc")
+class Pool:
+    """A stand-in for CuPy's memory pool: at CUDA's out-of-memory error it frees what is unused and tries again."""
+
+    def __init__(self, allocator):
+        self.allocator, self.freed = allocator, 0
+
+    def malloc(self, size):
+        try:
+            return self.allocator(size)
+        except CUDARuntimeError as error:
+            if error.status != OUT_OF_MEMORY:
+                raise
+            self.freed += 1
+            return self.allocator(size)
+
+
+OUT_OF_MEMORY = 2  # of CUDA's errors
+
+
+def capturing_cupy(monkeypatch, memory=lambda size: size):
+    """A stand-in for CuPy where a step may be captured, and what is called of it in turn.
+
+    Its ``malloc`` goes to the pool that is in use, whose ``memory`` answers in CUDA's place.
+    """
+    stream, pools = Recorded(), []
+    cupy = cupy_with()
+
+    def pool(allocator):
+        pools.append(Pool(allocator))
+        return pools[-1]
 
     @contextmanager
     def using_allocator(allocator):
-        assert allocator == "malloc"
+        cupy.malloc = allocator
         yield
 
-    cuda = SimpleNamespace(
+    vars(cupy.cuda).update(
         Stream=lambda non_blocking: stream,
-        MemoryPool=lambda: pool,
+        MemoryPool=pool,
+        Memory=memory,
+        MemoryPointer=lambda memory, offset: (memory, offset),
         using_allocator=using_allocator,
-        runtime=SimpleNamespace(CUDARuntimeError=CUDARuntimeError),
+        Device=lambda: SimpleNamespace(synchronize=stream.synchronize),
     )
-    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda))
-    return stream
+    cupy.get_default_memory_pool, cupy.pools = lambda: stream, pools
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    return cupy, stream
 
 
 def test_a_captured_graph_is_launched_on_its_stream(monkeypatch):
-    stream = capturing_cupy(monkeypatch)
-    graph = cupy_runtime.RUNTIME.capture(lambda: "losses")
+    cupy, stream = capturing_cupy(monkeypatch)
+    graph = cupy_runtime.RUNTIME.capture(lambda: cupy.malloc(512))
     graph.launch()
-    assert graph.result == "losses"
-    assert [name for name, *_ in stream.calls] == ["begin_capture", "end_capture", "upload", "launch"]
+    assert graph.result == (512, 0)
+    before = ["synchronize", "free_all_blocks"]  # what the steps before it left unused makes room for the graph
+    assert [name for name, *_ in stream.calls] == [*before, "begin_capture", "end_capture", "upload", "launch"]
 
 
 def test_a_step_that_fails_while_captured_raises_its_own_error(monkeypatch):
-    stream = capturing_cupy(monkeypatch)
+    _, stream = capturing_cupy(monkeypatch)
 
     def end_capture():
         raise CUDARuntimeError("cudaErrorStreamCaptureInvalidated")
@@ -199,6 +234,35 @@ def test_a_step_that_fails_while_captured_raises_its_own_error(monkeypatch):
         raise ValueError("shape (3,) is not (4,)")
 
     with pytest.raises(ValueError, match="is not"):
+        cupy_runtime.RUNTIME.capture(step)
+
+
+def test_a_graph_that_runs_out_of_memory_frees_nothing_that_is_recorded_and_says_what_there_is(monkeypatch):
+    def memory(size):
+        raise CUDARuntimeError("cudaErrorMemoryAllocation: out of memory", OUT_OF_MEMORY)
+
+    cupy, stream = capturing_cupy(monkeypatch, memory)
+    with pytest.raises(runtime.DeviceError, match=r"3 of 144,384 MiB are free, and Out of memory .* 8,589,934,592 b"):
+        cupy_runtime.RUNTIME.capture(lambda: cupy.malloc(1 << 33))
+    assert [pool.freed for pool in cupy.pools] == [0]
+    assert [name for name, *_ in stream.calls][2:] == ["begin_capture", "end_capture"]
+
+
+def test_another_error_of_cuda_in_an_allocation_is_told_as_it_is(monkeypatch):
+    def memory(size):
+        raise CUDARuntimeError("cudaErrorIllegalAddress")
+
+    cupy, _ = capturing_cupy(monkeypatch, memory)
+    with pytest.raises(CUDARuntimeError, match="cudaErrorIllegalAddress"):
+        cupy_runtime.RUNTIME.capture(lambda: cupy.malloc(512))
+
+
+def test_more_memory_than_a_pool_may_take_is_told_like_all_else(monkeypatch):
+    def step():  # as CuPy where CUPY_GPU_MEMORY_LIMIT is set
+        raise OutOfMemoryError(512, 1 << 20)
+
+    capturing_cupy(monkeypatch)
+    with pytest.raises(runtime.DeviceError, match=r"allocating 512 bytes \(1,048,576 so far\); a smaller --batch"):
         cupy_runtime.RUNTIME.capture(step)
 
 

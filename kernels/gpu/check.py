@@ -1,6 +1,5 @@
 """A kernel of one's own, run and judged on the emulator: its faults, results, registers and memory accesses."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minigan.near import near
+
 from . import emulator
 from .compile import CompileError, Parameter, compile, resources
 
 ORDERS = (0, 1, 2)  # forward, backward, shuffled
 ARCHITECTURES = ("sm_80", "sm_90")
 FILLS = ("zeros", "ones", "arange", "random", "empty")
+ADVICE = {  # by what NVRTC's error says
+    "function template": "a template needs its arguments: name<float>",
+    "overloaded function": "CUDA or the file has another function of that name: rename one",
+    "function for the host": "put it behind #ifndef __CUDACC_RTC__, or mark it __device__",
+    "cannot open source file": "if it is for the host, put it behind #ifndef __CUDACC_RTC__",
+}
 
 
 class Checked(NamedTuple):
@@ -61,7 +68,8 @@ def check(
     CheckError
         Where the kernel cannot be run.
     EmulatorError
-        For the first fault that is found; names the source line.
+        For the first fault that is found; names the source line. An :class:`.emulator.Unsupported` where the kernel
+        needs what the emulator does not know.
     """
     kernel = _Kernel(file, instance, options)
 
@@ -74,7 +82,8 @@ def check(
     outputs = {k: runs[0][k] for k, p in enumerate(kernel.function.parameters) if p.pointer and not p.const}
     lines = [
         f"{kernel.function.name}, grid {tuple(grid)}, block {tuple(block)}",
-        "no fault: every access in bounds and aligned, of shared and global memory initialised and ordered too;",
+        _verdict(outputs, kernel.types),
+        "every access in bounds and aligned, of shared and global memory initialised and ordered too;",
         "every barrier and warp instruction complete",
         _agreement(runs, outputs),
         *(_summary(k, a, kernel.types[k]) for k, a in outputs.items()),
@@ -117,7 +126,10 @@ class _Kernel:
         ]
 
     def resources(self, arch, dynamic_bytes):
-        compiled = self._compile(arch)
+        try:
+            compiled = self._compile(arch)
+        except CheckError as error:  # maybe of another kernel of the file: all of them are compiled
+            return f"{arch}: not compiled ({error})"
         used = resources(compiled.log)[compiled.names[self.instance]]
         spilled = used.spill_stores_bytes + used.spill_loads_bytes
         spills = f"{spilled} bytes spilled" if spilled else "no spills"
@@ -159,9 +171,7 @@ def argument(text: str, parameter: Parameter, type: str, rng: np.random.Generato
         raise CheckError(f"{name}: the kernel takes {type}; expected {wanted}, got {text!r}")
     fill, shape = match[1], tuple(int(n) for n in match[2].split("x"))
     if fill not in FILLS:
-        near = difflib.get_close_matches(fill, FILLS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(FILLS)}"
-        raise CheckError(f"{name}: unknown fill {fill!r}; {hint}")
+        raise CheckError(f"{name}: unknown fill {fill!r}; {near(fill, FILLS)}")
     return _filled(fill, shape, parameter.dtype, "__nv_bfloat16" in type, rng)
 
 
@@ -194,6 +204,11 @@ def _filled(fill, shape, dtype, is_bfloat16, rng):
 # --- the report -------------------------------------------------------------------------------------------------------
 
 
+def _verdict(outputs, types):
+    odd = [f"argument {k}: {', '.join(gaps)}" for k, a in outputs.items() if (gaps := _gaps(a, types[k]))]
+    return "no fault" + (f"; but {'; '.join(odd)}" if odd else "")
+
+
 def _agreement(runs, kept):
     differ = [k for k in kept if any(run[k].tobytes() != runs[0][k].tobytes() for run in runs)]
     if not differ:
@@ -202,26 +217,36 @@ def _agreement(runs, kept):
 
 
 def _summary(k, a, type):
-    unwritten = emulator.unwritten(a)
-    values = a
-    if "__nv_bfloat16" in type:
-        values = (a.astype(np.uint32) << 16).view(np.float32)
+    values = _numbers(a, type)
     finite = values[np.isfinite(values)].astype(np.float64)
     span = f"{finite.min():.6g} to {finite.max():.6g}, mean {finite.mean():.6g}" if finite.size else "no finite value"
-    text = f"argument {k}: {type.replace('*', '').strip()} {a.shape}, {span}"
-    if odd := values.size - finite.size - unwritten:
-        text += f", {odd:,} NaN or infinite"
-    return text + (f", {unwritten:,} of {a.size:,} never written" if unwritten else "")
+    return ", ".join([f"argument {k}: {type.replace('*', '').strip()} {a.shape}", span, *_gaps(a, type)])
+
+
+def _numbers(a, type):
+    return (a.astype(np.uint32) << 16).view(np.float32) if "__nv_bfloat16" in type else a
+
+
+def _gaps(a, type):
+    """What a kernel's result may lack, in words."""
+    unwritten, values = emulator.unwritten(a), _numbers(a, type)
+    odd = np.count_nonzero(~np.isfinite(values)) - (unwritten if values.dtype.kind == "f" else 0)
+    words = [f"{odd:,} NaN or infinite"] if odd else []
+    return words + ([f"{unwritten:,} of {a.size:,} never written"] if unwritten else [])
 
 
 def _first_error(log, source, instance):
-    """One line of NVRTC's log, the file and line first."""
-    line = next((line for line in log.splitlines() if "error" in line), log.splitlines()[0])
+    """One line of NVRTC's log, the file and line first, with advice where there is some."""
+    lines = log.splitlines()
+    line = next((line for line in lines if re.search(r"\b(error|fatal)\s*:", line)), lines[0]).strip()
     if "__nv_name_map" in line:
         kernels = re.findall(r"__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)", source)
-        near = difflib.get_close_matches(instance.partition("<")[0], kernels, n=1)
-        there = (
-            f"did you mean {near[0]}?" if near and near[0] != instance else f"there are {', '.join(kernels) or 'none'}"
-        )
-        return f"no kernel {instance!r}; {there} (a template needs its arguments: name<float>)"
-    return re.sub(r"^(.+?)\((\d+)\): (?:catastrophic )?error: ", r"\1:\2: ", line)
+        name = instance.partition("<")[0]
+        if name not in kernels:
+            there = near(name, kernels or ["none"])
+            return f"no kernel {instance!r}; {there} (a template needs its arguments: name<float>)"
+        line = re.sub(r"^__nv_name_map\(\d+\): error", instance, line)
+    line = re.sub(r"^(.+?)\((\d+)\): (?:catastrophic )?error: ", r"\1:\2: ", line)
+    line = re.sub(r"^ptxas \w+\s*: ", "ptxas: ", line)
+    line = re.sub(r"A function without execution space annotations.*", "a function for the host", line)
+    return line + next((f" ({advice})" for what, advice in ADVICE.items() if what in line), "")

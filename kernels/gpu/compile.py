@@ -29,6 +29,48 @@ __all__ = [
 INSTALL = 'pip install "minigan[emulate]" brings it (nvidia-cuda-nvrtc and nvidia-cuda-runtime, 60 MB)'
 
 
+STANDARD = {  # headers of C: what a kernel may want of them, beside what NVRTC knows by itself
+    "assert.h": "",
+    "stddef.h": "",
+    "stdio.h": "",
+    "stdlib.h": "",
+    "string.h": "",
+    "float.h": """
+#define FLT_EPSILON 0x1p-23f
+#define FLT_MAX 0x1.fffffep127f
+#define FLT_MIN 0x1p-126f
+#define DBL_EPSILON 0x1p-52
+#define DBL_MAX 0x1.fffffffffffffp1023
+#define DBL_MIN 0x1p-1022
+""",
+    "limits.h": """
+#define CHAR_BIT 8
+#define INT_MAX 0x7fffffff
+#define INT_MIN (-INT_MAX - 1)
+#define UINT_MAX 0xffffffffu
+#define LLONG_MAX 0x7fffffffffffffffll
+#define LLONG_MIN (-LLONG_MAX - 1)
+#define ULLONG_MAX 0xffffffffffffffffull
+""",
+    "math.h": """
+#define INFINITY __int_as_float(0x7f800000)
+#define M_PI 3.14159265358979323846
+#define NAN __int_as_float(0x7fffffff)
+""",
+    "stdint.h": """
+typedef signed char int8_t;
+typedef short int16_t;
+typedef int int32_t;
+typedef long long int64_t;
+typedef unsigned char uint8_t;
+typedef unsigned short uint16_t;
+typedef unsigned int uint32_t;
+typedef unsigned long long uint64_t, uintptr_t;
+""",
+}
+STANDARD |= {f"c{name.removesuffix('.h')}": text for name, text in STANDARD.items()}  # their names in C++
+
+
 class CompileError(RuntimeError):
     """NVRTC refused a source; the text is its log, with file and line."""
 
@@ -117,7 +159,8 @@ def compile(
     Parameters
     ----------
     source : str
-        The text of a ``.cu`` file. Its kernels are C++, never ``extern "C"``: the mangled name carries their types.
+        The text of a ``.cu`` file. Its kernels are C++, never ``extern "C"``: the mangled name carries their types. It
+        may include CUDA's headers and those of `STANDARD`.
     filename : str
         Name in messages and line information.
     instances : sequence of str
@@ -148,12 +191,14 @@ def compile(
     flags = ["-std=c++17", "-lineinfo", f"-arch={arch}", *(["--ptxas-options=-v"] if arch.startswith("sm_") else [])]
     flags += [*options, *(f"-I{folder}" for folder in folders)]
     included = [text for name, text in sorted(local_headers(source, folders).items())]
-    key = disk.key(source, filename, *instances, "|", *flags, "|", *included, _version())
+    standard = _standard_headers([source, *included])
+    key = disk.key(source, filename, *instances, "|", *flags, "|", *included, *standard.values(), _version())
     path = disk.folder() / f"{key}.json"
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
         return Compiled(kept["code"].encode("latin-1"), kept["names"], kept["log"])
-    compiled = _run_nvrtc(source, filename, instances, [*flags, f"-I{headers()}"], is_cubin=arch.startswith("sm_"))
+    flags.append(f"-I{headers()}")
+    compiled = _run_nvrtc(source, filename, instances, flags, standard, is_cubin=arch.startswith("sm_"))
     kept = compiled._asdict() | {"code": compiled.code.decode("latin-1")}
     disk.write(path, json.dumps(kept).encode())
     return compiled
@@ -171,14 +216,24 @@ def local_headers(source: str, folders: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _run_nvrtc(source, filename, instances, flags, is_cubin):
+def _standard_headers(texts):
+    """The headers of `STANDARD` that some of the texts include."""
+    names = set(re.findall(r"^\s*#\s*include\s*<([\w.]+)>", "\n".join(texts), re.MULTILINE))
+    return {name: STANDARD[name] for name in sorted(names & STANDARD.keys())}
+
+
+def _run_nvrtc(source, filename, instances, flags, standard, is_cubin):
     nvrtc, program = _library(), ctypes.c_void_p()
-    _check(nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), filename.encode(), 0, None, None))
+    texts, names = ((ctypes.c_char_p * len(standard))(*map(str.encode, x)) for x in (standard.values(), standard))
+    created = nvrtc.nvrtcCreateProgram(
+        ctypes.byref(program), source.encode(), filename.encode(), len(standard), texts, names
+    )
+    _check(created)
     try:
         for instance in instances:
             _check(nvrtc.nvrtcAddNameExpression(program, instance.encode()))
         failed = nvrtc.nvrtcCompileProgram(program, len(flags), (ctypes.c_char_p * len(flags))(*map(str.encode, flags)))
-        log = _read(program, "ProgramLog").decode(errors="replace").rstrip("\0")
+        log = _read(program, "ProgramLog").decode(errors="replace").replace("\0", "")  # one before ptxas's part, too
         if failed:
             raise CompileError(log.strip() or _message(failed))
         code = _read(program, "CUBIN") if is_cubin else _read(program, "PTX").rstrip(b"\0")

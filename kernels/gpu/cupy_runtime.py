@@ -12,6 +12,7 @@ from .runtime import SOURCES, DeviceError, Runtime
 
 INSTALL = 'pip install "minigan[cuda13]" (or [cuda12] for an older driver)'
 NULL = np.uintp(0)
+OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation, for which CuPy has no name in Python
 _PROBE = "__global__ void probe(int* y) { y[0] = 42; }"
 
 
@@ -139,9 +140,12 @@ class CupyRuntime(Runtime):
     def capture(self, step):
         import cupy
 
+        # The graph's memory is its own, as much as a step takes: what the steps before it left unused makes room.
+        self.synchronize()
+        cupy.get_default_memory_pool().free_all_blocks()
         # A stream that waits for the default one and makes it wait: uploads and downloads need no event then.
-        stream, memory = cupy.cuda.Stream(non_blocking=False), cupy.cuda.MemoryPool()
-        with cupy.cuda.using_allocator(memory.malloc), stream:
+        stream, memory = cupy.cuda.Stream(non_blocking=False), cupy.cuda.MemoryPool(_allocate_or_give_up)
+        with _told_sizes(), cupy.cuda.using_allocator(memory.malloc), stream:
             stream.begin_capture()
             try:
                 result = step()
@@ -173,6 +177,22 @@ class CupyRuntime(Runtime):
 
 
 RUNTIME = CupyRuntime()
+
+
+def _allocate_or_give_up(size):
+    """What CuPy's pools allocate by, but with an error that is final.
+
+    At CUDA's own error a pool frees what is unused in it and tries again. While a graph is captured that is memory
+    which the kernels before have been told to write to.
+    """
+    import cupy
+
+    try:
+        return cupy.cuda.MemoryPointer(cupy.cuda.Memory(size), 0)
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        if error.status != OUT_OF_MEMORY:
+            raise
+        raise cupy.cuda.memory.OutOfMemoryError(size, -1) from None  # -1: how much there was before is not told
 
 
 @contextmanager

@@ -51,7 +51,7 @@ __device__ float over_lanes(float value, Combine combine) {
 }
 
 __device__ float largest_of_row(const float* x, int classes) {
-    float largest = -3.4e38f;
+    float largest = __int_as_float(0xff800000);  // -infinity: some finite logits are below -3.4e38
     for (int k = threadIdx.x % 32; k < classes; k += 32) largest = fmaxf(largest, x[k]);
     return over_lanes(largest, [](float a, float b) { return fmaxf(a, b); });
 }

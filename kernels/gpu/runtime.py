@@ -70,7 +70,8 @@ class Runtime:
         Raises
         ------
         RuntimeError
-            For a step that waits for the device or reads from it. Run the step before, so that all is compiled.
+            For a step that waits for the device or reads from it, and where its memory does not suffice. Run the step
+            before, so that all is compiled.
         """
         raise TypeError(f"{type(self).__name__} defines no capture")
 

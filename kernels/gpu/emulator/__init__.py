@@ -13,12 +13,22 @@ What it finds is real: an access out of bounds, misaligned or to a const argumen
 cannot show: the weaker memory order of real hardware, timing, and the errors of approximate instructions, which are
 computed as exactly as C does. It waits at a barrier for all threads that have not left, be they part of a warp, as GPUs
 do since Volta; CUDA promises that only where all threads of the block come.
-Thread-block clusters, TMA, wgmma, textures and grid-wide waiting are unknown here and say so.
+Thread-block clusters, TMA, wgmma, textures and grid-wide waiting are unknown here, and raise :class:`Unsupported`.
 """
 
 from .build import unavailable
-from .errors import EmulatorError
+from .errors import EmulatorError, Unsupported
 from .lint import LintRow, format_lint
 from .module import Function, Module, empty, unwritten
 
-__all__ = ["EmulatorError", "Function", "LintRow", "Module", "empty", "format_lint", "unavailable", "unwritten"]
+__all__ = [
+    "EmulatorError",
+    "Function",
+    "LintRow",
+    "Module",
+    "Unsupported",
+    "empty",
+    "format_lint",
+    "unavailable",
+    "unwritten",
+]

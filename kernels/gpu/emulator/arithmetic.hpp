@@ -145,6 +145,22 @@ inline s64 multiply_high(s64 a, s64 b) { return static_cast<__int128>(a) * b >> 
 inline u16 multiply_high(u16 a, u16 b) { return u32(a) * b >> 16; }
 inline s16 multiply_high(s16 a, s16 b) { return s32(a) * b >> 16; }
 
+// One word of a number of many: `carry` is what it takes over from the word before, then what it hands on to the next.
+template <class T>
+inline T add_with_carry(T a, T b, bool& carry) {
+  T sum;
+  const bool first = __builtin_add_overflow(a, b, &sum), second = __builtin_add_overflow(sum, T(carry), &sum);
+  carry = first || second;
+  return sum;
+}
+template <class T>
+inline T subtract_with_borrow(T a, T b, bool& borrow) {
+  T rest;
+  const bool first = __builtin_sub_overflow(a, b, &rest), second = __builtin_sub_overflow(rest, T(borrow), &rest);
+  borrow = first || second;
+  return rest;
+}
+
 template <class T>
 inline u32 leading_zeros(T a) {
   return a ? __builtin_clzll(u64(a)) - (64 - 8 * sizeof(T)) : 8 * sizeof(T);

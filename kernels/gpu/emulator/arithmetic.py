@@ -6,6 +6,7 @@ from .scope import CPP, Scope
 ROUNDING = {"rn": "NEAREST", "rm": "DOWN_TO_MINUS", "rp": "UP_TO_PLUS", "rz": "TO_ZERO"}
 FLOAT = r"(?P<type>f32|f64)"
 INTEGER = r"(?P<type>[us](?:16|32|64))"
+WORD = r"(?P<type>[us](?:32|64))"
 LOGIC = {"and": "&", "or": "|", "xor": "^"}
 BITS = r"(?P<type>b(?:16|32|64)|pred)"
 
@@ -145,6 +146,25 @@ def multiply_high(scope: Scope, d, a, b, *c, op, type):
     word = f"u{type[1:]}"
     product = f"{word}(multiply_high({scope.value(a, type)}, {scope.value(b, type)}))"
     return scope.assign(d, word, product + "".join(f" + {word}({scope.value(x, type)})" for x in c))
+
+
+@form("add sub", rf"(?P<cc>\.cc)\.{WORD}")
+@form("addc subc", rf"(?P<cc>\.cc)?\.{WORD}")
+@form("mad", rf"\.(?P<half>lo|hi)(?P<cc>\.cc)\.{WORD}")
+@form("madc", rf"\.(?P<half>lo|hi)(?P<cc>\.cc)?\.{WORD}")
+def of_many_words(scope: Scope, d, a, b, *c, op, cc, type, half=None):
+    """Write a sum, difference or multiply-add that takes over from the word before it, or hands on to the next."""
+    scope.carries = True
+    word = f"u{type[1:]}"
+    values = [scope.value(x, word) for x in (a, b, *c)]
+    if half == "lo":
+        values[:2] = [f"{values[0]} * {values[1]}"]
+    elif half == "hi":
+        values[:2] = [f"{word}(multiply_high({scope.value(a, type)}, {scope.value(b, type)}))"]
+    name = "subtract_with_borrow" if op.startswith("sub") else "add_with_carry"
+    before = f"bool next = {'carry' if op.endswith('c') else 'false'}; "
+    after = " carry = next;" if cc else ""
+    return before + scope.assign(d, word, f"{name}<{CPP[word]}>({', '.join(values)}, next)") + after
 
 
 @form("div rem", rf"\.{INTEGER}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .. import cache as disk
 from .. import compile as nvrtc
-from .errors import EmulatorError
+from .errors import EmulatorError, Unsupported
 
 HERE = Path(__file__).parent
 FLAGS = ("-std=c++17", "-fPIC", "-shared", "-w", "-fvisibility=hidden", "-fno-strict-aliasing", "-fno-math-errno")
@@ -76,6 +76,6 @@ def _object(cpp, flags):
         command = ["g++", *flags, f"-I{HERE}", str(path.with_suffix(".cpp")), "-o", str(temporary)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            raise EmulatorError(f"g++ refuses a translation, which is a bug of the emulator:\n{done.stderr[:3000]}")
+            raise Unsupported(f"g++ refuses a translation, which is a bug of the emulator:\n{done.stderr[:3000]}")
         os.replace(temporary, path)
     return path

@@ -69,8 +69,11 @@ def _shared_place(translation, offset, shared_bytes):
 
 
 def _last_name(mangled):
-    """The name of a variable without the function that it is in: ``tile`` of ``_ZZ4gemmE4tile``."""
-    return demangled(mangled).rsplit("::", 1)[-1] if mangled.startswith("_Z") else mangled
+    """The name of a variable without the function that it is in: ``tile`` of ``_ZZ4gemmE4tile``.
+
+    A part of a variable that the compiler took apart, ``_ZZ4gemmE4tile_$_0``, has the name of the whole.
+    """
+    return demangled(mangled.partition("_$_")[0]).rsplit("::", 1)[-1] if mangled.startswith("_Z") else mangled
 
 
 def lint_rows(sites, totals) -> list[LintRow]:

@@ -37,7 +37,7 @@ struct Block {
   u8* const* arguments;  // each a pointer to the bytes of one parameter
 };
 
-enum Access : u32 { READ, WRITE, ATOMIC };
+enum Access : u32 { READ, WRITE, ATOMIC, STRONG_READ };  // a strong one, volatile or relaxed, may meet atomics
 enum Shuffle : u32 { UP, DOWN, BUTTERFLY, INDEX };
 enum Rounding : u32 { NEAREST, DOWN_TO_MINUS, UP_TO_PLUS, TO_ZERO };
 enum Fragment : u32 { TF32, BF16, F16 };

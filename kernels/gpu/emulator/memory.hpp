@@ -46,7 +46,9 @@ inline u8* shared_at(s64 offset, u32 bytes, Access access, u32 site) {
   if (access != WRITE)
     for (u32 i = 0; i < count; ++i)
       if (cells[i].write.block == 0 && !cells[i].pending)
-        fail_at(place, site, "uninitialised: %s of {place}, which this block has not written", name_of(access));
+        fail_at(place, site,
+                "uninitialised: %s of {place}, which this block has not written yet: a barrier may be missing",
+                name_of(access));
   check_race(cells, count, access, place, site);
   if (machine.launch->lint) lint_access(site, offset, bytes);
   return &shared_bytes[offset];
@@ -101,14 +103,14 @@ u8* global(u64 address, u32 bytes, Access access, u32 site) {
   if (!region || offset < region->start || offset + bytes > region->bytes) fail_global(address, bytes, access, site);
   const Place place = {offset, region->number, bytes};
   if (offset % bytes) fail_at(place, site, "misaligned: %s of %u bytes at {place}", name_of(access), bytes);
-  if (access != READ && region->read_only)
+  if (changes(access) && region->read_only)
     fail_at(place, site, "%s of {place}, which the kernel takes as const", name_of(access));
   u8* host = region->host + offset;
   if (access != WRITE && is_poison(host, bytes, region->poison_bytes))
     fail_at(place, site, "uninitialised: %s of {place}, which nothing has written", name_of(access));
   if (region->is_shadowed) {
     const u64 first = (u64(host) - region->origin) >> machine.launch->granule_log2;
-    if (access == ATOMIC && machine.launch->has_fences) synchronise(host);
+    if ((access == ATOMIC || access == STRONG_READ) && machine.launch->has_fences) synchronise(host, access);
     check_race(global_shadows[region->shadow].cells + first, cell_count(bytes), access, place, site);
   }
   if (machine.launch->lint) lint_access(site, address, bytes);

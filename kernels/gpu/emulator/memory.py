@@ -10,7 +10,10 @@ from .scope import CPP, Scope
 
 SPACE = r"(?:\.(?P<space>global|shared|local|const)(?:::cta)?)?"
 ORDER = r"(?:\.(?:relaxed|acquire|release|acq_rel))?(?:\.(?:cta|cluster|gpu|sys))?"
-WEAK = r"(?:\.weak|\.volatile)?"  # the others wait for other blocks, which here run one after another
+WEAK = r"(?:\.weak)?"
+SCOPED = r"(?:\.(?:cta|cluster|gpu|sys))"
+# Acquiring and releasing is for those who wait for other blocks, which here run one after another.
+STRONG = rf"(?P<strong>\.volatile|\.relaxed{SCOPED})"
 CACHE = r"(?P<nc>\.nc)?(?:\.(?:ca|cg|cs|lu|cv|wb|wt))?(?:\.L1::\w+)?(?:\.L2::(?:64|128|256)B)?"
 VECTOR = rf"(?:\.v(?P<n>2|4))?\.(?P<type>{ANY})"
 
@@ -27,9 +30,10 @@ def _half(type):
 
 
 @form("ld ldu", WEAK + SPACE + CACHE + VECTOR)
-def load(scope: Scope, d, address, *, op, space, n, type, nc):
-    """Write a load of one value or a vector."""
-    type, kind = _half(type), "READ_ONLY" if nc and space == "global" else "READ"
+@form("ld", STRONG + SPACE + CACHE + VECTOR)
+def load(scope: Scope, d, address, *, op, space, n, type, nc, strong=None):
+    """Write a load of one value or a vector; a strong one may meet atomics."""
+    type, kind = _half(type), "STRONG_READ" if strong else "READ_ONLY" if nc and space == "global" else "READ"
     place = scope.access(space or "generic", address, BYTES[type] * int(n or 1), kind)
     return f"const u8* p = {place}; " + _keep(scope, d, type)
 
@@ -38,7 +42,7 @@ def _keep(scope, d, type):
     return " ".join(scope.assign(x, type, f"load<{CPP[type]}>(p, {i})") for i, x in enumerate(_parts(d)))
 
 
-@form("st", WEAK + SPACE + CACHE + VECTOR)
+@form("st", r"(?:\.weak|\.volatile)?" + SPACE + CACHE + VECTOR)
 def store(scope: Scope, address, a, *, op, space, n, type, nc):
     """Write a store of one value or a vector."""
     type = _half(type)

@@ -10,7 +10,7 @@ import numpy as np
 from .. import compile as nvrtc
 from ..signature import parameter_types, readable, signature
 from . import build, describe
-from .errors import EmulatorError
+from .errors import EmulatorError, Unsupported
 from .lint import LintRow
 from .parse import parse
 from .structures import Launch, LintTotals, Region, Zone, array, start_of
@@ -79,7 +79,7 @@ class Module:
         try:
             self.program = parse(ptx.decode(), str(nvrtc.headers()))
         except EmulatorError as error:
-            raise EmulatorError(f"{filename}: {error}") from None
+            raise type(error)(f"{filename}: {error}") from None
         self.kernels = self.program.entries
         self.addresses = variable_addresses(self.program)
         self.variables = {name: self._memory(self.program.variables[name]) for name in self.addresses}
@@ -108,7 +108,7 @@ class Function:
             self.parameters = signature(lowered)
             self.types = parameter_types(lowered)
         except ValueError as error:
-            raise EmulatorError(f"{module.filename}: {error}") from None
+            raise Unsupported(f"{module.filename}: {error}") from None
 
     @cached_property
     def translation(self):
@@ -116,7 +116,7 @@ class Function:
         try:
             return translate(self.module.program, self.lowered)
         except EmulatorError as error:
-            raise EmulatorError(f"{self.name}: {error}") from None
+            raise type(error)(f"{self.name}: {error}") from None
 
     @cached_property
     def _address(self):
@@ -159,7 +159,8 @@ class Function:
         Raises
         ------
         EmulatorError
-            For arguments that do not fit the kernel, and for all that a kernel must not do.
+            For arguments that do not fit the kernel, and for all that a kernel must not do; an :class:`Unsupported` for
+            what the emulator does not know.
         """
         grid, block = self._shape("grid", grid), self._shape("block", block)
         self._check_launch(grid, block, shared_bytes)

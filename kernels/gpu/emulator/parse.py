@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from ..signature import split
-from .errors import EmulatorError
+from .errors import EmulatorError, Unsupported
 
 BYTES = {"b8": 1, "b16": 2, "b32": 4, "b64": 8, "f16": 2, "bf16": 2, "f32": 4, "f64": 8}
 BYTES |= {f"{sign}{bits}": bits // 8 for sign in "us" for bits in (8, 16, 32, 64)}
@@ -109,7 +109,7 @@ def parse(ptx: str, system: str = "?") -> Program:
     Raises
     ------
     EmulatorError
-        For a text without a kernel, or with a construct that is unknown here.
+        For a text without a kernel; an :class:`Unsupported` for a construct that is unknown here.
     """
     files = {int(number): name for number, name in re.findall(r'^\s*\.file\s+(\d+)\s+"([^"]*)"', ptx, re.MULTILINE)}
     text = re.sub(r"//[^\n]*|^\s*\.file[^\n]*", "", ptx, flags=re.MULTILINE)
@@ -165,7 +165,7 @@ def _data(text, type, size, name):
     for item in split(text.strip("{}")):
         number = re.fullmatch(r"(?:0[fFdD]([0-9a-fA-F]+)|(-?(?:0[xX][0-9a-fA-F]+|\d+))U?)", item)
         if not number:
-            raise EmulatorError(
+            raise Unsupported(
                 f"variable {name}: its first value {item!r} is no number, which the emulator does not know"
             )
         value = int(number[1], 16) if number[1] else int(number[2], 0)
@@ -190,7 +190,7 @@ class _Reader:
         while position < len(text.rstrip()):
             piece = PIECE.match(text, position)
             if not piece:
-                raise EmulatorError(f"{self.where}: this PTX is not understood: {text[position : position + 80]!r}")
+                raise Unsupported(f"{self.where}: this PTX is not understood: {text[position : position + 80]!r}")
             position = piece.end()
             if piece["loc"]:
                 self._locate(piece["loc"])

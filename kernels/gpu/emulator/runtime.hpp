@@ -91,6 +91,7 @@ inline void finish_launch() {
   for (Shadow& shadow : global_shadows) shadow.release();
   global_shadows.clear();
   published.clear();
+  strong_reads.clear();
   requests.clear();
   visits.clear();
 }

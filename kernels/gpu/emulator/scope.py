@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from .errors import EmulatorError
+from .errors import Unsupported
 from .parse import BYTES, Instruction, Location, Program, Routine, Variable
 
 STORAGE = {1: "u8", 2: "u16", 4: "u32", 8: "u64"}
@@ -94,6 +94,7 @@ class Scope:
         self.granule_bytes = 16  # of the smallest access to memory that threads share
         self.dynamic_align = 0  # of the dynamic shared memory, if it is used
         self.has_fences = False
+        self.carries = False  # whether there is a word's carry for the next one to take over
         self.passed = set()  # labels that came before the instruction at hand
         self.frame_bytes = 0
         self.frame = {}
@@ -110,10 +111,10 @@ class Scope:
         self.sites.append(Site(self.instruction.where, memory, access.lower(), bytes))
         return len(self.sites) - 1
 
-    def unsupported(self, why: str = "the emulator does not know this instruction") -> EmulatorError:
+    def unsupported(self, why: str = "the emulator does not know this instruction") -> Unsupported:
         """Return the error to raise for the instruction at hand."""
         i = self.instruction
-        return EmulatorError(f"{i.where}: {why}: {i.opcode} {', '.join(i.operands)}")
+        return Unsupported(f"{i.where}: {why}: {i.opcode} {', '.join(i.operands)}")
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -199,7 +200,9 @@ class Scope:
         if space == "local":
             return f"local({self.memory(operand)}, {bytes}, {self.site()})"
         self.granule_bytes = min(self.granule_bytes, bytes)
-        site = self.site("global" if space == "const" else space, access.removesuffix("_ONLY"), bytes)
+        site = self.site(
+            "global" if space == "const" else space, access.removesuffix("_ONLY").removeprefix("STRONG_"), bytes
+        )
         if access == "READ_ONLY":
             return f"read_only({self.memory(operand)}, {bytes}, {site})"
         if space == "shared":

@@ -21,7 +21,7 @@ struct Stamp {
 
 enum Crowd : u8 { NOBODY, ONE_THREAD, ONE_WARP, ONE_BLOCK, SEVERAL_BLOCKS };
 
-// Accesses that may happen at once with each other: reads, or atomic updates.
+// Accesses that may happen at once with each other: reads, or atomic updates. Strong reads may with both.
 struct Group {
   Stamp last;
   Crowd who;
@@ -34,6 +34,9 @@ struct Cell {
   bool pending;          // an asynchronous copy will write here
 };
 
+// Strong reads since the write, of the few cells that have any: within the cells they would cost all memory a third more.
+inline std::map<const Cell*, Group> strong_reads;
+
 // Cells of one stretch of memory, in zero pages that the system hands out when they are touched.
 struct Shadow {
   Cell* cells = nullptr;
@@ -44,7 +47,10 @@ struct Shadow {
         mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     if (cells == MAP_FAILED) fail(0, "out of memory: the race check needs %zu bytes", bytes);
   }
-  void clear() { memset(cells, 0, bytes); }
+  void clear() {
+    memset(cells, 0, bytes);
+    strong_reads.erase(strong_reads.lower_bound(cells), strong_reads.lower_bound(cells + bytes / sizeof(Cell)));
+  }
   void release() {
     if (cells) munmap(cells, bytes);
     cells = nullptr;
@@ -92,7 +98,7 @@ void fence() {
   own = std::make_shared<Visible>(std::move(more));
 }
 
-inline void synchronise(const u8* variable) {
+inline void synchronise(const u8* variable, Access access) {
   Passed& passed = published[variable];
   acquired.resize(std::max(passed.size(), acquired.size()));
   for (size_t i = 0; i < passed.size() && i < machine.block_number; ++i) {
@@ -105,7 +111,7 @@ inline void synchronise(const u8* variable) {
       acquired[i] = passed[i];
     }
   }
-  if (!machine.current->fenced) return;
+  if (!machine.current->fenced || access == STRONG_READ) return;
   passed.resize(acquired.size());
   for (size_t i = 0; i < passed.size(); ++i)
     if (passed[i] != acquired[i]) passed[i] = acquired[i];
@@ -159,31 +165,43 @@ inline void join(Group& group, u32 site) {
   if (group.who == ONE_WARP) group.last.time = std::min(before.time, now.time);
 }
 
+inline bool changes(Access access) { return access == WRITE || access == ATOMIC; }
+
 inline const char* name_of(Access access) {
-  static const char* const NAMES[] = {"read", "write", "atomic"};
+  static const char* const NAMES[] = {"read", "write", "atomic", "read"};
   return NAMES[access];
 }
 
-[[noreturn]] inline void fail_race(const Place& place, Access access, const Stamp& other, const char* did, u32 site) {
+[[noreturn]] inline void fail_race(const Place& place, Access access, const Stamp& other, Access did, u32 site) {
+  static const char* const DID[] = {"read", "wrote", "updated", "read"};
   const Index& n = machine.block.ntid;
   const u32 t = other.thread;
   const bool same_block = other.block == machine.block_number;
-  fail_at(place, site, "race: %s of {place}, which %s (%u, %u, %u) %s at {site:%u}; %s", name_of(access),
-          same_block ? "thread" : "another block's thread", t % n.x, t / n.x % n.y, t / (n.x * n.y), did, other.site,
-          same_block ? "no barrier between" : "blocks run in any order");
+  const bool meets_atomic = (access == READ && did == ATOMIC) || (access == ATOMIC && did == READ);
+  fail_at(place, site, "race: %s of {place}, which %s (%u, %u, %u) %s at {site:%u}; %s%s", name_of(access),
+          same_block ? "thread" : "another block's thread", t % n.x, t / n.x % n.y, t / (n.x * n.y), DID[did], other.site,
+          same_block ? "no barrier between" : "blocks run in any order",
+          meets_atomic ? "; if that is meant, read it as volatile, or by atomicAdd(p, 0)" : "");
 }
 
 // Check an access to `count` cells against those before it, and leave its stamp.
 inline void check_race(Cell* cells, u32 count, Access access, const Place& place, u32 site) {
   for (Cell* cell = cells; cell < cells + count; ++cell) {
     if (cell->pending) fail_at(place, site, "%s of {place} while a cp.async to it is in flight", name_of(access));
-    if (!is_ordered(cell->write)) fail_race(place, access, cell->write, "wrote", site);
-    if (access != ATOMIC && !is_ordered(cell->updates))
-      fail_race(place, access, cell->updates.last, "updated", site);
-    if (access != READ && !is_ordered(cell->reads)) fail_race(place, access, cell->reads.last, "read", site);
-    if (access == READ) join(cell->reads, site);
-    else if (access == ATOMIC) join(cell->updates, site);
-    else *cell = {stamp(site), {}, {}, false};
+    if (!is_ordered(cell->write)) fail_race(place, access, cell->write, WRITE, site);
+    if (access != ATOMIC && access != STRONG_READ && !is_ordered(cell->updates))
+      fail_race(place, access, cell->updates.last, ATOMIC, site);
+    if (changes(access) && !is_ordered(cell->reads)) fail_race(place, access, cell->reads.last, READ, site);
+    if (access == WRITE) {
+      const auto strong = strong_reads.find(cell);
+      if (strong != strong_reads.end()) {
+        if (!is_ordered(strong->second)) fail_race(place, access, strong->second.last, STRONG_READ, site);
+        strong_reads.erase(strong);
+      }
+      *cell = {stamp(site), {}, {}, false};
+    } else {
+      join(access == READ ? cell->reads : access == ATOMIC ? cell->updates : strong_reads[cell], site);
+    }
   }
 }
 

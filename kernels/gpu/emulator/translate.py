@@ -43,7 +43,7 @@ def translate(program: Program, name: str) -> Translation:
 
     Raises
     ------
-    EmulatorError
+    Unsupported
         For an instruction that the emulator does not know, with its source line.
     """
     shared, sites, addresses = SharedLayout(), [Site(Location("?", 0))], variable_addresses(program)
@@ -96,6 +96,8 @@ def _routine(scope):
         if register in scope.used:
             by_type.setdefault(register_type(scope.routine.registers[register]), []).append(register_name(register))
     lines += [f"  {kind} {', '.join(f'{name} = 0' for name in names)};" for kind, names in by_type.items()]
+    if scope.carries:
+        lines.append("  bool carry = false;")
     for variable in scope.routine.variables.values():
         if variable.space == "param":
             lines.append(f"  u8 {parameter_name(variable.name)}[{variable.bytes}];")
