@@ -3,8 +3,8 @@
 ``python -m benchmarks.augmentation`` takes a few real digits of mnist-10k, trains a cgan on **these alone** (more would
 smuggle in what the classifier is not to know), and then a classifier in three ways: on the real digits; on these and as
 many generated ones in each update; on these and as many distorted ones, what a few lines of geometry give without any
-network. All are judged by the 2,000 test images. What was measured before is not measured again, so that a run can be
-cut and continued.
+network. All are judged by the 2,000 test images. What the file of ``--out`` holds is not measured again, so that a run
+can be cut and continued.
 """
 
 import argparse
@@ -19,12 +19,10 @@ from minigan.models import classifier
 from minigan.optim import Adam
 from minigan.presets import CGANConfig
 from minigan.training.trainer import Trainer, random_streams
-from minigan.whole_file import whole_file
 
-from .machine import describe
+from .machine import describe, keep
 from .train_classifier import distort
 
-RESULT = Path(__file__).parent / "results" / "augmentation.json"
 BATCH = 64
 
 
@@ -114,7 +112,7 @@ def _spread(shares):
 
 
 def main(arguments=None):
-    """Measure what is missing, write after each, print the table."""
+    """Measure what is missing, write after each where asked to, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[200, 1000], help="numbers of real digits")
     parser.add_argument("--seeds", type=int, default=5, help="choices of them (default: %(default)s)")
@@ -122,13 +120,14 @@ def main(arguments=None):
     parser.add_argument("--width", type=int, default=32, help="maps of its base layer (default: %(default)s)")
     parser.add_argument("--updates", type=int, default=300, help="of the classifier (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=2e-3, help="its first learning rate (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="of results: go on with what it holds, and write it")
     asked = parser.parse_args(arguments)
     if wrong := [size for size in asked.sizes if size % 10 or size < BATCH]:
         parser.error(f"--sizes: expected multiples of 10 of at least {BATCH}, got {wrong[0]}")
     settings = {name: getattr(asked, name) for name in ("gan_steps", "width", "updates", "lr")}
     train, test = (data.load("mnist-10k", split=split) for split in ("train", "test"))
-    written = json.loads(asked.out.read_text(encoding="utf-8")) if asked.out.exists() else {"measured": []}
+    there = asked.out is not None and asked.out.exists()
+    written = json.loads(asked.out.read_text(encoding="utf-8")) if there else {"measured": []}
     for size in asked.sizes:
         for seed in range(asked.seeds):
             key = {"size": size, "seed": seed} | settings
@@ -136,15 +135,9 @@ def main(arguments=None):
                 continue
             written["measured"].append(key | {"accuracy": measure(train, test, size, seed, asked)})
             written["machine"] = describe()
-            _write(asked.out, written)
+            keep(asked.out, written)
             print(written["measured"][-1], flush=True)
     print(summary([row for row in written["measured"] if settings.items() <= row.items()]))
-
-
-def _write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        file.write(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

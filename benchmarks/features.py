@@ -6,7 +6,6 @@ digits in both networks. If random features are a fair judge, they order the tra
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,9 @@ from minigan.metrics import frechet, manifold
 from minigan.metrics.ranks import mid_ranks
 
 from . import quality
-from .machine import describe
+from .machine import add_out, describe, keep
 from .recipes import Recipe
 
-RESULT = Path(__file__).parent / "results" / "features.json"
 NETWORKS = ("digits", "random")
 TRAININGS = {
     "dcgan-mnist, 100": ("dcgan-mnist", {"batch": 64, "steps": 100}),
@@ -92,11 +90,11 @@ def agreement(rows, names):
 
 
 def main(arguments=None):
-    """Train, spoil, measure, print; write the results as JSON."""
+    """Train, spoil, measure, print; write where asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=Path, default=Path("runs", "features"), help="their folder (%(default)s)")
     parser.add_argument("--n", type=int, default=2000, help="images of each set (%(default)s, as many as are unseen)")
-    parser.add_argument("--out", type=Path, default=RESULT, help="where to (default: %(default)s)")
+    add_out(parser)
     asked = parser.parse_args(arguments)
     train, test = data.load("mnist-10k"), data.load("mnist-10k", split="test")
     if not 20 <= asked.n <= len(test):
@@ -110,8 +108,7 @@ def main(arguments=None):
         )
         print(f"{name:<30}{''.join(numbers)}")
     print(f"order of the trainings: Spearman's correlation {found['rank_correlation']:.3f}")
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    keep(asked.out, found)
 
 
 if __name__ == "__main__":

@@ -2,21 +2,25 @@
 
 A call returns to Python long before the GPU has done it. Events lie between the calls in the GPU's queue, and it stamps
 them as it comes by. Before each timed call a buffer larger than the L2 cache is written: the call finds its arrays in
-memory, as in training, where other layers have passed in between; and the GPU is busy for long enough that Python has
-asked for the whole call before it can begin, so no launch is waited for. PyTorch and CuPy share the default stream.
+memory, as in training, where other layers have passed in between. It is written again until Python must have asked for
+the whole call, however many launches that is, before the GPU can begin it: so no launch is waited for. PyTorch and CuPy
+share the default stream.
 """
 
 import itertools
 import shutil
 import subprocess
+import time
 from importlib.util import find_spec
 
 import numpy as np
 
 from minigan import device, kernels
 
-FLUSH_BYTES, FLUSH_S = 512 << 20, 2e-4
-"""Ten times the L2 cache of an H200, and about how long it takes to write them."""
+from .timing import quartiles
+
+FLUSH_BYTES = 512 << 20
+"""Ten times the L2 cache of an H200, which writes them in some 110 us."""
 COPY_BYTES = 1 << 30
 GEMM_SIZE = 8192
 PEAK_TRIES = 10
@@ -67,16 +71,34 @@ class TorchEvents(Events):
 
 
 class Flushed:
-    """Times single calls on a cold L2 cache."""
+    """Times single calls on a cold L2 cache.
+
+    Attributes
+    ----------
+    flush_s : float
+        How long the GPU takes to write the buffer once.
+    """
 
     def __init__(self):
-        self._buffer = device.get("gpu").runtime.empty((FLUSH_BYTES,), np.uint8)
+        self._runtime = device.get("gpu").runtime
+        self._buffer = self._runtime.empty((FLUSH_BYTES,), np.uint8)
         self._events = Events()
+        self.flush_s = min(self.seconds(lambda: self._buffer.fill(0), PEAK_TRIES, flushes=1))
 
-    def seconds(self, run, repeats):
-        """Time of each of ``repeats`` calls."""
+    def flushes(self, run):
+        """How often to write the buffer, so that Python can ask for a call of ``run`` meanwhile, twice over."""
+        run()  # compiles, allocates
+        self._runtime.synchronize()
+        start = time.perf_counter()
+        run()
+        return 1 + int(2 * (time.perf_counter() - start) / self.flush_s)
+
+    def seconds(self, run, repeats, flushes=None):
+        """Time of each of ``repeats`` calls, each after so many flushes; by default as many as it needs."""
+        flushes = flushes or self.flushes(run)
         for _ in range(repeats):
-            self._buffer.fill(0)
+            for _ in range(flushes):
+                self._buffer.fill(0)
             self._events.mark()
             run()
             self._events.mark()
@@ -99,19 +121,17 @@ def in_turns(runs, rounds, turn_seconds):
     dict of str to dict
         Median and quartiles of all calls, in ms.
     """
-    flushed, repeats = Flushed(), {}
+    flushed, repeats, flushes = Flushed(), {}, {}
     for name, run in runs.items():
-        flushed.seconds(run, 3)  # compiles, allocates, and lets the clock rate rise
-        repeats[name] = max(5, min(1000, round(turn_seconds / (FLUSH_S + min(flushed.seconds(run, 3))))))
+        flushes[name] = flushed.flushes(run)
+        flushed.seconds(run, 3, flushes[name])  # lets the clock rate rise
+        one = flushes[name] * flushed.flush_s + min(flushed.seconds(run, 3, flushes[name]))
+        repeats[name] = max(5, min(1000, round(turn_seconds / one)))
     times = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            times[name] += flushed.seconds(run, repeats[name])
-    return {name: dict(zip(("q1", "median", "q3"), _ms(found), strict=True)) for name, found in times.items()}
-
-
-def _ms(seconds):
-    return [1e3 * float(value) for value in np.percentile(seconds, (25, 50, 75))]
+            times[name] += flushed.seconds(run, repeats[name], flushes[name])
+    return {name: quartiles(np.multiply(1e3, found)) for name, found in times.items()}
 
 
 def peaks(precision):

@@ -1,10 +1,11 @@
 """The ladder as text: a row a rung, with times and rates, or with the emulator's counts."""
 
 import textwrap
+from itertools import zip_longest
 
 from . import emulated
 
-IDEA_WIDTH, REFUSAL_WIDTH = 52, 85
+IDEA_WIDTH, JUDGED_WIDTH = 52, 85
 
 PYTORCH = "PyTorch"
 
@@ -30,25 +31,25 @@ def _counted(kernel, layer, result):
         f"{result['flop'] / 1e9:.3g} GFLOP, {result['bytes'] / 1e6:.3g} MB",
         f"{'':3}{'idea':{IDEA_WIDTH}} {'error':>8} {emulated.HEADINGS}",
     ]
-    return "\n".join([*lines, *(_row(row, _judged(row) or emulated.cells(row)) for row in result["rungs"])])
+    return "\n".join([*lines, *(_row(row, _judged(row) or [emulated.cells(row)]) for row in result["rungs"])])
 
 
 def _line(row, peaks, torch_ms):
-    return _row(row, _judged(row) or _measured(row, peaks, torch_ms))
+    return _row(row, _judged(row) or [_measured(row, peaks, torch_ms)])
 
 
 def _row(row, cells):
-    first, *more = textwrap.wrap(row["idea"], IDEA_WIDTH)
-    error = f"{row['error']:8.1e}" if "error" in row else f"{'':8}"
-    text = f"{row['number']:3}{first:{IDEA_WIDTH}} {error} {cells}"
-    return "\n".join([text.rstrip(), *(f"   {line}" for line in more)])
+    """A rung's lines: its idea to the left of the lines of cells."""
+    ideas, error = textwrap.wrap(row["idea"], IDEA_WIDTH), f"{row['error']:.1e}" if "error" in row else ""
+    lines = zip_longest([row["number"]], ideas, [error], cells, fillvalue="")
+    return "\n".join(f"{n:3}{idea:{IDEA_WIDTH}} {error:>8} {cell}".rstrip() for n, idea, error, cell in lines)
 
 
 def _judged(row):
-    """What is said of a rung that has nothing measured; empty for the others."""
+    """Lines on a rung that has nothing measured; none for the others."""
     if "wrong" in row:
-        return "WRONG: not what the reference computes, so it is not measured"
-    return f"refused: {row['refused']}"[:REFUSAL_WIDTH] if "refused" in row else ""
+        return textwrap.wrap(f"WRONG: not {row['wrong']}, so it is not measured", JUDGED_WIDTH)
+    return textwrap.wrap(f"refused: {row['refused']}", JUDGED_WIDTH) if "refused" in row else []
 
 
 def _measured(row, peaks, torch_ms):

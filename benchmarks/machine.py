@@ -1,5 +1,6 @@
 """So that every published number says where it was measured: the processor, its caches, and the libraries."""
 
+import json
 import os
 import platform
 import sys
@@ -7,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+
+from minigan.whole_file import whole_file
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "torch", "mpi4py")
 VARIABLES = ("MINIGAN_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -33,6 +36,26 @@ def describe():
         "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
+
+
+def keep(path, measured):
+    """Write a measurement as JSON where a file was asked for; a look at one's own machine replaces no published one.
+
+    Parameters
+    ----------
+    path : Path or None
+        Its folder need not be there.
+    measured : dict
+    """
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            file.write(json.dumps(measured, indent=1) + "\n")
+
+
+def add_out(parser):
+    """Give a command line the option that :func:`keep` takes its path from."""
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the results there too, as JSON")
 
 
 def _cpu():

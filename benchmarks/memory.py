@@ -4,10 +4,8 @@ Run as ``python -m benchmarks.memory`` where PyTorch is installed too.
 """
 
 import argparse
-import json
-from pathlib import Path
 
-from .machine import describe
+from .machine import add_out, describe, keep
 from .worker import Worker
 
 ENGINES = ("minigan", "torch-tutorial", "torch-best")
@@ -20,22 +18,21 @@ def measure(engine, preset, batch, steps):
         return {"before_bytes": worker.ready["peak_bytes"], "peak_bytes": worker.steps(steps)["peak_bytes"]}
 
 
-def main():
-    """Measure, print and write."""
+def main(arguments=None):
+    """Measure and print; write where asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="dcgan")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "memory.json")
-    arguments = parser.parse_args()
-    measure("minigan", arguments.preset, 2, 1)  # compiles what is not compiled yet, which takes memory once
-    found = {engine: measure(engine, arguments.preset, arguments.batch, arguments.steps) for engine in ENGINES}
+    add_out(parser)
+    options = parser.parse_args(arguments)
+    measure("minigan", options.preset, 2, 1)  # compiles what is not compiled yet, which takes memory once
+    found = {engine: measure(engine, options.preset, options.batch, options.steps) for engine in ENGINES}
     for engine, sizes in found.items():
         before, peak = (sizes[name] / 2**20 for name in ("before_bytes", "peak_bytes"))
         print(f"{engine:16}{peak:8.0f} MiB at its peak, {before:6.0f} MiB before the first step")
-    settings = {name: getattr(arguments, name) for name in ("preset", "batch", "steps")}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps({"machine": describe()} | settings | {"engines": found}, indent=1) + "\n")
+    settings = {name: getattr(options, name) for name in ("preset", "batch", "steps")}
+    keep(options.out, {"machine": describe()} | settings | {"engines": found})
 
 
 if __name__ == "__main__":

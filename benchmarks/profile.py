@@ -5,10 +5,8 @@ the step is the engine's own: the tape, the modules, the latents.
 """
 
 import argparse
-import json
 import time
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 
@@ -16,9 +14,7 @@ from minigan import kernels
 from minigan.presets import PRESETS
 from minigan.training.trainer import Batches, random_streams
 
-from .machine import describe
-
-RESULTS = Path(__file__).parent / "results"
+from .machine import add_out, describe, keep
 
 
 def profile(name, steps=5):
@@ -41,9 +37,9 @@ def profile(name, steps=5):
     shape = preset.default_shape
     streams = random_streams(0)
     system = preset.build(preset.config, shape, streams["init"])
-    batch = getattr(system, "d_batch", preset.config.batch)
+    batch = system.data_batch
     images = np.tanh(streams["samples"].standard_normal((2 * batch, *shape), np.float32))
-    labels = np.arange(len(images)) % 10 if getattr(system, "needs_labels", False) else None
+    labels = np.arange(len(images)) % 10 if system.needs_labels else None
     batches = Batches(images, batch, streams["order"], labels)
     for _ in range(2):
         system.step(batches, streams["noise"])
@@ -86,11 +82,13 @@ def _report(spent, seconds):
     }
 
 
-def main():
+def main(arguments=None):
+    """Measure and print; write where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("presets", nargs="*", default=list(PRESETS), metavar="PRESET")
     parser.add_argument("--steps", type=int, default=5)
-    options = parser.parse_args()
+    add_out(parser)
+    options = parser.parse_args(arguments)
     measured = {"machine": describe(), "presets": {}}
     for name in options.presets:
         found = measured["presets"][name] = profile(name, options.steps)
@@ -98,7 +96,7 @@ def main():
         print(f"{name}: {found['step_ms']:.1f} ms a step")
         for family, ms in found["families"].items():
             print(f"  {family:<10} {ms:9.2f} ms  {ms / total:5.1%}")
-    (RESULTS / "profile.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    keep(options.out, measured)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Data sets that are not part of minigan are looked for where MINIGAN_DATA says; s
 """
 
 import argparse
-import difflib
 import fcntl
 import json
 import os
@@ -18,6 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from minigan import evaluate, runs, scores
+from minigan.near import near
 from minigan.training import checkpoint
 from minigan.training.log import read_log
 from minigan.whole_file import whole_file
@@ -181,8 +181,7 @@ def main(arguments=None):
     asked = parser.parse_args(arguments)
     for name in asked.only or ():
         if name not in recipes:
-            near = difflib.get_close_matches(name, recipes, n=3, cutoff=0.4)
-            parser.error(f"no recipe {name!r}; {'did you mean' if near else 'there are'} {', '.join(near or recipes)}")
+            parser.error(f"no recipe {name!r}; {near(name, recipes)}")
     if asked.seeds is not None and asked.seeds < 1:
         parser.error(f"--seeds: expected at least 1, got {asked.seeds}")
     chosen = named(asked.only or by_name())

@@ -6,7 +6,6 @@ second layer with weights of dcgan's discriminator, with the normalisation, acti
 ``dcgan-d2`` names a shape of conv2d, and one of batch_norm too.
 """
 
-import difflib
 import inspect
 from functools import cache, partial
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from unittest.mock import patch
 import numpy as np
 
 from minigan import Tensor, kernels, nn, presets
+from minigan.near import near
 from minigan.optim import Adam
 from minigan.training.losses import NON_SATURATING
 from minigan.training.trainer import random_streams
@@ -113,7 +113,7 @@ def kernels_named(names):
     families = {entry.family for entry in kernels.spec.ENTRIES.values()}
     for name in names:
         if name not in kernels.spec.ENTRIES and name not in families:
-            raise ValueError(f"no kernel or family {name!r}{_near(name, [*kernels.spec.ENTRIES, *families])}")
+            raise ValueError(f"no kernel or family {name!r}; {near(name, [*kernels.spec.ENTRIES, *families])}")
     return [name for name, entry in kernels.spec.ENTRIES.items() if name in names or entry.family in names]
 
 
@@ -135,11 +135,13 @@ def plan(names, wanted=()):
     Raises
     ------
     ValueError
-        For a shape that none of the kernels has.
+        For a shape that none of the kernels has, and a kernel that no layer calls.
     """
     chosen, known = {}, {}
     for kernel in names:
         calls = calls_of(kernel)
+        if not calls:
+            raise ValueError(f"no layer calls {kernel}: add a call of it to _never_called in benchmarks/shapes.py")
         by_preset = {}
         for layer in calls:
             by_preset.setdefault(layer.rpartition("-")[0], []).append(layer)
@@ -153,13 +155,8 @@ def plan(names, wanted=()):
             chosen[kernel] = list(found.values())
     for name in wanted:
         if name not in known:
-            raise ValueError(f"no shape {name!r} of {', '.join(names)}{_near(name, known)}")
+            raise ValueError(f"no shape {name!r} of {', '.join(names)}; {near(name, known)}")
     return chosen
-
-
-def _near(name, known):
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    return f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"
 
 
 # --- the walk ---------------------------------------------------------------------------------------------------------

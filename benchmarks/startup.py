@@ -5,7 +5,6 @@ minigan. Warm: again, with what the first run compiled.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -13,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from .machine import describe
-from .train_step import quartiles
+from .machine import add_out, describe, keep
+from .timing import quartiles
 
 POLL_S = 0.005
 
@@ -43,19 +42,17 @@ def measure(preset, repeats):
     return {"cold_s": cold, "warm_s": warm}
 
 
-def main():
-    """Measure, print and write."""
+def main(arguments=None):
+    """Measure and print; write where asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="dcgan-mnist")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "startup.json")
-    arguments = parser.parse_args()
-    found = {kind: quartiles(values) for kind, values in measure(arguments.preset, arguments.repeats).items()}
+    add_out(parser)
+    options = parser.parse_args(arguments)
+    found = {kind: quartiles(values) for kind, values in measure(options.preset, options.repeats).items()}
     for kind, seconds in found.items():
         print(f"{kind}  median {seconds['median']:.2f}, quartiles {seconds['q1']:.2f} to {seconds['q3']:.2f}")
-    result = {"machine": describe(), "preset": arguments.preset, "repeats": arguments.repeats, **found}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    keep(options.out, {"machine": describe(), "preset": options.preset, "repeats": options.repeats, **found})
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ import re
 from pathlib import Path
 
 from . import verdicts
-from .ladder import PYTORCH, RESULTS
+from .ladder_text import PYTORCH
 from .recipes import GROUPS, RECIPES
 
+RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parent.parent / "README.md"
 PAGES = (README, Path(__file__).parent / "README.md")
 MARKED = re.compile(r"(<!-- table: (?P<name>[^\n]*?) -->\n).*?(<!-- end table -->)", re.DOTALL)

@@ -5,13 +5,17 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from minigan.kernels.cpu.threads import NUM_THREADS, parallel
-
-from .train_step import PAUSE_SECONDS, quartiles
-
 GEMM_SIZE = 2048
 COPY_BYTES = 256 << 20  # several times what the last-level cache gives to one process
 PEAK_TRIES = 8
+PAUSE_SECONDS = 0.1
+"""Between turns: the threads of BLAS and OpenMP go on spinning for a while after their work, on the next one's core."""
+
+
+def quartiles(values):
+    """Median and quartiles, as a dict."""
+    q1, median, q3 = np.percentile(values, (25, 50, 75))
+    return {"median": float(median), "q1": float(q1), "q3": float(q3)}
 
 
 def in_turns(runs, rounds, turn_seconds):
@@ -49,6 +53,9 @@ def peaks():
     dict
         gemm_gflops: of a float32 matrix product by NumPy's BLAS; copy_gbps: of copying memory, read and written bytes.
     """
+    # Not above: it sets glibc's malloc, which must not happen to PyTorch's workers, who import this module too.
+    from minigan.kernels.cpu.threads import NUM_THREADS, parallel
+
     a, b = np.random.default_rng(0).random((2, GEMM_SIZE, GEMM_SIZE), np.float32)
     product = np.empty_like(a)
     with threadpool_limits(NUM_THREADS, user_api="blas"):

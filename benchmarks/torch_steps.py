@@ -174,7 +174,7 @@ class TorchSystem:
             torch._dynamo.config.recompile_limit = 64
             # Not in place: Module.compile() of a Sequential, whose code is PyTorch's own, silently compiles nothing.
             self._replace(partial(torch.compile, mode=setting.compiled))
-        self.batch, self.d_batch = system.batch, getattr(system, "d_batch", system.batch)
+        self.batch, self.d_batch = system.batch, system.data_batch
         self.fresh_noise = system.fresh_noise
         if "q" in self.networks:
             self.options = {"weight": system.weight, "information": system.information}

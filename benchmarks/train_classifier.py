@@ -1,12 +1,12 @@
 """So that the network that measures the digits is this project's own work: its training, from MNIST to weights.
 
-``python -m benchmarks.train_classifier --data mnist`` trains :func:`minigan.models.classifier.digits` for a fixed
-number of epochs (nothing is chosen by the test images), writes minigan/features/weights/digits.npz in half precision,
-and counts the errors of exactly those weights into benchmarks/results/classifier.json.
+``python -m benchmarks.train_classifier --data mnist --out FILE`` trains :func:`minigan.models.classifier.digits` for a
+fixed number of epochs (nothing is chosen by the test images), writes its weights in half precision, and counts the
+errors of exactly those. minigan's own are ``--out minigan/features/weights/digits.npz --result
+benchmarks/results/classifier.json``.
 """
 
 import argparse
-import json
 import time
 from math import cos, pi
 from pathlib import Path
@@ -17,7 +17,7 @@ from minigan import Tensor, data, features, ops
 from minigan.models import classifier
 from minigan.optim import Adam
 
-from .machine import describe
+from .machine import describe, keep
 
 RESULT = Path(__file__).parent / "results" / "classifier.json"
 ROTATION, SHEAR, GROWTH, SHIFT = 0.2, 0.2, 0.12, 2.0
@@ -87,8 +87,8 @@ def main(arguments=None):
     parser.add_argument("--batch", type=int, default=128, help="images of one update (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=2e-3, help="first learning rate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides weights, order and distortions")
-    parser.add_argument("--out", type=Path, default=features.DIGITS, help="where to (default: %(default)s)")
-    parser.add_argument("--result", type=Path, default=RESULT, help="the count of errors (default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="of the weights")
+    parser.add_argument("--result", type=Path, metavar="FILE", help=f"of the errors (minigan's own: {RESULT})")
     asked = parser.parse_args(arguments)
     train_set, test_set = (data.load(asked.data, split=split) for split in ("train", "test"))
     network = train(
@@ -112,7 +112,7 @@ def main(arguments=None):
         "test_errors": wrong,
         "test_accuracy": 1 - wrong / len(test_set),
     }
-    asked.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    keep(asked.result, result)
     print(f"{stored}: {result['test_accuracy']:.2%} of {len(test_set):,} test images, {result['bytes']:,} bytes")
 
 

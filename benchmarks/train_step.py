@@ -8,17 +8,16 @@ With ``--against mpi`` the other engine is minigan as several processes of one t
 """
 
 import argparse
-import json
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 
 from minigan import device
 
 from . import gpu
-from .machine import describe
+from .machine import add_out, describe, keep
+from .timing import PAUSE_SECONDS, quartiles
 from .worker import GPU_ENGINES, MPI, Worker
 
 TIMED = ("gan", "dcgan", "dcgan-mnist", "dcgan-keras", "infogan", "infogan-paper", "gan-2d")
@@ -27,15 +26,6 @@ TIMED = ("gan", "dcgan", "dcgan-mnist", "dcgan-keras", "infogan", "infogan-paper
 TORCH_ON_GPU = ("eager", "graphs", "bfloat16", "bfloat16-graphs")
 FIRST_LOSS_TOLERANCES = {"float32": 1e-3, "tf32": 1e-2, "bfloat16": 5e-2}
 """Of the first step's losses from the same weights and noise, by the precision of either engine's products."""
-
-PAUSE_SECONDS = 0.1
-"""Between turns: the threads of BLAS and OpenMP go on spinning for a while after their work, on the next one's core."""
-
-
-def quartiles(values):
-    """Median and quartiles, as a dict."""
-    q1, median, q3 = np.percentile(values, (25, 50, 75))
-    return {"median": float(median), "q1": float(q1), "q3": float(q3)}
 
 
 def warm_up(worker, most=8):
@@ -117,7 +107,7 @@ def choose_engines(place, against, compile):
 
 
 def main(arguments=None):
-    """Measure, print and write."""
+    """Measure and print; write where asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--against", choices=["torch", "mpi"], help="another engine; without it minigan alone")
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="(default: %(default)s)")
@@ -126,19 +116,15 @@ def main(arguments=None):
     parser.add_argument("--batch", type=int, help="images of one update (default: the preset's own)")
     parser.add_argument("--rounds", type=int, default=11, help="turns of each engine (default: %(default)s)")
     parser.add_argument("--turn-seconds", type=float, default=1.0, help="length of a turn (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="(default: results/train_step.json, _gpu or _mpi)")
+    add_out(parser)
     options = parser.parse_args(arguments)
     engines = choose_engines(options.device, options.against, options.compile)
-    on_gpu = options.device == "gpu"
-    results = {"machine": describe() | (gpu.describe() if on_gpu else {}), "presets": {}}
-    kind = "_gpu" if on_gpu else "_mpi" if options.against == "mpi" else ""
-    out = options.out or Path(__file__).parent / "results" / f"train_step{kind}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
+    results = {"machine": describe() | (gpu.describe() if options.device == "gpu" else {}), "presets": {}}
     for preset in options.presets:
         result = measure(preset, engines, options.batch, options.rounds, options.turn_seconds)
         show(preset, result)
         results["presets"][preset] = result
-        out.write_text(json.dumps(results, indent=1) + "\n")  # each time: an hour's rows survive an error
+        keep(options.out, results)  # each time: an hour's rows survive an error
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from itertools import cycle, pairwise
 from pathlib import Path
 
@@ -147,56 +148,72 @@ def engine_step(engine, preset_name, batch, among=ALONE):
         That measures the engine.
     """
     from minigan import presets, runs
-    from minigan.training import parallel
     from minigan.training.trainer import random_streams
 
     preset, streams = presets.get(preset_name), random_streams(seed=0)
     config = preset.config if batch is None else dataclasses.replace(preset.config, batch=batch)
     shape = preset.default_shape
     system = preset.build(runs.part(config, among.size), shape, streams["init"])
-    n = getattr(system, "d_batch", system.batch)
+    n = system.data_batch
     whole = (2 * streams["order"].random((n * among.size, *shape), np.float32) - 1 for _ in range(BATCHES))
     real = [images[among.rows(n)] for images in whole]
-    if engine in GPU_ENGINES:
-        step = _minigan_on_gpu(system, InOrder(np.concatenate(real), n), streams["noise"], **GPU_ENGINES[engine])
-        return step, config.batch, gpu.Events()
-    if engine == "minigan":
-        real = cycle(real)
-        return lambda: system.step(real, streams["noise"]), config.batch, HostClock()
-    if engine == MPI:
-        parallel.distribute(system, among)
-        real, noise = cycle(real), parallel.OwnRows(streams["noise"], among)
-        return lambda: parallel.step(system, real, noise, among), config.batch, HostClock()
+    build = ENGINES.get(engine) or partial(_torch, engine)
+    step, clock = build(system, real, streams["noise"], among)
+    return step, config.batch, clock
+
+
+def _minigan(system, real, rng, among):
+    real = cycle(real)
+    return lambda: system.step(real, rng), HostClock()
+
+
+def _minigan_by_processes(system, real, rng, among):
+    from minigan.training import parallel
+
+    parallel.distribute(system, among)
+    real, noise = cycle(real), parallel.OwnRows(rng, among)
+    return lambda: parallel.step(system, real, noise, among), HostClock()
+
+
+def _minigan_on_gpu(system, real, rng, among, *, precision, graph=True):
+    from minigan import device, kernels
+    from minigan.training.graph import DeviceStep
+
+    place, batches = device.get("gpu"), InOrder(np.concatenate(real), system.data_batch)
+    kernels.use(precision=precision)
+    for part in (*system.modules.values(), *system.optimizers.values()):
+        part.to(place)
+    return DeviceStep(system, batches, place.generator(rng), place, graph=graph), gpu.Events()
+
+
+ENGINES = {
+    "minigan": _minigan,
+    MPI: _minigan_by_processes,
+    **{name: partial(_minigan_on_gpu, **settings) for name, settings in GPU_ENGINES.items()},
+}
+"""What builds each engine but PyTorch's, whose names are known where it is installed: a step, and its clock."""
+
+
+def _torch(engine, system, real, rng, among):
     import torch
 
     from .torch_steps import SETTINGS, TorchSystem
 
-    setting = engine.removeprefix("torch-")
-    if setting not in SETTINGS:
-        known = ", ".join(["minigan", MPI, *GPU_ENGINES, *(f"torch-{name}" for name in SETTINGS)])
+    setting = SETTINGS.get(engine.removeprefix("torch-"))
+    if setting is None:
+        known = ", ".join([*ENGINES, *(f"torch-{name}" for name in SETTINGS)])
         raise ValueError(f"engine: expected one of {known}; got {engine!r}")
-    if not SETTINGS[setting].allocator:
+    if not setting.allocator:
         os.environ["MINIGAN_MALLOC"] = "system"  # or the next import would tell glibc to keep PyTorch's blocks, too
     from minigan.kernels.cpu.threads import NUM_THREADS
 
     torch.set_num_threads(NUM_THREADS)
-    system = TorchSystem(system, SETTINGS[setting])
+    system = TorchSystem(system, setting)
     system.forget_minigan()
     real = cycle([system.images(array) for array in real])
-    if SETTINGS[setting].device == "cpu":
-        return lambda: system.step(real, streams["noise"]), config.batch, HostClock()
-    return _torch_on_gpu(system, real, streams["noise"]), config.batch, gpu.TorchEvents()
-
-
-def _minigan_on_gpu(system, batches, rng, *, precision, graph=True):
-    from minigan import device, kernels
-    from minigan.training.graph import DeviceStep
-
-    place = device.get("gpu")
-    kernels.use(precision=precision)
-    for part in (*system.modules.values(), *system.optimizers.values()):
-        part.to(place)
-    return DeviceStep(system, batches, place.generator(rng), place, graph=graph)
+    if setting.device == "cpu":
+        return lambda: system.step(real, rng), HostClock()
+    return _torch_on_gpu(system, real, rng), gpu.TorchEvents()
 
 
 def _torch_on_gpu(system, real, rng):

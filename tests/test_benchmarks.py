@@ -3,15 +3,36 @@
 import dataclasses
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks import emulated, ladder, profile, shapes, tables, timing, train_step, worker
-from minigan import device, kernels, nn, presets
+from benchmarks import (
+    augmentation,
+    emulated,
+    features,
+    gpu,
+    ladder,
+    memory,
+    profile,
+    shapes,
+    startup,
+    tables,
+    timing,
+    train_classifier,
+    train_step,
+    worker,
+)
+from minigan import data, device, kernels, nn, presets
 from minigan.kernels.cpu import pointwise
+from minigan.models import classifier
 from minigan.training.trainer import random_streams
 
+ROOT = Path(__file__).parent.parent
 PEAKS = {"gemm_gflops": 100.0, "copy_gbps": 10.0}
 QUICK = ["--batch", "2", "--rounds", "1", "--turn-seconds", "1e-4"]
 
@@ -110,7 +131,7 @@ def test_the_ladder_checks_times_and_writes_every_variant(tmp_path, capsys):
     assert max(map(len, shown.splitlines())) <= 150
     assert "PyTorch" not in shown
     written = json.loads((tmp_path / "ladder_conv2d.json").read_text())
-    result = written["shapes"]["dcgan-mnist-d1"]
+    result = written["shapes"]["dcgan-mnist-d1, batch 2"]
     assert [row["name"] for row in result["rungs"]] == [*kernels.variants("conv2d"), "conv2d"]
     for row in result["rungs"]:
         assert 0 < row["error"] < 1e-5
@@ -130,10 +151,43 @@ def test_a_wrong_variant_is_caught_and_not_timed(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(pointwise, "tanh_v1_wrong", tanh_v1_wrong, raising=False)
     assert ladder.main(["tanh", "--shape", "gan-g4", *QUICK, "--out", str(tmp_path)]) == 1
     assert re.search(r"^1  Forget the last value .* WRONG", capsys.readouterr().out, re.MULTILINE)
-    wrong, right = json.loads((tmp_path / "ladder_tanh.json").read_text())["shapes"]["gan-g4"]["rungs"]
+    wrong, right = json.loads((tmp_path / "ladder_tanh.json").read_text())["shapes"]["gan-g4, batch 2"]["rungs"]
     assert wrong["wrong"]
     assert "ms" not in wrong
     assert "ms" in right
+
+
+def test_a_variant_that_is_wrong_only_at_the_batch_to_be_timed_is_caught(monkeypatch):
+    def tanh_v1_half(x):
+        """Forget all images after the 64th."""
+        y = np.zeros_like(x)
+        y[:64] = np.tanh(x[:64])
+        return y
+
+    def tanh_v2_picky(x):
+        """Refuse many images."""
+        if len(x) > 64:
+            raise ValueError("too many images")
+        return np.tanh(x)
+
+    for variant in (tanh_v1_half, tanh_v2_picky):
+        monkeypatch.setattr(pointwise, variant.__name__, variant, raising=False)
+    result = ladder.climb("tanh", "gan-g4", batch=70, rounds=1, turn_seconds=1e-4)
+    half, picky, choice = result["rungs"]
+    assert half["error"] > 0.5
+    assert picky["refused"] == "too many images"
+    assert all("ms" not in row for row in (half, picky))
+    assert "ms" in choice
+    shown = ladder.table("tanh", "gan-g4", result, PEAKS)
+    assert "WRONG: not what tanh itself computes at the batch to be timed, so it is not measured" in shown
+    rows = ladder.climb("tanh", "gan-g4", batch=64, rounds=1, turn_seconds=1e-4)["rungs"]
+    assert all("ms" in row for row in rows)
+
+    monkeypatch.setattr(pointwise, "tanh", np.negative)
+    with kernels.use("cpu"):
+        half, _, choice = ladder.climb("tanh", "gan-g4", batch=64, rounds=1, turn_seconds=1e-4)["rungs"]
+    assert "wrong" not in half  # nobody is held to a choice that is wrong itself
+    assert choice["wrong"] == "what the reference computes"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +209,11 @@ def test_a_variant_may_refuse_a_shape_but_the_choice_may_not(monkeypatch):
     refused = [row for row in result["rungs"] if "refused" in row]
     assert [row["name"] for row in refused] == ["conv2d_v3_winograd"]
     assert "4x4 and 5x5 at stride 2" in refused[0]["refused"]
-    assert "refused: conv2d: the Winograd" in ladder.table("conv2d", "dcgan-keras-d2", result, PEAKS)
+    shown = ladder.table("conv2d", "dcgan-keras-d2", result, PEAKS)
+    assert "refused: conv2d: the Winograd" in shown
+    assert max(map(len, shown.splitlines())) <= 150
+    right_column = " ".join(line[65:].strip() for line in shown.splitlines()[3:])
+    assert refused[0]["refused"] in right_column  # to its last word: there is the advice
 
     def refuse(x):
         """Refuse."""
@@ -186,7 +244,8 @@ def test_on_the_emulator_every_variant_is_checked_and_counted(tmp_path, capsys):
     assert "Counted, not timed" in shown
     assert " ms " not in shown
     for kernel, layer in (("batch_norm", "infogan-q1"), ("tanh", "dcgan-mnist-g4")):
-        result = json.loads((tmp_path / f"ladder_{kernel}_emulated.json").read_text())["shapes"][layer]
+        measured = json.loads((tmp_path / f"ladder_{kernel}_emulated.json").read_text())
+        result = measured["shapes"][f"{layer}, batch 2"]
         assert [row["name"] for row in result["rungs"]] == [*kernels.variants(kernel, "gpu"), kernel]
         for row in result["rungs"]:
             assert row["error"] < 1e-5
@@ -254,6 +313,24 @@ def test_first_losses_are_compared_by_precision():
         train_step.check_same("dcgan", dict(zip(("minigan", "torch-best"), first.values(), strict=True)))
 
 
+def test_a_worker_has_the_cpu_kernels_settings_of_malloc_only_once_it_asks_for_them():
+    code = "import sys, benchmarks.memory, benchmarks.train_step; print('minigan.kernels.cpu' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_engines_begin_with_the_same_step():
+    first = {}
+    for engine in ("minigan", worker.MPI):
+        step, batch, clock = worker.engine_step(engine, "gan-2d", 8)
+        assert batch == 8
+        clock.mark()
+        first[engine] = {name: float(value) for name, value in step().items()}
+        clock.mark()
+        assert len(clock.seconds()) == 1
+    train_step.check_same("gan-2d", first)
+
+
 def test_batches_in_order_begin_again():
     batches = worker.InOrder(np.arange(6), 2)
     assert [next(batches).tolist() for _ in range(4)] == [[0, 1], [2, 3], [4, 5], [0, 1]]
@@ -281,23 +358,80 @@ def test_plans():
         (["conv"], "--shape"),
         (["conv2"], "no kernel or family 'conv2'; did you mean conv2d"),
         (["conv2d", "--shape", "dcgan-d9"], "no shape 'dcgan-d9' of conv2d; did you mean dcgan-d"),
+        (["tanh", "--batch", "1"], "--batch: expected at least 2, got 1"),
+        (["tanh", "--batch", "0"], "--batch: expected at least 2, got 0"),
+        (["tanh", "--rounds", "0"], "--rounds: expected at least 1, got 0"),
     ],
 )
-def test_unknown_names_are_told(arguments, message, capsys):
+def test_arguments_that_cannot_be_are_told(arguments, message, capsys):
     with pytest.raises(SystemExit):
         ladder.main([*arguments, *(["--shape", "nowhere"] if arguments == ["conv"] else [])])
     assert message in capsys.readouterr().err
 
 
-def test_shapes_of_another_run_on_this_machine_stay(tmp_path):
+def test_a_kernel_that_no_layer_calls_is_told_where_to_enter_it(capsys, monkeypatch):
+    monkeypatch.setattr(shapes, "_never_called", lambda calls: None)
+    monkeypatch.setattr(shapes, "layers", shapes.layers.__wrapped__)
+    with pytest.raises(SystemExit):
+        ladder.main(["squared_error"])
+    told = "no layer calls squared_error: add a call of it to _never_called in benchmarks/shapes.py"
+    assert told in capsys.readouterr().err
+
+
+def test_other_results_of_this_machine_stay(tmp_path):
     path = tmp_path / "ladder_tanh.json"
-    ladder.keep(path, "tanh", "cpu", PEAKS, {"gan-g4": {"rungs": []}})
-    ladder.keep(path, "tanh", "cpu", PEAKS, {"dcgan-g5": {"rungs": []}})
+    usual = {"batch": shapes.BATCH, "precision": "float32", "rungs": []}
+    ladder.merge(path, "tanh", "cpu", PEAKS, {"gan-g4": usual})
+    ladder.merge(path, "tanh", "cpu", PEAKS, {"dcgan-g5": usual})
+    ladder.merge(path, "tanh", "cpu", PEAKS, {"dcgan-g5": usual | {"batch": 8, "precision": "tf32"}})
     written = json.loads(path.read_text())
-    assert list(written["shapes"]) == ["dcgan-g5", "gan-g4"]
+    assert list(written["shapes"]) == ["dcgan-g5", "dcgan-g5, batch 8, tf32", "gan-g4"]
+    assert written["shapes"]["dcgan-g5"]["batch"] == shapes.BATCH
     path.write_text(json.dumps(written | {"machine": {"cpu": "another"}}))
-    ladder.keep(path, "tanh", "cpu", PEAKS, {"dcgan-g5": {"rungs": []}})
+    ladder.merge(path, "tanh", "cpu", PEAKS, {"dcgan-g5": usual})
     assert list(json.loads(path.read_text())["shapes"]) == ["dcgan-g5"]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "stand_ins"),
+    [
+        (ladder, ["tanh", "--shape", "gan-g4", *QUICK], {}),
+        (train_step, ["--presets", "gan-2d"], {"measure": {"engines": {}}}),
+        (memory, [], {"measure": {"before_bytes": 1, "peak_bytes": 2}}),
+        (profile, ["gan-2d", "--steps", "1"], {}),
+        (startup, [], {"measure": {"cold_s": [1.0], "warm_s": [1.0]}}),
+        (features, [], {"trained": SimpleNamespace(system=None), "drawn": 0, "measure": {}, "agreement": 1.0}),
+        (augmentation, ["--seeds", "1"], {"measure": {"real": 0.5, "generated": 0.5, "distorted": 0.5}}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_results_are_written_where_asked_and_nowhere_else(script, arguments, stand_ins, tmp_path, monkeypatch):
+    for name, result in stand_ins.items():
+        monkeypatch.setattr(script, name, lambda *_, result=result: result)
+
+    def published():
+        return {path: path.read_bytes() for path in tables.RESULTS.iterdir() if path.stem != "quality"}
+
+    before = published()
+    script.main(arguments)
+    assert published() == before
+    script.main([*arguments, "--out", str(tmp_path / "new" / "asked.json")])
+    assert published() == before
+    (written,) = (path for path in tmp_path.rglob("*.json") if path.is_file())
+    assert "machine" in json.loads(written.read_text())
+
+
+def test_a_classifier_replaces_minigans_own_only_where_asked(tmp_path, monkeypatch, capsys):
+    network = classifier.digits(10, rng=np.random.default_rng(0))
+    few = data.load("mnist-10k", split="test").head(50)
+    monkeypatch.setattr(train_classifier, "train", lambda *_, **__: network)
+    monkeypatch.setattr(train_classifier.data, "load", lambda name, split: few)
+    before = train_classifier.RESULT.read_bytes()
+    train_classifier.main(["--out", str(tmp_path / "w.npz")])
+    assert train_classifier.RESULT.read_bytes() == before
+    with pytest.raises(SystemExit):
+        train_classifier.main([])
+    assert "required: --out" in capsys.readouterr().err
 
 
 def test_turns_alternate_and_a_long_call_is_made_once_a_turn():
@@ -305,6 +439,52 @@ def test_turns_alternate_and_a_long_call_is_made_once_a_turn():
     times = timing.in_turns({name: lambda name=name: order.append(name) for name in "ab"}, 2, 0.0)
     assert order == ["a"] * 3 + ["b"] * 3 + ["a", "b", "a", "b"]
     assert times["a"]["q1"] <= times["a"]["median"] <= times["a"]["q3"]
+
+
+class ModelOfAGPU:
+    """A queue and two clocks: the host asks, the GPU does one thing after the other, no sooner than it is asked."""
+
+    def __init__(self):
+        self.host_s = self.gpu_s = 0.0
+        self._marks = []
+
+    def launch(self, asking_s, doing_s):
+        self.host_s += asking_s
+        self.gpu_s = max(self.gpu_s, self.host_s) + doing_s
+
+    def synchronize(self):
+        self.host_s = max(self.host_s, self.gpu_s)
+
+    def empty(self, shape, dtype):
+        return SimpleNamespace(fill=lambda value: self.launch(5e-6, 110e-6))
+
+    def mark(self):
+        self._marks.append(max(self.host_s, self.gpu_s))
+
+    def seconds(self):
+        self.synchronize()
+        marks, self._marks = self._marks, []
+        return np.diff(marks).tolist()
+
+
+def test_a_call_of_many_launches_is_asked_for_before_the_gpu_can_begin_it(monkeypatch):
+    model = ModelOfAGPU()
+    monkeypatch.setattr(gpu, "device", SimpleNamespace(get=lambda name: SimpleNamespace(runtime=model)))
+    monkeypatch.setattr(gpu, "Events", lambda: model)
+    monkeypatch.setattr(gpu, "time", SimpleNamespace(perf_counter=lambda: model.host_s))
+    compiled = []
+
+    def many():
+        if not compiled:
+            compiled.append(model.launch(1.0, 0.0))
+        for _ in range(20):
+            model.launch(14e-6, 2e-6)
+
+    runs = {"many": many, "one": lambda: model.launch(15e-6, 500e-6)}
+    times = gpu.in_turns(runs, rounds=2, turn_seconds=0.01)
+    for name, ms in (("many", 0.04), ("one", 0.5)):
+        assert list(times[name].values()) == pytest.approx([ms] * 3), name
+    assert [gpu.Flushed().flushes(run) for run in runs.values()] == [6, 1]
 
 
 # --- profile ----------------------------------------------------------------------------------------------------------

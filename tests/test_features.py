@@ -107,14 +107,16 @@ def test_random_features_are_always_the_same():
     )
 
 
-def test_names_and_files_of_features(tmp_path):
+def test_names_and_files_of_features(tmp_path, monkeypatch):
     assert str(features.find("digits", (28, 28, 1))) == str(features.load())
+    monkeypatch.setenv("HOME", str(features.DIGITS.parent))
+    assert str(features.find(f"~/{features.DIGITS.name}", (28, 28, 1))) == str(features.load())
     assert features.find("random", (8, 8, 3)).image_shape == (8, 8, 3)
-    with pytest.raises(FileNotFoundError, match="features: no file Random; by name there are digits and random"):
+    with pytest.raises(FileNotFoundError, match="features: expected digits, random or a file of weights, got Random"):
         features.find("Random", (8, 8, 3))
-    with pytest.raises(FileNotFoundError, match="features: no file"):
+    with pytest.raises(FileNotFoundError, match="features: expected digits, random or a file"):
         features.find(tmp_path, (8, 8, 3))
-    with pytest.raises(ValueError, match=r"points of shape \(2,\) are measured without"):
+    with pytest.raises(ValueError, match=r"features: expected none for points of shape \(2,\), got random"):
         features.find("random", (2,))
 
 
@@ -122,7 +124,9 @@ def test_random_features_are_decided_by_their_seed():
     first, again, other = (features.RandomFeatures((8, 8, 3), seed) for seed in (0, 0, 1))
     assert str(first) == str(again) == f"random {first.digest}"
     assert first.digest != other.digest
-    with pytest.raises(ValueError, match=r"images: random takes shape \(N, 8, 8, 3\) with N >= 1, got \(2, 8, 8, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"images: expected shape \(N, 8, 8, 3\) with N >= 1 for random, got \(2, 8, 8, 1\)"
+    ):
         first(np.zeros((2, 8, 8, 1), np.float32))
     with pytest.raises(ValueError, match=r"image_shape: expected images of at least 2 x 2 pixels, got \(1, 8, 3\)"):
         features.RandomFeatures((1, 8, 3))
@@ -153,8 +157,8 @@ def test_weights_that_half_precision_cannot_hold_are_not_written(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "holds no weights of a classifier"),
-        (b"PK\x03\x04 half", "holds no weights of a classifier"),
+        (b"", "expected a classifier's weights in"),
+        (b"PK\x03\x04 half", "expected a classifier's weights in"),
         ({"w": np.zeros((2, 2))}, r"no head\.0\.w of shape \(F, K\)"),
         ({"head.0.w": np.zeros((5, 2))}, r"missing trunk\.0\.w"),
     ],
@@ -173,7 +177,7 @@ def test_a_file_without_weights_is_told(tmp_path, content, message):
 
 @pytest.mark.parametrize("shape", [(0, 28, 28, 1), (2, 28, 28, 3), (2, 32, 32, 1)])
 def test_images_of_another_shape_are_refused(digits, shape):
-    with pytest.raises(ValueError, match=r"images: digits takes shape \(N, 28, 28, 1\) with N >= 1, got"):
+    with pytest.raises(ValueError, match=r"images: expected shape \(N, 28, 28, 1\) with N >= 1 for digits, got"):
         digits(np.zeros(shape, np.float32))
 
 

@@ -122,7 +122,7 @@ def test_a_diverged_training_is_an_entry_too(go, tmp_path, monkeypatch, capsys):
     def diverge(config, out=None, **options):
         out.mkdir(parents=True)
         runs.folder.write_config(out, config)
-        raise FloatingPointError(f"loss_d is nan after iteration 7; the checkpoint before is kept: {out}")
+        raise FloatingPointError(f"loss_d is nan after iteration 7; the previous checkpoint is kept: {out}")
 
     monkeypatch.setattr(runs, "prepare", diverge)
     status, (entry,) = go("--seeds", "1")
