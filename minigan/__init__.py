@@ -1,6 +1,6 @@
 """minigan: generative adversarial networks from the ground up, with no deep-learning framework.
 
-The names below load what they need on first use, so ``import minigan`` costs little more than ``import numpy``.
+The names below load what they need on first use: ``import minigan`` alone imports neither NumPy nor Numba.
 """
 
 from importlib import import_module
@@ -8,7 +8,7 @@ from pathlib import Path
 
 __version__ = "0.1.0"
 
-# In a bare clone and in an editable install kernels/ lies beside this package, not in it; a wheel has it inside.
+# In a clone or an editable install kernels/ lies beside this package; a wheel has it inside.
 _root = Path(__file__).resolve().parent.parent
 if (_root / "setup.py").exists() and (_root / "kernels" / "__init__.py").exists():
     __path__.append(str(_root))

@@ -1,16 +1,18 @@
-"""Reverse-mode automatic differentiation: the tape, and the walk back along it.
+"""Reverse-mode automatic differentiation: the tape, and the backward pass along it.
 
-This file needs one operation, the addition of gradients, which :mod:`minigan.ops` gives Tensor with all the others. An
-operation computes its result on arrays and calls :func:`record` with one *rule* for each input: the function that turns
-the result's gradient into the input's, and the tensors that this function needs. A whole operation, with its rules::
+The only operation needed here is ``+``, to accumulate gradients; :mod:`minigan.ops` attaches it to Tensor with all
+other operators. An operation computes its result on arrays and calls :func:`record` with one *rule* for each input: the
+function that turns the result's gradient into the input's, and the tensors that this function needs. A complete
+operation, with its rules::
 
     def mul(a, b):
         return record("mul", a.data * b.data,
                       (a, lambda dy, b: dy * b, b),
                       (b, lambda dy, a: dy * a, a))
 
-The rules are written with operations, so a gradient is itself differentiable: :func:`grad` with ``create_graph=True``.
-Rules of inputs that need no gradient are forgotten at once, with all they would have kept in memory.
+The rules are themselves written with operations, so a gradient can be differentiated again: :func:`grad` with
+``create_graph=True``. Rules of inputs that need no gradient are dropped at once, with all that they would have kept in
+memory.
 """
 
 from collections import deque
@@ -22,11 +24,11 @@ from . import device
 from .recording import Event, State, check_finite, set_recording, watch
 
 OUTPUT = object()
-"""In a rule, stands for the operation's own result (which holds the rule, so the rule must not hold it)."""
+"""Stands for the operation's own result in a rule: the result holds the rule, so the rule must not hold the result."""
 
 
 class Tensor:
-    """An array that remembers how it was made. Its operators come with :mod:`minigan.ops`, as ``minigan.Tensor`` does.
+    """An array that remembers how it was made; :mod:`minigan.ops`, which ``minigan.Tensor`` loads, adds its operators.
 
     Parameters
     ----------
@@ -34,23 +36,23 @@ class Tensor:
         An array of any device is taken as it is, without a copy; anything else goes through ``numpy.asarray``.
         Operations compute where their arrays live; see :mod:`minigan.device`.
     requires_grad : bool
-        Whether :meth:`backward` shall leave this tensor's gradient in ``grad``.
+        Whether :meth:`backward` accumulates this tensor's gradient into ``grad``.
     name : str, optional
-        Appears in errors.
+        Used in error messages.
 
     Attributes
     ----------
     data : array
     grad : array or None
-        d(loss)/d(this), same shape and dtype; further calls of ``backward`` add to it.
+        d(loss)/d(self), of the same shape and dtype; each further call of ``backward`` adds to it.
     requires_grad : bool
     op : Op or None
-        The operation that made it; None for a leaf.
+        The operation that made the tensor; None for a leaf.
 
     Raises
     ------
     TypeError
-        For data that are a Tensor already, and for integers that shall require a gradient.
+        If ``data`` is already a Tensor, or if data other than floating-point is to require a gradient.
     """
 
     __slots__ = ("__weakref__", "_writes", "data", "grad", "name", "op", "requires_grad")
@@ -58,7 +60,7 @@ class Tensor:
 
     def __init__(self, data, requires_grad=False, name=None):
         if isinstance(data, Tensor):
-            raise TypeError("Tensor: data is a Tensor already; use it, or its .detach()")
+            raise TypeError("Tensor: data is already a Tensor; use it as it is, or its .detach()")
         is_array = hasattr(data, "dtype") and not isinstance(data, np.generic)
         self.data = data if is_array else np.asarray(data)
         if requires_grad and self.data.dtype.kind != "f":
@@ -75,15 +77,15 @@ class Tensor:
 
     @property
     def called(self):
-        """What errors call it: its name, or the operation that made it."""
+        """How error messages refer to it: by its name, or by the operation that made it."""
         return self.name or (f"the result of {self.op.name}" if self.op else "a tensor")
 
     def numpy(self):
-        """Return the data as a NumPy array; from a GPU, a copy."""
+        """Return the data as a NumPy array: a copy if it is on a device."""
         return self.data if type(self.data) is np.ndarray else device.download(self.data)
 
     def item(self):
-        """Return the only value as a Python number (a GPU is waited for)."""
+        """Return the single value as a Python number, waiting for the GPU if it is there."""
         return self.data.item()
 
     def __array__(self, dtype=None, copy=None):
@@ -112,13 +114,13 @@ class Tensor:
     # --- its place in the graph ---------------------------------------------------------------------------------------
 
     def detach(self):
-        """Return a tensor of the same data, outside the graph."""
+        """Return a tensor that shares the data but is outside the graph."""
         other = Tensor(self.data, name=self.name)
         other._writes = self._writes
         return other
 
     def assign_(self, data):
-        """Overwrite the data in place. A graph that had saved the old data can no longer run backward.
+        """Overwrite the data in place; a graph that saved the old data can no longer be backpropagated.
 
         Raises
         ------
@@ -134,7 +136,7 @@ class Tensor:
         self.data[...] = device.of(self.data).upload(data, self.dtype)
 
     def mark_written(self):
-        """Declare that the data is about to be changed in place (optimisers do); RuntimeError for a result's."""
+        """Declare a coming in-place change of the data, as optimisers do; RuntimeError if the tape shares the data."""
         if self.op is not None or self._writes is _NEVER_WRITTEN:
             raise RuntimeError(f"{self.called} shares its data with the tape; only leaves are written in place")
         self._writes[0] += 1
@@ -145,39 +147,39 @@ class Tensor:
         Parameters
         ----------
         dy : Tensor or array_like, optional
-            Gradient of the final quantity in this tensor; 1 for a scalar.
+            Upstream gradient d(loss)/d(self); defaults to 1, which requires self to hold a single value.
         keep_graph : bool
-            Leave the graph for another walk.
+            Keep the graph for another backward pass.
 
         Raises
         ------
         RuntimeError
-            If there is no graph, if it was consumed, or if a tensor that it saved was written since; and where this is
-            no scalar and dy is not given.
+            If there is no graph, if it was already consumed, if a tensor that it saved has been written since, or if dy
+            is needed but not given.
         ValueError
-            If dy has another shape.
+            If dy has a different shape.
         """
         taken = {id(dy.data if isinstance(dy, Tensor) else dy)}
-        for leaf, gradient in _walk(self, dy, None, keep_graph).items():
+        for leaf, gradient in _backpropagate("backward", self, dy, None, keep_graph).items():
             if leaf.grad is not None:
                 gradient = gradient + leaf.grad
             new = gradient.data.astype(leaf.dtype, copy=False)
-            # A view may be read-only, or another's; a sum hands the same array to both of its terms.
+            # A view may be read-only or another tensor's; a sum passes the same array to both of its terms.
             leaf.grad = new if new.flags.owndata and id(new) not in taken else new.copy()
             taken.add(id(new))
 
 
 class Op:
-    """One operation on the tape: what it was called, and the rules of the inputs that want a gradient.
+    """One operation on the tape: its name, and the rules of the inputs that need a gradient.
 
     Attributes
     ----------
     name : str
     order : int
-        Counts up, so an operation's inputs always have smaller numbers.
+        Increases with each operation made, so an operation's inputs always have smaller numbers.
     rules : list of (targets, function, saved, writes) or None
-        ``targets`` are the Ops (or leaf Tensors) that receive what ``function(dy, *saved)`` returns; ``writes`` says
-        how often each saved tensor had been written. None once consumed.
+        ``targets`` are the Ops (or leaf Tensors) that receive what ``function(dy, *saved)`` returns; ``writes``
+        holds each saved tensor's write count at that time. None once consumed.
     result : array or None
         The result, if a rule asked for OUTPUT.
     """
@@ -189,7 +191,7 @@ class Op:
         self.name, self.order, self.rules, self.result = name, next(Op._order), rules, result
 
 
-_NEVER_WRITTEN = [0]  # shared by all results on the tape, and by what is detached from them: only leaves are written
+_NEVER_WRITTEN = [0]  # shared by all results on the tape and all tensors detached from them: only leaves are written
 
 
 def _result(data, op):
@@ -203,7 +205,7 @@ def _result(data, op):
 
 
 def record(name, data, *rules, view_of=None):
-    """Make the result of an operation, and enter the operation on the tape if that is wanted.
+    """Make the result of an operation, and put the operation on the tape if recording is on and an input needs it.
 
     Parameters
     ----------
@@ -212,18 +214,18 @@ def record(name, data, *rules, view_of=None):
         The result.
     *rules : (input, function, *saved)
         ``function(dy, *saved)`` returns the gradient of ``input``, a Tensor. ``input`` may be a tuple of Tensors; the
-        function then returns as many gradients, or functions without arguments that do: those that nobody needs are
-        not called. A constant (None, a float) as input has no gradient. ``saved`` are Tensors, constants, or OUTPUT,
-        given back as they were.
+        function then returns as many gradients, or functions without arguments that return them and are called only
+        if needed. An input that is a constant (None, a float) gets no gradient. ``saved`` are Tensors, constants or
+        OUTPUT, for which the function is given the result.
     view_of : Tensor, optional
-        The input whose memory the result may be a view of: who writes to that has written to the result.
+        The input that the result may be a view of: writing to that input then counts as writing to the result.
 
     Returns
     -------
     Tensor
     """
     if State.detecting:
-        check_finite(name, data, _inputs(rules))
+        check_finite(f"the result of {name}", data, _inputs(rules))
     result = _result(data, _taped(name, data, rules) if State.recording else None)
     if view_of is not None and _share_memory(data, view_of.data):
         result._writes = view_of._writes
@@ -234,23 +236,23 @@ def record(name, data, *rules, view_of=None):
 
 
 def _inputs(rules):
-    """What an operation was given, in order and each once: Tensors, and constants that are none."""
+    """The inputs of an operation, Tensors and constants, in order and each once; None is left out."""
     given = (source for sources, *_ in rules for source in (sources if type(sources) is tuple else (sources,)))
     return list({id(source): source for source in given if source is not None}.values())
 
 
 def _share_memory(a, b):
-    """Whether an array may be a view of another, of its own device."""
+    """Whether array a may be a view of b, an array of the same device."""
     if isinstance(a, np.ndarray):
         return np.may_share_memory(a, b)
     return a.base is not None and (a.base is b or a.base is b.base)
 
 
 def _taped(name, data, rules):
-    """The operation, on the tape, with the rules of inputs that want a gradient; None where none does.
+    """The operation for the tape, with the rules of the inputs that need a gradient; None if none does.
 
-    What wants no gradient now is saved as a constant: frozen parameters stay so, also where this operation's gradient
-    is differentiated again after the block in which they were.
+    Saved tensors that need no gradient now are saved as constants: frozen parameters stay frozen even when this
+    operation's gradient is differentiated again after the block that froze them.
     """
     kept, result = [], None
     for source, function, *saved in rules:
@@ -269,12 +271,12 @@ def _taped(name, data, rules):
 
 
 def _node(source):
-    """What receives the gradient of an operation's input: the operation that made it, the leaf itself, or nobody."""
+    """The node that receives an input's gradient: the operation that made it, the leaf itself, or None."""
     return (source.op or source) if isinstance(source, Tensor) and source.requires_grad else None
 
 
 def grad(output, inputs, dy=None, *, create_graph=False, keep_graph=None):
-    """Gradients of a tensor in chosen tensors, without touching any ``grad``.
+    """Gradients of a tensor with respect to chosen tensors, without touching any ``grad``.
 
     Parameters
     ----------
@@ -282,23 +284,23 @@ def grad(output, inputs, dy=None, *, create_graph=False, keep_graph=None):
     inputs : Tensor or sequence of Tensor
         Leaves or intermediate results.
     dy : array_like, optional
-        Gradient of the final quantity in ``output``; 1 for a scalar.
+        Upstream gradient d(loss)/d(output); defaults to 1, which requires ``output`` to hold a single value.
     create_graph : bool
-        Record the walk itself, so that the gradients can be differentiated again.
+        Record the backward pass itself, so that the gradients can be differentiated again.
     keep_graph : bool, optional
-        Leave the graph for another walk; by default as ``create_graph``.
+        Keep the graph for another backward pass; defaults to ``create_graph``.
 
     Returns
     -------
     Tensor or list of Tensor
-        Shaped as the inputs; zeros for an input that the output does not depend on.
+        Shaped like the inputs; zeros for an input that the output does not depend on.
 
     Raises
     ------
     RuntimeError
-        For an input that requires no gradient; and as :meth:`Tensor.backward`.
+        If an input does not require a gradient, and in the cases of :meth:`Tensor.backward`.
     ValueError
-        If dy has another shape.
+        If dy has a different shape.
     """
     single = isinstance(inputs, Tensor)
     wanted = [inputs] if single else list(inputs)
@@ -306,7 +308,7 @@ def grad(output, inputs, dy=None, *, create_graph=False, keep_graph=None):
         if not tensor.requires_grad:
             raise RuntimeError(f"grad: {tensor.called} of shape {tensor.shape} does not require a gradient")
     keep = create_graph if keep_graph is None else keep_graph
-    found = _walk(output, dy, {tensor.op or tensor for tensor in wanted}, keep, create_graph)
+    found = _backpropagate("grad", output, dy, {tensor.op or tensor for tensor in wanted}, keep, create_graph)
     gradients = []
     for tensor in wanted:
         node = tensor.op or tensor
@@ -314,14 +316,17 @@ def grad(output, inputs, dy=None, *, create_graph=False, keep_graph=None):
     return gradients[0] if single else gradients
 
 
-def _walk(output, dy, wanted, keep_graph, create_graph=False):
-    """Walk the graph from output backwards; return gradients of the wanted nodes (None: of all leaves), by node."""
+def _backpropagate(caller, output, dy, wanted, keep_graph, create_graph=False):
+    """Backpropagate from output; return gradients of the wanted nodes (None: of all leaves), by node.
+
+    ``caller`` is the public function that error messages name.
+    """
     if not output.requires_grad:
-        raise RuntimeError(f"backward: {output.called} depends on nothing that requires a gradient")
+        raise RuntimeError(f"{caller}: {output.called} depends on nothing that requires a gradient")
     root = _node(output)
-    operations = _operations_leading_to(root)
-    needed = None if wanted is None else _reaching(wanted, operations)
-    gradients, found = {root: _seed(output, dy)}, {}
+    operations = _operations_leading_to(root, caller)
+    needed = None if wanted is None else _depending_on(wanted, operations)
+    gradients, found = {root: _seed(output, dy, caller)}, {}
     watcher = State.watcher
     with set_recording(create_graph), watch(watcher if create_graph else None):
         while operations:
@@ -344,19 +349,20 @@ def _walk(output, dy, wanted, keep_graph, create_graph=False):
     return leaves if wanted is None else found | {n: g for n, g in leaves.items() if n in wanted}
 
 
-def _seed(output, dy):
+def _seed(output, dy, caller):
+    """The gradient that the backward pass starts with: dy, checked, or 1."""
     if dy is None:
         if output.size != 1:
-            raise RuntimeError(f"backward: {output.called} has shape {output.shape}; give dy, or reduce it to a scalar")
+            raise RuntimeError(f"{caller}: {output.called} has shape {output.shape}; give dy, or reduce it to a scalar")
         return Tensor(np.ones_like(output.data))
     dy = dy if isinstance(dy, Tensor) else Tensor(device.of(output.data).upload(dy, output.dtype))
     if dy.shape != output.shape:
-        raise ValueError(f"backward: dy has shape {dy.shape}, expected {output.shape}")
+        raise ValueError(f"{caller}: dy has shape {dy.shape}, expected {output.shape}")
     return dy
 
 
-def _operations_leading_to(root):
-    """All operations that root depends on, in the order in which they were made."""
+def _operations_leading_to(root, caller):
+    """Root and all operations that it depends on, in the order in which they were made."""
     if type(root) is not Op:
         return []
     seen, queue = {root}, deque([root])
@@ -364,7 +370,7 @@ def _operations_leading_to(root):
         operation = queue.pop()
         if operation.rules is None:
             raise RuntimeError(
-                f"backward: the graph of {operation.name} was consumed by an earlier backward; "
+                f"{caller}: the graph of {operation.name} was consumed by an earlier backward pass; "
                 "run the forward pass again, or keep it with keep_graph=True"
             )
         for targets, *_ in operation.rules:
@@ -375,8 +381,8 @@ def _operations_leading_to(root):
     return sorted(seen, key=lambda operation: operation.order)
 
 
-def _reaching(wanted, operations):
-    """The nodes on a way from the output to a wanted node: only their gradients are computed."""
+def _depending_on(wanted, operations):
+    """The wanted nodes and the operations that depend on them: only their gradients are computed."""
     needed = set(wanted)
     for operation in operations:
         if any(target in needed for targets, *_ in operation.rules for target in targets):
@@ -385,11 +391,11 @@ def _reaching(wanted, operations):
 
 
 def _inputs_gradients(operation, gradient, needed):
-    """Apply an operation's rules to its result's gradient: yield (node, gradient) for each input that is needed."""
+    """Apply an operation's rules to its result's gradient: yield the needed (node, gradient) pairs of its inputs."""
     for targets, function, saved, writes in operation.rules:
         if needed is not None and not any(target in needed for target in targets):
             continue
-        given = (_restored(s, written, operation) for s, written in zip(saved, writes, strict=True))
+        given = (_saved_value(s, written, operation) for s, written in zip(saved, writes, strict=True))
         try:
             parts = function(gradient, *given)
             for target, part in zip(targets, parts if type(parts) is tuple else (parts,), strict=True):
@@ -403,15 +409,15 @@ def _inputs_gradients(operation, gradient, needed):
             raise
 
 
-def _restored(saved, written, operation):
-    """What a rule had saved, as it was then: the operation's own result for OUTPUT."""
+def _saved_value(saved, written, operation):
+    """What a rule saved: the operation's own result for OUTPUT, anything else if it has not been written since."""
     return _result(operation.result, operation) if saved is OUTPUT else _unchanged(saved, written, operation)
 
 
 def _unchanged(tensor, written, operation):
     if isinstance(tensor, Tensor) and tensor._writes[0] != written:
         raise RuntimeError(
-            f"backward: {tensor.called} of shape {tensor.shape} was written in place after {operation.name} "
+            f"{tensor.called} of shape {tensor.shape} was written in place after {operation.name} "
             "had saved it for its gradient; run the forward pass again after an update"
         )
     return tensor

@@ -1,14 +1,13 @@
-"""Where arrays live and are computed on: the CPU's memory, a GPU's, or that of the emulated GPU.
+"""Devices, where arrays live and computation runs: the CPU, a GPU, or the emulated GPU.
 
-The type of an array says where it lives, so nothing above the kernels asks for a device but to move arrays there::
+The type of an array says where it lives, so above the kernels a device is only needed to move arrays to it::
 
     gpu = device.get("gpu")
     g.to(gpu)                                    # a Module's parameters and buffers
     y = g(Tensor(gpu.upload(z)))                 # y lives on the GPU
-    device.of(y.data).upload(targets)            # beside y, wherever that is
+    device.of(y.data).upload(targets)            # to y's device, whichever that is
 """
 
-import difflib
 from functools import cache
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from . import kernels
 from .kernels.gpu import runtime
 from .kernels.gpu.runtime import DeviceError
+from .near import near
 
 NAMES = ("cpu", "gpu", "emulated")
 
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Device:
-    """A place for arrays; :func:`get` and :func:`of` return the one of its name.
+    """A place for arrays; :func:`get` and :func:`of` return the one instance for each name.
 
     Attributes
     ----------
@@ -49,12 +49,12 @@ class Device:
         self.name, self.runtime = name, runtime
 
     def upload(self, array, dtype=None):
-        """Return the array in this device's memory: as it is, if it is there and has that dtype.
+        """Return the array in this device's memory; without a copy if it is already there with that dtype.
 
         Parameters
         ----------
         array : array_like
-            Of any device, or what ``numpy.asarray`` takes.
+            An array of any device, or anything that ``numpy.asarray`` accepts.
         dtype : optional
         """
         if of(array) is self and hasattr(array, "dtype"):
@@ -63,19 +63,19 @@ class Device:
         return host if self.runtime is None else self.runtime.upload(host)
 
     def generator(self, rng):
-        """Return a source of random numbers that draws in this device's memory: on the CPU ``rng`` itself.
+        """Return a source of random numbers that draws in this device's memory; on the CPU, ``rng`` itself.
 
         Parameters
         ----------
         rng : numpy.random.Generator
-            Gives a :class:`Generator` its seed, and is not advanced by it.
+            Seeds the :class:`Generator`, and is not advanced by that.
         """
         if self.runtime is None:
             return rng
         return Generator(seed(rng), self)
 
     def describe(self):
-        """What computes there, in a line."""
+        """One line on the hardware that computes there."""
         return "the CPU" if self.runtime is None else self.runtime.describe()
 
     def __repr__(self):
@@ -92,36 +92,34 @@ def get(name):
     Raises
     ------
     ValueError
-        For an unknown name; offers the near ones.
+        For an unknown name; close names are suggested.
     DeviceError
-        Where it cannot be used; says why, and what to do about it.
+        If the device cannot be used; says why, and what to do about it.
     """
     if name not in NAMES:
-        near = difflib.get_close_matches(str(name), NAMES, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"device: expected {', '.join(NAMES[:-1])} or {NAMES[-1]}, got {name!r}{hint}")
+        raise ValueError(f"device: unknown {name!r}; {near(name, NAMES)}")
     if name == "cpu":
         return CPU
     _in_use.append(Device(name, runtime.get(name)))
     return _in_use[-1]
 
 
-_in_use = []  # the devices besides the CPU that were asked for, or whose arrays were seen
+_in_use = []  # the devices other than the CPU that were asked for, or whose arrays were seen
 
 
 def array_types():
-    """The types of arrays that there are: NumPy's, and those of the devices in use."""
+    """All array types: NumPy's, and those of the devices in use."""
     return (np.ndarray, *(place.runtime.array_type for place in _in_use))
 
 
 def choose(name="auto"):
-    """Return the device of that name and a remark: "auto" is the GPU where one works, else the CPU, and why it is that.
+    """Return the device of that name, and a remark; "auto" is the GPU if one works, else the CPU.
 
     Returns
     -------
     device : Device
     remark : str
-        Empty for a device that was asked for by name.
+        Why "auto" chose the CPU; otherwise empty.
     """
     if name != "auto":
         return get(name), ""
@@ -130,12 +128,12 @@ def choose(name="auto"):
 
 
 def unavailable(name):
-    """None, or why the device of that name cannot be used, and what to do about it."""
+    """Why the device of that name cannot be used, and what to do about it; None if it can."""
     return None if name == "cpu" else runtime.unavailable(name)
 
 
 def of(array):
-    """Return the device that an array lives on; the CPU for what is no array of a device."""
+    """Return the device that an array lives on; the CPU for anything that is not a device array."""
     return _of_type(type(array))
 
 
@@ -151,16 +149,16 @@ def download(array):
 
 
 def seed(rng):
-    """The number that seeds a :class:`Generator` in the place of a numpy.random.Generator, which is not advanced."""
+    """The seed of the :class:`Generator` that replaces a numpy.random.Generator, which is not advanced."""
     return int(rng.bit_generator.seed_seq.generate_state(1, np.uint64)[0])
 
 
 class Generator:
-    """Random numbers drawn in a device's memory, by the methods of numpy.random.Generator that training needs.
+    """Random numbers drawn in a device's memory, with the methods of numpy.random.Generator that training needs.
 
-    Counter-based (Philox; see :mod:`minigan.kernels.spec`, family random): the state is a key and a counter, which lie
-    in the device's memory, so that a captured graph draws other numbers at each launch. The same state gives the same
-    numbers on every device, normal ones up to rounding; on the CPU this is another source than NumPy's.
+    Counter-based (Philox; see :mod:`minigan.kernels.spec`, family random): the state, a key and a counter, lies in the
+    device's memory, so that a captured graph draws new numbers at each launch. The same state gives the same numbers
+    on every device, normal ones up to rounding; they are not those of NumPy's generators.
 
     Parameters
     ----------
@@ -174,7 +172,7 @@ class Generator:
 
     @property
     def state(self):
-        """Key and counter, a pair of ints; setting it goes on from there."""
+        """The key and the counter, a pair of ints; assign one to continue from it."""
         return tuple(download(self._state).tolist())
 
     @state.setter
@@ -194,13 +192,13 @@ class Generator:
         return self.uniform(0.0, 1.0, shape).astype(dtype, copy=False)
 
     def integers(self, high, *, size):
-        """Integers of [0, high), each as likely to within high / 2^23, int32."""
+        """Integers in [0, high), int32; their probabilities are equal up to a relative error of high / 2^23."""
         return (self.uniform(0.0, 1.0, (size,)) * high).astype(np.int32)
 
     def permutation(self, n):
-        """The integers of [0, n) in a random order."""
+        """The integers in [0, n) in random order."""
         return np.argsort(self.uniform(0.0, 1.0, (n,)))
 
     def categorical(self, n, classes):
-        """n one-hot rows, each class as likely, float32 (n, classes)."""
+        """n one-hot rows of equally likely classes, float32 (n, classes)."""
         return kernels.random_categorical_(self._state, n, classes)

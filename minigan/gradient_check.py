@@ -1,32 +1,32 @@
-"""Checks that gradients are right, by comparing them with finite differences in float64."""
+"""Gradient checking: gradients are compared with finite differences, in float64."""
 
 import numpy as np
 
 from . import device, ops
 from .autograd import Tensor, grad
 
-SMALL = 64  # up to this many values an input is checked element by element
+SMALL = 64  # an input of up to so many values is checked element by element
 
 
 def gradcheck(function, *inputs, order=1, tolerance=1e-6, seed=0):
-    """Compare the gradients of a function with central differences, and raise where they disagree.
+    """Compare the gradients of a function with central differences, and raise if they disagree.
 
     A small input is checked element by element. A large one is checked along a random direction v, where
-    <grad, v> = (f(x + h v) - f(x - h v)) / 2h, extrapolated from three h: six evaluations at any size, and no wrong
-    gradient passes but by chance.
+    <grad, v> = (f(x + h v) - f(x - h v)) / 2h, extrapolated from three values of h: six evaluations whatever the size,
+    and a wrong gradient passes only by chance.
 
     Parameters
     ----------
     function : callable
         Takes Tensors, returns one Tensor. Must be deterministic.
     *inputs : array_like
-        Its arguments, converted to float64. Keep away from kinks (0 of a ReLU, ties of a maximum). Arrays of a device
-        stay there and float32, for its kernels know no other: ask for no more than a tolerance of 1e-2 then.
+        Its arguments, converted to float64. Keep away from kinks (0 of a ReLU, ties of a maximum). Device arrays stay
+        on their device and in float32, the only precision of its kernels: use a tolerance of 1e-2 or more.
     order : {1, 2}
-        2 checks the gradient of <gradient, random direction> as well: the second derivatives.
+        2 also checks the second derivatives: the gradient of <gradient, random direction>.
     tolerance : float
-        Largest error allowed, relative to the largest value of that gradient times the length of v (or to the
-        difference, if larger; to 1e-3 at least).
+        Largest error allowed, relative to the largest of these: the gradient's largest absolute value times the length
+        of v, the absolute finite difference, and 1e-3.
     seed : int
         For the random directions.
 
@@ -38,13 +38,17 @@ def gradcheck(function, *inputs, order=1, tolerance=1e-6, seed=0):
     Raises
     ------
     AssertionError
-        Names the input, the place, both values and the error.
+        If they disagree; names the input, the place, both values and the error.
+    ValueError
+        If order is neither 1 nor 2.
 
     Notes
     -----
     The function's result is weighted with random numbers before it is summed: a plain sum would hide every error that
-    cancels, such as all of batch normalisation's input gradient.
+    cancels, such as any in batch normalisation's input gradient, which is then zero.
     """
+    if order not in (1, 2):
+        raise ValueError(f"order: expected 1 or 2, got {order!r}")
     rng = np.random.default_rng(seed)
     arrays = [np.array(x, dtype=np.float64) if device.of(x) is device.CPU else x for x in inputs]
     with_shape = function(*[Tensor(x) for x in arrays])
@@ -81,14 +85,14 @@ def _compare(scalar, arrays, tolerance, rng, which):
             expected = _difference(scalar, arrays, i, v)
             found = device.download(gradient.data)
             got = float((found * v).sum())
-            # An element's error counts against the largest gradient, a direction's against what it may add up to.
+            # An element's error is relative to the largest gradient, a direction's to what that could add up to.
             scale = max(np.abs(found).max(initial=0) * np.sqrt((v * v).sum()), abs(expected), 1e-3)
             error = abs(got - expected) / scale
             worst = max(worst, error)
             if not error <= tolerance:
                 raise AssertionError(
                     f"gradcheck: {which} derivative in input {i} of shape {x.shape} {place}: "
-                    f"backward gives {got:.10g}, differences give {expected:.10g}, "
+                    f"backward gives {got:.10g}, finite differences give {expected:.10g}, "
                     f"relative error {error:.2g} > {tolerance:g}"
                 )
     return worst
@@ -106,7 +110,7 @@ def _directions(x, rng):
 
 def _difference(scalar, arrays, i, v):
     """The derivative along v: central differences at h, h/2, h/4, extrapolated to h = 0 (Richardson), error O(h^6)."""
-    h = 2e-3 if arrays[i].dtype == np.float64 else 0.1  # float32 rounds what differs by less to nothing
+    h = 2e-3 if arrays[i].dtype == np.float64 else 0.1  # in float32 a smaller step is lost to rounding
 
     def central(h):
         ends = []

@@ -1,12 +1,11 @@
-"""What a generator starts from: noise, labels that it is told, and codes that come to mean something.
+"""The input of a generator: noise, class labels, and latent codes to which training gives a meaning.
 
 A latent vector is declared as a list, ``Latents(Noise(62), Categorical(10), Uniform(), Uniform())``. Each part knows
 how to sample itself, how many outputs of Q describe it, and the negative log-likelihood of a code under those outputs
 (Chen et al., InfoGAN, arXiv:1606.03657, section 5). Information is reported as the bound L_I = H(c) - nll, in nats,
-whose ceiling for a categorical code is H(c) = ln K.
+which for a categorical code is at most H(c) = ln K.
 """
 
-import difflib
 from dataclasses import dataclass
 from math import e, log, pi
 
@@ -14,14 +13,15 @@ import numpy as np
 
 from . import device, ops
 from .autograd import Tensor
+from .near import near
 
 STD_FLOOR = 1e-2
-"""Least standard deviation of a continuous code's posterior: without a floor its likelihood grows without bound."""
+"""Smallest standard deviation of a continuous code's posterior: without it the likelihood could grow without bound."""
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Latent values without meaning: ``size`` of them, N(0, 1) or U(-1, 1)."""
+    """``size`` latent values without a meaning of their own, from N(0, 1) or U(-1, 1)."""
 
     size: int
     law: str = "normal"
@@ -40,7 +40,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class _OneHot:
-    """One of ``classes``, each as likely, as a one-hot row."""
+    """A class, uniformly distributed over ``classes``, as a one-hot row."""
 
     classes: int
 
@@ -59,14 +59,14 @@ class _OneHot:
 
 @dataclass(frozen=True)
 class Label(_OneHot):
-    """The class that an image shall have, which d is told as well: there is nothing for a Q to read."""
+    """A class label that both g and d are given, as in a conditional GAN; Q has nothing to read."""
 
     q_size = 0
 
 
 @dataclass(frozen=True)
 class Categorical(_OneHot):
-    """A class that Q reads off the image, as logits. ``weight`` is that of its bound in the objective."""
+    """A class that Q recovers from the image, as logits; ``weight`` is the weight of its bound in the objective."""
 
     weight: float = 1.0
 
@@ -80,16 +80,17 @@ class Categorical(_OneHot):
 
 @dataclass(frozen=True)
 class _Continuous:
-    """One real value, which Q takes for Gaussian: it gives the mean, and the deviation unless that is fixed.
+    """A real value whose posterior under Q is Gaussian: Q outputs its mean and, unless fixed, its standard deviation.
 
     Attributes
     ----------
     weight : float
-        Of its bound in the objective: less than 1, so that what the bound adds to g's gradient, which grows as the
-        deviation shrinks, stays on the scale of the game (arXiv:1606.03657, section 6).
+        Weight of its bound in the objective. The bound's contribution to g's gradient grows as the standard deviation
+        shrinks; a weight below 1 keeps it on the scale of the adversarial loss (arXiv:1606.03657, section 6).
     std : float or None
-        A fixed standard deviation; None for one that Q gives through softplus, kept above STD_FLOOR. At std = 1 the
-        likelihood is half the squared error and a constant, as in the authors' code; the bound is then a loose one.
+        A fixed standard deviation; None for one that Q outputs through softplus, kept above STD_FLOOR. At std = 1 the
+        negative log-likelihood is half the squared error plus a constant, as in the authors' code; the bound is loose
+        then.
     """
 
     weight: float = 0.1
@@ -103,7 +104,7 @@ class _Continuous:
     q_size = property(lambda self: 2 if self.std is None else 1)
 
     def posterior(self, q):
-        """Mean and standard deviation under Q, (N, 1) each: q (N, q_size), its raw outputs."""
+        """Mean and standard deviation under Q, (N, 1) each, from Q's raw outputs q (N, q_size)."""
         if self.std is not None:
             return q, Tensor(np.full_like(q.data, self.std))
         return q[:, 0:1], ops.softplus(q[:, 1:2]) + STD_FLOOR
@@ -136,14 +137,14 @@ class Gaussian(_Continuous):
 
 
 def codes(words, *, weight=0.1, std=None):
-    """The codes that words declare: a number stands for a categorical code of so many classes.
+    """Make the codes that words declare; a number stands for a categorical code with that many classes.
 
     Parameters
     ----------
     words : sequence of str
         "uniform", "gaussian", or a number such as "10".
     weight, std : float
-        Those of the continuous codes.
+        Of the continuous codes.
 
     Returns
     -------
@@ -152,7 +153,7 @@ def codes(words, *, weight=0.1, std=None):
     Raises
     ------
     ValueError
-        For no word at all, or an unknown one; offers the near ones.
+        If there are no words, or for an unknown one; close names are suggested.
     """
     if not words:
         raise ValueError("codes: expected at least one, such as 10, uniform or gaussian")
@@ -164,9 +165,9 @@ def codes(words, *, weight=0.1, std=None):
         elif word in kinds:
             found.append(kinds[word](weight, std))
         else:
-            near = difflib.get_close_matches(word, kinds, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"codes: expected a number of classes, uniform or gaussian, got {word!r}{hint}")
+            raise ValueError(
+                f"codes: expected a number of classes or a distribution, got {word!r}; {near(word, kinds)}"
+            )
     return found
 
 
@@ -183,11 +184,11 @@ class Latents:
     size : int
         Length of a row.
     codes : list of (part, slice)
-        What Q reads, with their columns.
+        The parts that Q reads, with their columns.
     q_size : int
-        Outputs that Q needs to describe all codes.
+        Number of outputs that Q needs to describe all codes.
     classes : int or None
-        How many values the first label or categorical code has; None without either.
+        Number of classes of the first label or categorical code; None if there is neither.
     """
 
     def __init__(self, *parts):
@@ -206,19 +207,19 @@ class Latents:
         return np.concatenate([part.sample(rng, n) for part in self.parts], axis=1)
 
     def with_class(self, z, classes):
-        """A copy of z (n, size) with the first label or categorical code of its rows set to ``classes``: one, or (n,).
+        """A copy of z (n, size) whose first label or categorical code is set to ``classes``, an int or an array (n,).
 
         Raises
         ------
         ValueError
-            Without a label or categorical code, or for a class that it does not have.
+            If there is no label or categorical code, or no such class. Classes on a device are not checked.
         """
         self._require_classes()
         classes = np.broadcast_to(classes, len(z))
-        if device.of(classes) is device.CPU:  # to look at a device's array is to wait for it
+        if device.of(classes) is device.CPU:  # reading a device array would wait for the device
             wrong = classes[(classes < 0) | (classes >= self.classes)]
             if len(wrong):
-                raise ValueError(f"code: expected 0 to {self.classes - 1}, got {wrong[0]}")
+                raise ValueError(f"class: expected 0 to {self.classes - 1}, got {wrong[0]}")
         z = z.copy()
         z[:, self._class_columns] = device.of(z).upload(ops.loss.one_hot(classes, self.classes))
         return z
@@ -229,11 +230,11 @@ class Latents:
         return z[:, self._class_columns]
 
     def is_real(self):
-        """For each column of a row whether it can take any value: those of one-hot parts cannot. Bool (size,)."""
+        """Whether each column is real-valued, bool (size,): all are but those of one-hot parts."""
         return np.concatenate([np.full(part.size, not isinstance(part, _OneHot)) for part in self.parts])
 
     def rows_by_class(self, rng, columns):
-        """Latent rows for a sheet: one row of it a class, one column a noise, all else equal down a column.
+        """Latent rows for a sheet of images: each row shows one class; down a column all else is equal.
 
         Returns
         -------
@@ -242,7 +243,7 @@ class Latents:
         Raises
         ------
         ValueError
-            Without a label or categorical code.
+            If there is no label or categorical code.
         """
         self._require_classes()
         z = np.tile(self.sample(rng, columns), (self.classes, 1))
@@ -250,10 +251,10 @@ class Latents:
 
     def _require_classes(self):
         if self.classes is None:
-            raise ValueError(f"code: {self} has no label and no categorical code")
+            raise ValueError("class: expected latents with a label or a categorical code, got some with neither")
 
     def information(self, q, z):
-        """What Q knows of each code, a lower bound of the mutual information.
+        """What Q knows about each code: a lower bound on its mutual information with the image.
 
         Parameters
         ----------
@@ -264,7 +265,7 @@ class Latents:
         Returns
         -------
         list of Tensor
-            One scalar a code: L_I = H(c) + mean ln Q(c), in nats (arXiv:1606.03657, eq. 5), to be maximised.
+            One scalar per code: L_I = H(c) + mean ln Q(c), in nats (arXiv:1606.03657, eq. 5), to be maximised.
         """
         return [part.entropy_nats - part.nll(own, z[:, columns]).mean() for part, columns, own in self._outputs(q)]
 
@@ -276,7 +277,7 @@ class Latents:
             column += part.q_size
 
     def read(self, q):
-        """What Q believes each code to be.
+        """Q's posterior for each code.
 
         Parameters
         ----------
@@ -286,7 +287,7 @@ class Latents:
         Returns
         -------
         list of array
-            One a code: probabilities (N, K) of a categorical code, mean and standard deviation (N, 2) of another.
+            One per code: probabilities (N, K) for a categorical code, mean and standard deviation (N, 2) otherwise.
         """
         return [
             ops.softmax(own).numpy()

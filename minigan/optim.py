@@ -1,4 +1,4 @@
-"""Optimisers: they turn gradients into new weights, in place, one fused pass over all parameters."""
+"""Optimisers: they update parameters in place from their gradients, in one fused pass over all of them."""
 
 import numpy as np
 
@@ -8,32 +8,33 @@ from .recording import Event, watching
 
 
 class Optimizer:
-    """What all optimisers share: parameters, a step count, and state of each parameter's shape.
+    """Base of all optimisers: parameters, a step count, and state arrays shaped like the parameters.
 
     Parameters
     ----------
     *modules : Module
-        Their parameters are trained. Those without a name take their dotted one into error messages; of several modules
-        the state's names begin with the module's place: "0.", "1.", ...
+        Their parameters are trained. Unnamed ones are given their dotted name, for error messages; with several
+        modules it begins with the module's index: "0.", "1.", ...
     lr : float
         Learning rate; may be set at any time.
     clip : float, optional
-        Keep every value in [-clip, clip], as WGAN does to bound its critic's slope (arXiv:1701.07875, algorithm 1).
+        Clip all parameters to [-clip, clip] after each update, as WGAN does to keep its critic Lipschitz
+        (arXiv:1701.07875, algorithm 1).
 
     Attributes
     ----------
     device : Device
-        Where its state lives; see :meth:`to`.
+        Where the state lives; see :meth:`to`.
     steps : int
-        Updates done. On a device an array of one element there, as the learning rate is inside: a captured graph of a
-        step (see :mod:`minigan.training.graph`) counts on, and sees a new rate.
+        Updates done. On a GPU it is a one-element device array, and so internally is the learning rate: a captured
+        graph (see :mod:`minigan.training.graph`) then increments the count and sees a changed rate.
     communicator : Communicator
-        Of the processes whose gradients are averaged before an update; see :mod:`minigan.training.parallel`.
+        Joins the processes whose gradients are averaged before an update; see :mod:`minigan.training.parallel`.
 
     Raises
     ------
     ValueError
-        For a module without parameters, or a learning rate (or clip) that is not positive and finite.
+        If there are no parameters, or if the learning rate or a given clip is not positive and finite.
     """
 
     state_names = ()
@@ -44,13 +45,14 @@ class Optimizer:
         named = [
             (place + n, p) for place, module in zip(places, modules, strict=True) for n, p in module.named_parameters()
         ]
-        first = {id(parameter): name for name, parameter in reversed(named)}  # what modules share is updated once
+        first = {id(parameter): name for name, parameter in reversed(named)}  # shared ones are updated once
         self.named = [(name, parameter) for name, parameter in named if first[id(parameter)] == name]
         if not self.named:
             what = "the module has no parameters" if modules else "expected a module with parameters"
             raise ValueError(f"{type(self).__name__}: {what} to train")
-        for what, value in (("lr", lr), ("clip", clip)):
-            if value is not None and not (np.isfinite(value) and value > 0):
+        given = {"lr": lr} if clip is None else {"lr": lr, "clip": clip}
+        for what, value in given.items():
+            if value is None or not (np.isfinite(value) and value > 0):
                 raise ValueError(f"{type(self).__name__}: {what} must be positive and finite, got {value}")
         self.device, self._lr, self.clip, self.steps = device.CPU, lr, clip, 0
         for name, parameter in self.named:
@@ -59,7 +61,7 @@ class Optimizer:
 
     @property
     def lr(self):
-        """The learning rate, a number."""
+        """The learning rate, as a number."""
         return self._lr if self.device is device.CPU else device.download(self._lr).item()
 
     @lr.setter
@@ -70,7 +72,7 @@ class Optimizer:
             self._lr[...] = lr
 
     def to(self, place):
-        """Move the state to the Device on which the parameters live; return the optimiser."""
+        """Move the state to the parameters' Device; return the optimiser."""
         self.state = {name: [place.upload(array) for array in arrays] for name, arrays in self.state.items()}
         steps, lr = device.download(self.steps).item(), self.lr
         if place is not device.CPU:
@@ -79,7 +81,7 @@ class Optimizer:
         return self
 
     def zero_grad(self):
-        """Forget all gradients."""
+        """Drop all gradients."""
         for _, parameter in self.named:
             parameter.grad = None
 
@@ -115,7 +117,7 @@ class Optimizer:
         raise TypeError(f"{type(self).__name__} is not an optimiser: it defines no _update")
 
     def state_dict(self):
-        """Step count and copies of all state in host memory: name -> NumPy array."""
+        """The step count and copies of all state in host memory: name -> NumPy array."""
         state = {
             f"{kind}.{name}": device.download(array)
             for kind, arrays in self.state.items()
@@ -124,12 +126,12 @@ class Optimizer:
         return state | {"steps": device.download(self.steps).reshape(())}
 
     def load_state_dict(self, state):
-        """Take the state of an optimiser of the same kind for the same module.
+        """Load the state of an optimiser of the same kind for the same modules.
 
         Raises
         ------
         ValueError
-            Lists every missing, unexpected and misshapen entry.
+            If an entry is missing, unexpected or misshapen; lists all of them.
         """
         own = {
             f"{kind}.{name}": array
@@ -153,11 +155,21 @@ class Optimizer:
 
 
 def _average_gradients(parameters, communicator):
-    """Put the mean of all processes' gradients in the place of each parameter's own, in one message."""
+    """Replace each parameter's gradient by the mean over all processes, in one message."""
     ends = np.cumsum([parameter.size for parameter in parameters])
     mean = communicator.mean_(np.concatenate([parameter.grad.ravel() for parameter in parameters]))
     for parameter, grad in zip(parameters, np.split(mean, ends[:-1]), strict=True):
         parameter.grad = grad.reshape(parameter.shape)
+
+
+def _check_decay(name, value):
+    if not 0 <= value < 1:
+        raise ValueError(f"{name}: expected a number in [0, 1), got {value}")
+
+
+def _check_eps(value):
+    if not 0 < value < np.inf:
+        raise ValueError(f"eps: expected a positive, finite number, got {value}")
 
 
 class SGD(Optimizer):
@@ -167,6 +179,7 @@ class SGD(Optimizer):
 
     def __init__(self, *modules, lr, momentum=0.0, clip=None):
         super().__init__(*modules, lr=lr, clip=clip)
+        _check_decay("momentum", momentum)
         self.momentum = momentum
 
     def _update(self, params, grads, velocities):
@@ -174,14 +187,19 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam (Kingma & Ba, arXiv:1412.6980, algorithm 1), eps after bias correction.
+    """Adam (Kingma & Ba, arXiv:1412.6980, algorithm 1), with eps added after bias correction.
+
+    The bias correction counts the optimiser's steps. A parameter without a gradient skips a step, with its moments, but
+    the count goes on: where the first gradient comes late, nothing is corrected any more, and the first update is up to
+    (1 - beta1) / sqrt(1 - beta2) times lr, 16 times with beta1 = 0.5 (torch.optim.Adam counts for each parameter).
+    Parameters that start to learn later need an optimiser of their own.
 
     Parameters
     ----------
     lr : float
         Learning rate alpha.
     beta1, beta2 : float
-        Decay of the moments. GANs take beta1 = 0.5 (Radford et al., arXiv:1511.06434).
+        Decay rates of the moments. GANs often use beta1 = 0.5 (Radford et al., arXiv:1511.06434).
     eps : float
     clip : float, optional
         See :class:`Optimizer`.
@@ -191,6 +209,9 @@ class Adam(Optimizer):
 
     def __init__(self, *modules, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, clip=None):
         super().__init__(*modules, lr=lr, clip=clip)
+        _check_decay("beta1", beta1)
+        _check_decay("beta2", beta2)
+        _check_eps(eps)
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
 
     def _update(self, params, grads, m, v):
@@ -205,19 +226,21 @@ class RMSProp(Optimizer):
 
     def __init__(self, *modules, lr=1e-2, decay=0.99, eps=1e-8, clip=None):
         super().__init__(*modules, lr=lr, clip=clip)
+        _check_decay("decay", decay)
+        _check_eps(eps)
         self.decay, self.eps = decay, eps
 
     def _update(self, params, grads, square_means):
         kernels.rmsprop_(params, grads, square_means, lr=self._lr, decay=self.decay, eps=self.eps)
 
 
-class Together:
-    """Optimisers that act as one: for parts of a network that learn at different rates from one gradient.
+class OptimizerGroup:
+    """Optimisers used as one: for parts of a network that learn at different rates from one gradient.
 
     Parameters
     ----------
     *optimizers : Optimizer
-        Of parameters that no two of them share. Their state's names begin with their place: "0/", "1/", ...
+        No two may share a parameter. Each one's names in the state begin with its index: "0/", "1/", ...
     """
 
     def __init__(self, *optimizers):
@@ -225,7 +248,7 @@ class Together:
 
     @property
     def named(self):
-        """Pairs (name, parameter) of all."""
+        """Pairs (name, parameter) of all optimisers."""
         return [pair for optimizer in self.optimizers for pair in optimizer.named]
 
     @property
@@ -235,7 +258,7 @@ class Together:
 
     @property
     def communicator(self):
-        """That of all of them."""
+        """The communicator of all optimisers."""
         return self.optimizers[0].communicator
 
     @communicator.setter
@@ -244,13 +267,13 @@ class Together:
             optimizer.communicator = communicator
 
     def to(self, place):
-        """Move the state to a Device; return the optimiser."""
+        """Move the state to the parameters' Device; return the group."""
         for optimizer in self.optimizers:
             optimizer.to(place)
         return self
 
     def zero_grad(self):
-        """Forget all gradients."""
+        """Drop all gradients."""
         for optimizer in self.optimizers:
             optimizer.zero_grad()
 
@@ -268,7 +291,7 @@ class Together:
         }
 
     def load_state_dict(self, state):
-        """Take the state of optimisers of the same kinds; ValueError, naming the entries, where it does not fit."""
+        """Load the state of a group of the same kinds; ValueError, naming the entries, if it does not fit."""
         for i, optimizer in enumerate(self.optimizers):
             prefix = f"{i}/"
             own = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}

@@ -1,6 +1,6 @@
-"""What the tape does just now: whether it records, whether it looks for NaN and infinity, and who watches.
+"""The tape's switches: whether it records, whether it checks for NaN and infinity, and what watches it.
 
-One state for the process, which contexts set and put back. The tape itself is in :mod:`minigan.autograd`.
+There is one state per process; context managers set and restore it. The tape itself is in :mod:`minigan.autograd`.
 """
 
 from contextlib import contextmanager
@@ -10,11 +10,11 @@ import numpy as np
 
 
 class State:
-    """The state."""
+    """The state of the tape, as class attributes; the functions below set them."""
 
     recording = True
     detecting = False  # inside detect_nonfinite()
-    watcher = None  # what watch() was given
+    watcher = None  # the argument of watch()
 
 
 @contextmanager
@@ -28,27 +28,27 @@ def _set(name, value):
 
 
 def set_recording(on):
-    """Return a context in which operations are recorded, or are not."""
+    """Return a context manager that turns recording on or off."""
     return _set("recording", on)
 
 
 def no_grad():
-    """Return a context in which nothing is recorded: results need no gradient and keep no inputs alive."""
+    """Return a context manager that turns recording off: results need no gradient and keep no inputs alive."""
     return set_recording(False)
 
 
 def recording():
-    """Whether operations are being recorded just now."""
+    """Whether operations are being recorded."""
     return State.recording
 
 
 @contextmanager
 def frozen(*owners):
-    """Take parameters out of differentiation for the length of a block; gradients still flow through to other inputs.
+    """Exclude parameters from differentiation within a block; gradients still flow through to other inputs.
 
     This is how g's step runs through d without computing d's weight gradients. It changes no other behaviour: batch
-    normalisation goes on using the statistics of its batch. What counts is the forward pass: what is recorded inside
-    stays frozen, so ``backward`` may run after the block.
+    normalisation still uses batch statistics. What counts is the forward pass: operations recorded in the block keep
+    the parameters frozen, so ``backward`` may run after it.
 
     Parameters
     ----------
@@ -67,29 +67,30 @@ def frozen(*owners):
 
 
 def detect_nonfinite(on=True):
-    """Return a context that raises FloatingPointError at the first operation that makes a NaN or an infinity.
+    """Return a context manager that raises FloatingPointError at the first NaN or infinity, forward or backward.
 
-    Forward or backward. The error names the operation and gives its inputs' statistics. Costs a pass over every result.
+    The error names the operation and gives its inputs' statistics. It costs a pass over every result.
     """
     return _set("detecting", on)
 
 
 class Event(NamedTuple):
-    """One array, as :func:`watch` tells it.
+    """One array, as :func:`watch` reports it.
 
     Attributes
     ----------
     kind : {"result", "gradient", "state", "update"}
-        Of an operation; of the loss in an operation's result, or in a leaf; what an optimiser knows of a parameter, and
-        the parameter, both as they were before its step.
+        An operation's result; the gradient of the loss with respect to a result or a leaf; an optimiser's state for a
+        parameter, and the parameter itself, both as they were before the step.
     name : str
-        The operation's, the leaf's, the state's ("m"), or the parameter's.
+        Of the operation, the leaf, the state ("m"), or the parameter.
     number : int or None
-        The same for an operation's result and for the gradient in it; None for what is not on the tape, and for leaves.
+        The same for an operation's result and the gradient with respect to it; None for leaves and for what is not on
+        the tape.
     data : array
-        To look at: who keeps it copies it, or holds it to be unchanged at their own risk.
+        Not a copy: do not change it, and copy it to keep it.
     inputs : tuple of Tensor
-        What the result was made of; the leaf itself.
+        For a result the operation's inputs; for a leaf or a parameter that tensor itself; otherwise empty.
     """
 
     kind: str
@@ -100,32 +101,33 @@ class Event(NamedTuple):
 
 
 def watch(watcher):
-    """Return a context that calls ``watcher(event)`` for every result and gradient made in it, and every update.
+    """Return a context manager that calls ``watcher(event)`` for every result, gradient and update in its block.
 
-    An update is told as the optimiser's state and the parameter were before it; see :class:`Event`.
+    An update is reported as the optimiser's state and the parameter before it; see :class:`Event`. The operations of
+    a backward pass are reported only if it creates a graph.
 
-    Inside, layers are not fused with the activation that follows (see :class:`minigan.nn.Sequential`), so that what
-    stands between them can be seen as well; the values are the same. A step that a device repeats as one graph tells
+    Layers are not fused with the activation that follows (see :class:`minigan.nn.Sequential`), so that the result
+    between them can be seen as well; the values are the same. A step that a device replays as a captured graph reports
     nothing.
 
     Parameters
     ----------
     watcher : callable(Event) or None
-        None looks away.
+        None stops watching.
     """
     return _set("watcher", watcher)
 
 
 def watching():
-    """What watches just now; None if nobody does."""
+    """The current watcher, or None."""
     return State.watcher
 
 
-def check_finite(name, data, inputs):
-    """Raise FloatingPointError for data that are not finite: what made them, and what of (Tensors or constants)."""
+def check_finite(what, data, inputs):
+    """Raise FloatingPointError if data, called ``what`` and computed from Tensors or constants, is not finite."""
     if data.dtype.kind == "f" and not np.isfinite(data).all():
         made_of = "; ".join(map(_about, inputs)) or "no tensor input"
-        raise FloatingPointError(f"{name} made {_statistics(data)}; from {made_of}")
+        raise FloatingPointError(f"{what} is not finite: {_statistics(data)}; computed from {made_of}")
 
 
 def _about(value):

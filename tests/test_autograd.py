@@ -175,12 +175,13 @@ def test_keep_graph_allows_another_walk():
     np.testing.assert_allclose(x.grad, 4 * x.data)
 
 
-@pytest.mark.parametrize("walk", [lambda y, x: y.backward(), lambda y, x: grad(y, x)])
-def test_a_consumed_graph_raises(walk):
+@pytest.mark.parametrize(("name", "walk"), [("backward", lambda y, x: y.backward()), ("grad", lambda y, x: grad(y, x))])
+def test_a_consumed_graph_raises(name, walk):
     x = leaf(3)
     y = (x * x).sum()
     walk(y, x)
-    with pytest.raises(RuntimeError, match=r"the graph of sum was consumed by an earlier backward.*keep_graph=True"):
+    match = rf"^{name}: the graph of sum was consumed by an earlier backward pass.*keep_graph=True"
+    with pytest.raises(RuntimeError, match=match):
         walk(y, x)
 
 
@@ -196,8 +197,18 @@ def test_backward_of_many_values_needs_dy():
     y = leaf(2, 3) * 2.0
     with pytest.raises(RuntimeError, match=r"the result of mul has shape \(2, 3\); give dy, or reduce it to a scalar"):
         y.backward()
-    with pytest.raises(ValueError, match=r"dy has shape \(3, 2\), expected \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"^backward: dy has shape \(3, 2\), expected \(2, 3\)"):
         y.backward(np.ones((3, 2)))
+
+
+def test_errors_of_grad_name_it():
+    x = leaf(2, 3)
+    with pytest.raises(RuntimeError, match=r"^grad: the result of mul has shape \(2, 3\); give dy"):
+        grad(x * 2.0, x)
+    with pytest.raises(ValueError, match=r"^grad: dy has shape \(3, 2\), expected \(2, 3\)"):
+        grad(x * 2.0, x, np.ones((3, 2)))
+    with pytest.raises(RuntimeError, match=r"^grad: a tensor depends on nothing that requires a gradient"):
+        grad(Tensor(np.ones(1)), x)
 
 
 def test_nothing_to_differentiate_raises():
@@ -483,7 +494,7 @@ def test_arrays_on_the_left_ask_the_tensor():
     np.testing.assert_allclose(grad((x @ a).sum(), x).data, np.full((3, 3), 6.0))
 
 
-@pytest.mark.parametrize("two", [2, 2.0, np.float64(2), np.float32(2), np.int64(2)])
+@pytest.mark.parametrize("two", [2, 2.0, np.float64(2), np.float32(2), np.int64(2), np.array(2.0)])
 def test_scalars_do_not_turn_float32_into_float64(two):
     x = Tensor(np.full(3, 3.0, np.float32), requires_grad=True)
     for result in (x + two, two + x, x - two, two - x, x * two, two * x, x / two, two / x, x**two):
@@ -491,6 +502,7 @@ def test_scalars_do_not_turn_float32_into_float64(two):
         assert result.dtype == np.float32
         assert grad(result.sum(), x).dtype == np.float32
     assert (two / x).data[0] == np.float32(2 / 3)
+    assert ops.maximum(x, two).dtype == np.float32
 
 
 def test_grad_has_the_leafs_dtype():
@@ -515,7 +527,7 @@ def test_integers_cannot_require_a_gradient():
 
 
 def test_a_tensor_is_not_wrapped_twice():
-    with pytest.raises(TypeError, match="data is a Tensor already"):
+    with pytest.raises(TypeError, match="data is already a Tensor"):
         Tensor(Tensor(1.0))
 
 
@@ -537,8 +549,8 @@ def test_repr_says_where_it_came_from():
 def test_detect_nonfinite_names_the_operation_and_its_inputs():
     x = Tensor(np.array([4.0, 0.0, -1.0]), requires_grad=True, name="x")
     message = (
-        r"log made shape \(3,\), 1 NaN, 1 infinite, finite values from 1.38629 to 1.38629; "
-        r"from x: shape \(3,\), 0 NaN, 0 infinite, finite values from -1 to 4"
+        r"the result of log is not finite: shape \(3,\), 1 NaN, 1 infinite, finite values from 1.38629 to 1.38629; "
+        r"computed from x: shape \(3,\), 0 NaN, 0 infinite, finite values from -1 to 4"
     )
     with detect_nonfinite(), pytest.raises(FloatingPointError, match=message):
         ops.log(x)
@@ -551,19 +563,19 @@ def test_detect_nonfinite_names_the_operation_whose_gradient_failed():
     y = ops.sqrt(x).sum()
     with (
         detect_nonfinite(),
-        pytest.raises(FloatingPointError, match=r"div made .* 1 infinite.*; in the backward .* of sqrt$"),
+        pytest.raises(FloatingPointError, match=r"div is not finite: .* 1 infinite.*; in the backward .* of sqrt$"),
     ):
         y.backward()
 
 
 @np.errstate(all="ignore")
 def test_detect_nonfinite_reports_constants_too():
-    with detect_nonfinite(), pytest.raises(FloatingPointError, match=r"div made .*; a constant: 0\.0"):
+    with detect_nonfinite(), pytest.raises(FloatingPointError, match=r"div is not finite: .*; a constant: 0\.0"):
         leaf(3) / 0.0
 
 
 def test_detect_nonfinite_catches_a_rule_written_on_arrays():
     x = leaf(3)
     y = record("broken", x.data.sum(), (x, lambda dy: Tensor(np.full(3, np.nan))))
-    with detect_nonfinite(), pytest.raises(FloatingPointError, match=r"the gradient of broken made .* 3 NaN"):
+    with detect_nonfinite(), pytest.raises(FloatingPointError, match=r"the gradient of broken is not finite: .* 3 NaN"):
         y.backward()

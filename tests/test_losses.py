@@ -59,6 +59,16 @@ def test_a_loss_nearly_won_keeps_all_its_digits(table, dtype, logit):
         np.testing.assert_allclose(slope, [-sign * e / (1 + e)], rtol=8 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize(("logit", "target"), [(30.0, 1.0), (-30.0, 0.0), (0.3, 0.25)])
+def test_the_recorded_slope_is_as_exact_as_the_fused_one(table, logit, target):
+    """sigmoid(30) - 1 is 0 in float32."""
+    x = Tensor(np.array([logit], np.float32), requires_grad=True)
+    fused, recorded = (
+        grad(ops.sigmoid_cross_entropy(x, target).sum(), x, create_graph=create_graph) for create_graph in (False, True)
+    )
+    np.testing.assert_allclose(recorded.data, fused.data, rtol=1e-5)
+
+
 @pytest.mark.parametrize("logit", [-30.0, -100.0, -1e4])
 def test_a_loss_badly_lost_does_not_level_off(table, logit):
     """-ln(p + 1e-8) cannot exceed 18.4, and has no slope there."""
@@ -119,6 +129,16 @@ def test_labels_and_their_rows_are_the_same_targets(table):
     np.testing.assert_array_equal(by_label, ops.softmax_cross_entropy(logits, labels.tolist()).data)
 
 
+def test_rows_of_targets_need_not_add_up_to_one(table):
+    """-sum t log p has the slope p sum(t) - t."""
+    logits, targets = np.random.default_rng(0).standard_normal((2, 3, 4))
+    targets = abs(targets)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    loss, slope = value_and_slope(lambda x: ops.softmax_cross_entropy(x, targets), logits)
+    np.testing.assert_allclose(loss, -(targets * np.log(p)).sum(axis=1))
+    np.testing.assert_allclose(slope, p * targets.sum(axis=1, keepdims=True) - targets)
+
+
 def test_uniform_guesses_cost_ln_k(table):
     loss = ops.softmax_cross_entropy(Tensor(np.zeros((3, 10))), np.array([0, 4, 9]))
     np.testing.assert_allclose(loss.data, np.full(3, math.log(10)))
@@ -127,9 +147,9 @@ def test_uniform_guesses_cost_ln_k(table):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 3], r"labels must be in \[0, 3\), got 0 to 3"),
-        ([-1, 2], r"labels must be in \[0, 3\), got -1 to 2"),
-        ([0.0, 1.0], "labels must be integers, got float64"),
+        ([0, 3], r"labels: expected values in \[0, 3\), got 0 to 3"),
+        ([-1, 2], r"labels: expected values in \[0, 3\), got -1 to 2"),
+        ([0.0, 1.0], "labels: expected integers, got float64"),
         ([0, 1, 2], r"targets has shape \(3, 3\), expected \(2, 3\)"),
         ([[0], [1]], r"targets has shape \(2, 1\), expected \(2, 3\)"),
     ],

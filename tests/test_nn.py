@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minigan import Tensor, frozen, nn, ops, optim
+from minigan.models import gan
 
 
 def small(rng=0):
@@ -110,6 +111,20 @@ def test_astype_converts_parameters_and_buffers():
     assert module(Tensor(images().data.astype(np.float64))).dtype == np.float64
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: gan.generator(96)(np.zeros((2, 96), np.float32)),
+        lambda: small()(images().data),
+        lambda: nn.BatchNorm(1).eval()(images().data),
+        lambda: ops.conv2d(images(), np.zeros((3, 3, 1, 2), np.float32)),
+    ],
+)
+def test_an_array_that_is_no_tensor_is_refused_with_the_cure(call):
+    with pytest.raises(TypeError, match=r": expected a Tensor, got a numpy\.ndarray; wrap it: Tensor\(x\)$"):
+        call()
+
+
 # --- what is printed --------------------------------------------------------------------------------------------------
 
 
@@ -170,7 +185,7 @@ def test_inference_uses_the_running_averages_and_leaves_them():
 def test_a_batch_of_one_value_a_channel_has_no_variance(shape, batches):
     norm = nn.BatchNorm(6)
     norm.batches = batches
-    with pytest.raises(ValueError, match="at least 2 values a channel, to have a variance; got x of shape"):
+    with pytest.raises(ValueError, match="at least 2 values per channel to have a variance, got x of shape"):
         norm(Tensor(np.ones(shape, np.float32)))
     np.testing.assert_array_equal(norm.running_var, 1)
     norm.eval()
@@ -240,11 +255,46 @@ def test_adams_first_step_has_the_size_of_the_learning_rate():
     np.testing.assert_allclose(before - module.w.data, 0.1 / 1.01, rtol=1e-4)
 
 
+def test_a_parameter_without_a_gradient_skips_adams_step_but_not_its_count():
+    module = nn.Linear(2, 1)
+    optimizer = optim.Adam(module, lr=0.1, beta1=0.5)
+    before = module.w.data.copy()
+    for _ in range(200):
+        module.b.grad = np.ones(1, np.float32)
+        optimizer.step()
+    np.testing.assert_array_equal(module.w.data, before)
+    module.w.grad = np.ones_like(before)
+    optimizer.step()
+    corrected = 0.5 / (1 - 0.5**201) / np.sqrt(0.001 / (1 - 0.999**201))
+    np.testing.assert_allclose(before - module.w.data, 0.1 * corrected, rtol=1e-4)
+
+
 def test_optimisers_refuse_what_cannot_be_trained():
     with pytest.raises(ValueError, match="Adam: the module has no parameters"):
         optim.Adam(nn.Tanh())
     with pytest.raises(ValueError, match="SGD: lr must be positive and finite, got nan"):
         optim.SGD(nn.Linear(1, 1), lr=float("nan"))
+    with pytest.raises(ValueError, match="Adam: lr must be positive and finite, got None"):
+        optim.Adam(nn.Linear(1, 1), lr=None)
+    with pytest.raises(ValueError, match="RMSProp: clip must be positive and finite, got 0"):
+        optim.RMSProp(nn.Linear(1, 1), clip=0.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "values", "expected"),
+    [
+        (optim.SGD, "momentum", (1.5, -0.1), r"a number in \[0, 1\)"),
+        (optim.Adam, "beta1", (1, -0.1, float("nan")), r"a number in \[0, 1\)"),
+        (optim.Adam, "beta2", (1, -0.1), r"a number in \[0, 1\)"),
+        (optim.Adam, "eps", (0.0, -1, float("inf")), "a positive, finite number"),
+        (optim.RMSProp, "decay", (1.5, 1.0), r"a number in \[0, 1\)"),
+        (optim.RMSProp, "eps", (0.0, -1), "a positive, finite number"),
+    ],
+)
+def test_optimisers_refuse_numbers_that_make_no_sense(kind, name, values, expected):
+    for value in values:
+        with pytest.raises(ValueError, match=f"^{name}: expected {expected}, got {value}"):
+            kind(nn.Linear(1, 1), lr=0.1, **{name: value})
 
 
 def test_an_optimiser_of_another_module_is_refused():
@@ -255,7 +305,7 @@ def test_an_optimiser_of_another_module_is_refused():
 
 def test_optimisers_together_are_each_its_own():
     layers = [nn.Linear(2, 3, rng=np.random.default_rng(i)) for i in range(2)]
-    both = optim.Together(optim.Adam(layers[0], lr=0.1), optim.SGD(layers[1], lr=0.5))
+    both = optim.OptimizerGroup(optim.Adam(layers[0], lr=0.1), optim.SGD(layers[1], lr=0.5))
     before = [layer.w.data.copy() for layer in layers]
     for layer in layers:
         layer.w.grad = np.ones_like(layer.w.data)
@@ -265,11 +315,11 @@ def test_optimisers_together_are_each_its_own():
     assert both.steps == 1
     assert [name for name, _ in both.named] == ["w", "b", "w", "b"]
     state = both.state_dict()
-    other = optim.Together(optim.Adam(nn.Linear(2, 3), lr=0.1), optim.SGD(nn.Linear(2, 3), lr=0.5))
+    other = optim.OptimizerGroup(optim.Adam(nn.Linear(2, 3), lr=0.1), optim.SGD(nn.Linear(2, 3), lr=0.5))
     other.load_state_dict(state)
     assert state.keys() == other.state_dict().keys()
     assert all(np.array_equal(array, other.state_dict()[name]) for name, array in state.items())
     with pytest.raises(ValueError, match="SGD does not fit"):
-        optim.Together(optim.Adam(nn.Linear(2, 3), lr=0.1), optim.SGD(nn.Linear(9, 3), lr=0.5)).load_state_dict(state)
+        optim.OptimizerGroup(optim.Adam(nn.Linear(2, 3)), optim.SGD(nn.Linear(9, 3), lr=0.5)).load_state_dict(state)
     both.zero_grad()
     assert all(layer.w.grad is None for layer in layers)

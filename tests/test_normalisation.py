@@ -133,8 +133,15 @@ def test_batch_norm_is_replaced_layer_by_layer(kind, layer):
     assert not nn.has_batch_norm(d)
     x = Tensor(RNG(0).standard_normal((3, 64, 64, 1), np.float32))
     np.testing.assert_allclose(d(x).data[:1], d(Tensor(x.data[:1])).data, rtol=1e-3, atol=1e-5)
-    with pytest.raises(ValueError, match=f"no batch normalisation to replace by {kind}"):
+    with pytest.raises(ValueError, match="module: expected batch normalisation in a chain of layers, got none"):
         nn.replace_batch_norm_(d, kind)
+
+
+def test_batch_norm_is_replaced_by_known_kinds_only():
+    d = dcgan.discriminator(1, 4, rng=RNG(0))
+    with pytest.raises(ValueError, match="kind: expected layer or none, got 'batch'"):
+        nn.replace_batch_norm_(d, "batch")
+    assert nn.has_batch_norm(d)
 
 
 def test_bias_adds_and_fuses_with_a_leaky_relu():
@@ -224,5 +231,5 @@ def test_an_average_of_what_stays_is_what_stays():
 
 def test_an_average_that_looks_back_on_nothing_or_for_ever_is_refused():
     for decay in (0.0, 1.0):
-        with pytest.raises(ValueError, match=rf"average: the decay must be in \(0, 1\), got {decay}"):
+        with pytest.raises(ValueError, match=rf"average: must be in \(0, 1\), got {decay}"):
             Average(small_generator(), decay)

@@ -383,6 +383,11 @@ def test_gradcheck_blames_the_right_input():
         gradcheck(wrong_in_b, [1.0, 2.0], [3.0, 4.0])
 
 
+def test_gradcheck_knows_two_orders():
+    with pytest.raises(ValueError, match="order: expected 1 or 2, got 7"):
+        gradcheck(ops.tanh, [1.0], order=7)
+
+
 def test_gradcheck_does_not_see_a_detached_slope_at_first_order():
     assert gradcheck(detached_slope, [1.0, 2.0]) < 1e-6
 

@@ -1,1 +1,1 @@
-"""The networks, one file a family, each a pair of builders that read like the tables of the papers."""
+"""The networks, one file per family: builders that read like the papers' tables, and the modules that they need."""

@@ -1,8 +1,8 @@
-"""Autoencoders: an encoder that squeezes an image into a code, a decoder that draws the image again from the code.
+"""Autoencoders: an encoder that compresses an image into a code, and a decoder that reconstructs it from the code.
 
-Two pairs, dense and convolutional. The variational autoencoder (Kingma & Welling, arXiv:1312.6114) has the same
-decoders; its encoder ends in two heads instead of one. Decoders end in logits of pixels: what these mean is the
-likelihood's matter (:mod:`minigan.models.likelihood`).
+There are two pairs, dense and convolutional. The variational autoencoder (Kingma & Welling, arXiv:1312.6114) has the
+same decoders; its encoder ends in two heads instead of one. Decoders output logits of pixels, which the likelihood
+interprets (:mod:`minigan.models.likelihood`).
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ from .. import device, nn, ops
 from ..autograd import Tensor
 from ..recording import no_grad
 
-MAPS = 32  # of the first convolution; twice as many after the second
+MAPS = 32  # of the first convolution; the second has twice as many
 
 
 def dense_layers(image_shape, hidden=400, *, rng=None):
@@ -23,14 +23,14 @@ def dense_layers(image_shape, hidden=400, *, rng=None):
 
 
 def dense_decoder(z, image_shape, hidden=400, *, rng=None):
-    """Codes (z,) to logits of pixels (H, W, C): the same backwards."""
+    """Codes (z,) to logits of pixels (H, W, C): the encoder's layers in reverse."""
     linear = partial(nn.Linear, rng=rng)
     layers = [linear(z, hidden), nn.ReLU(), linear(hidden, prod(image_shape)), nn.Reshape(*image_shape)]
     return nn.Sequential(*layers, input_shape=(z,))
 
 
 def conv_layers(image_shape, hidden=400, *, rng=None):
-    """Images (H, W, C), sides a multiple of 4, to features (hidden,): two convolutions with stride 2, one dense."""
+    """Images (H, W, C), H and W multiples of 4, to features (hidden,): two stride-2 convolutions, one dense layer."""
     h, w, channels = image_shape
     conv = partial(nn.Conv2d, kernel=4, stride=2, padding=1, rng=rng)
     dense = nn.Linear(h // 4 * (w // 4) * 2 * MAPS, hidden, rng=rng)
@@ -38,7 +38,7 @@ def conv_layers(image_shape, hidden=400, *, rng=None):
 
 
 def conv_decoder(z, image_shape, hidden=400, *, rng=None):
-    """Codes (z,) to logits of pixels (H, W, C): the same backwards."""
+    """Codes (z,) to logits of pixels (H, W, C): the encoder's layers in reverse."""
     h, w, channels = image_shape
     conv_t = partial(nn.ConvTranspose2d, kernel=4, stride=2, padding=1, rng=rng)
     return nn.Sequential(
@@ -58,12 +58,12 @@ NETWORKS = {"dense": (dense_layers, dense_decoder), "conv": (conv_layers, conv_d
 
 
 def encoder(layers, image_shape, hidden, z, *, rng=None):
-    """Images to codes (z,): layers that make features, and one head."""
+    """Images to codes (z,): layers that extract features, and one head."""
     return nn.Sequential(*layers, nn.Linear(hidden, z, rng=rng), input_shape=image_shape)
 
 
 class GaussianEncoder(nn.Module):
-    """Layers with two heads: images (N, ...) to mean and log-variance of a Gaussian over codes, (N, z) each."""
+    """Layers with two heads: images (N, ...) to the mean and log-variance of a Gaussian over codes, (N, z) each."""
 
     def __init__(self, layers, image_shape, hidden, z, *, rng=None):
         self.trunk = nn.Sequential(*layers, input_shape=image_shape)
@@ -79,17 +79,17 @@ class GaussianEncoder(nn.Module):
 
 
 class CodeGaussian(nn.Module):
-    """The Gaussian that an autoencoder's codes follow, as nearly as one can: what makes its decoder a generator.
+    """A Gaussian fitted to an autoencoder's codes, which makes its decoder a generator.
 
-    Nothing asks a plain autoencoder's codes to follow any law, so this one is fitted to them as they pass by: running
-    moments, as batch normalisation's, in buffers, so that they are in every checkpoint.
+    A plain autoencoder's codes follow no prescribed distribution, so this one is fitted to them during training by
+    running moments, like those of batch normalisation; as buffers they are part of every checkpoint.
 
     Parameters
     ----------
     z : int
         Length of a code.
     momentum : float
-        Weight of the new batch: codes move as the encoder learns, so old ones must be forgotten.
+        Weight of the new batch: codes change as the encoder learns, so old ones must be forgotten.
     """
 
     def __init__(self, z, momentum=0.01):
@@ -97,10 +97,10 @@ class CodeGaussian(nn.Module):
         self.momentum = momentum
 
     def observe(self, codes):
-        """Take a batch of codes, array (N, z), into the moments.
+        """Update the moments with a batch of codes, array (N, z).
 
-        The moments are those of the mixture of what was seen before and this batch, so the covariance has no negative
-        eigenvalue: it is never a difference of large numbers.
+        The new moments are those of a mixture of what was seen before and this batch. The covariance is a sum of
+        positive semidefinite terms, never a difference of large numbers, so it has no negative eigenvalue.
         """
         mean, m = self.communicator.mean(codes.mean(axis=0)), self.momentum
         centred, shift = Tensor(codes - mean), mean - self.mean
@@ -111,9 +111,9 @@ class CodeGaussian(nn.Module):
         self.mean += m * shift
 
     def __call__(self, z):
-        """Turn standard normal rows, NumPy array (N, z), into codes of this Gaussian."""
+        """Turn standard normal rows, NumPy array (N, z), into codes that follow this Gaussian."""
         values, vectors = np.linalg.eigh(device.CPU.upload(self.covariance))
-        root = vectors * np.sqrt(np.maximum(values, 0))  # a root, also where a code's value never changes
+        root = vectors * np.sqrt(np.maximum(values, 0))  # exists even where a code's value never changes
         return device.CPU.upload(self.mean) + z @ root.T
 
     def __repr__(self):

@@ -1,7 +1,8 @@
-"""Conditional GAN (Mirza & Osindero, arXiv:1411.1784) on DCGAN's networks: both are told the class of the image.
+"""Conditional GAN (Mirza & Osindero, arXiv:1411.1784) with DCGAN's networks: both g and d are given the class.
 
-g takes the class as a one-hot row beside the noise, so any generator of :mod:`~minigan.models.dcgan` serves. d takes
-it as maps beside the image's channels, one a class, as Radford et al. (arXiv:1511.06434) do in their networks.
+g takes the class as a one-hot row beside the noise, so any generator of :mod:`~minigan.models.dcgan` can be used. d
+takes it as extra channels of the image, one constant map per class, in networks like those of Radford et al.
+(arXiv:1511.06434).
 """
 
 from .. import nn, ops
@@ -10,12 +11,12 @@ from . import dcgan
 
 
 class Discriminator(nn.Module):
-    """Images and their classes to logits.
+    """A discriminator of images and their classes.
 
     Parameters
     ----------
     layers : Module
-        Images with a map a class more (N, H, W, C + classes) to logits (N, 1).
+        Images with one more map per class (N, H, W, C + classes) to logits (N, 1).
     classes : int
     """
 
@@ -23,12 +24,12 @@ class Discriminator(nn.Module):
         self.layers, self.classes = layers, classes
 
     def __call__(self, x, y):
-        """Logits (N, 1) of images x (N, H, W, C) under classes y, an array (N, classes) of one-hot rows.
+        """Logits (N, 1) of images x (N, H, W, C) given classes y, an array (N, classes) of one-hot rows.
 
         Raises
         ------
         ValueError
-            For rows of another number or length.
+            If y has another shape.
         """
         if y.shape != (x.shape[0], self.classes):
             raise ValueError(
@@ -39,7 +40,7 @@ class Discriminator(nn.Module):
         return self.layers(ops.concatenate([x, maps], axis=3))
 
     def given(self, y):
-        """This network with the classes fixed: d(x | y) as a function of x, which plays the game of any d."""
+        """This network with the classes fixed: d(x | y) as a function of x, usable wherever an unconditional d is."""
         return Given(self, y)
 
     def __repr__(self):
@@ -47,7 +48,7 @@ class Discriminator(nn.Module):
 
 
 class Given:
-    """A network with its classes fixed: it takes images alone, and its parameters are the network's."""
+    """A network with its classes fixed: it takes only images, and its parameters are the network's."""
 
     def __init__(self, d, y):
         self.d, self.y = d, y

@@ -1,4 +1,4 @@
-"""A small classifier of digits: what measures the generators. Its last hidden layer is where distances are taken."""
+"""A small digit classifier that evaluates generators; distances are measured in its last hidden layer."""
 
 from functools import partial
 

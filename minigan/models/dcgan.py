@@ -1,7 +1,7 @@
-"""DCGAN (Radford et al., arXiv:1511.06434): all convolutions, batch normalisation, no pooling, no dense layers.
+"""DCGAN (Radford et al., arXiv:1511.06434): convolutions only, batch normalisation, no pooling, no dense layers.
 
-The paper's pair for 64x64 images, the same family for 28x28 digits, and a deeper pair in the manner of Keras's
-examples.
+The paper's pair for 64x64 images, the same architecture for 28x28 digits, and a deeper pair after Keras's examples,
+with a dense layer in each network and global average pooling.
 """
 
 from functools import partial
@@ -9,7 +9,7 @@ from functools import partial
 from .. import nn
 
 _FROM_SEVEN = ((1, 2), (1, 2))
-"""Padding between maps of 7x7 and of 4x4."""
+"""Padding of the convolution from 7x7 to 4x4 maps, and of its transpose."""
 
 
 def _paper_layers(rng):
@@ -20,7 +20,7 @@ def _paper_layers(rng):
 
 
 def generator(z=100, channels=3, width=64, *, rng=None):
-    """Noise (z,) to images (64, 64, channels) in [-1, 1]. ``width`` is the number of maps before the last layer."""
+    """Noise (z,) to images (64, 64, channels) in [-1, 1]; ``width`` is the number of maps before the last layer."""
     _, conv_t, norm = _paper_layers(rng)
     layers = [nn.Reshape(1, 1, z), conv_t(z, 8 * width, stride=1, padding=0), norm(8 * width), nn.ReLU()]
     for c in (8 * width, 4 * width, 2 * width):
@@ -29,7 +29,7 @@ def generator(z=100, channels=3, width=64, *, rng=None):
 
 
 def discriminator(channels=3, width=64, *, rng=None):
-    """Images (64, 64, channels) to a logit (1,). ``width`` is the number of maps after the first layer."""
+    """Images (64, 64, channels) to a logit (1,); ``width`` is the number of maps after the first layer."""
     conv, _, norm = _paper_layers(rng)
     layers = [conv(channels, width), nn.LeakyReLU(0.2)]
     for c in (width, 2 * width, 4 * width):
@@ -39,7 +39,7 @@ def discriminator(channels=3, width=64, *, rng=None):
 
 
 def generator_28(z=100, channels=1, width=64, *, rng=None):
-    """Noise (z,) to images (28, 28, channels) in [-1, 1]: the same family, by maps of 4x4, 7x7 and 14x14."""
+    """Noise (z,) to images (28, 28, channels) in [-1, 1], through maps of 4x4, 7x7 and 14x14."""
     _, conv_t, norm = _paper_layers(rng)
     return nn.Sequential(
         nn.Reshape(1, 1, z),
@@ -61,8 +61,8 @@ def generator_28(z=100, channels=1, width=64, *, rng=None):
 def discriminator_28(channels=1, width=64, *, rng=None):
     """Images (28, 28, channels) to a logit (1,).
 
-    The third convolution is what makes digits of strokes: without it the logit is a sum over patches of 10x10 pixels,
-    each judged by itself.
+    The third convolution lets d judge whole digits and not only strokes: without it the logit would be a sum over
+    patches of 10x10 pixels, each judged by itself.
     """
     conv, _, norm = _paper_layers(rng)
     return nn.Sequential(
@@ -92,9 +92,9 @@ def keras_generator(z=100, channels=3, width=512, *, rng=None):
 
 
 def keras_discriminator(channels=3, width=32, *, rng=None):
-    """Images (64, 64, channels) to a logit (1,): four blocks that convolve, then halve the map; global average pooling.
+    """Images (64, 64, channels) to a logit (1,): four blocks, each halving the map, then global average pooling.
 
-    The 3x3 stride-2 convolutions pad as TensorFlow's "same": nothing above and left, one below and right.
+    The 3x3 stride-2 convolutions pad like TensorFlow's "same": none at the top and left, one at the bottom and right.
     """
     conv = partial(nn.Conv2d, kernel=3, padding="same", rng=rng)
     norm = partial(nn.BatchNorm, eps=1e-3, momentum=0.1)

@@ -1,7 +1,7 @@
-"""Discriminators that images are found by: smooth enough to climb, without batch normalisation.
+"""The discriminator of a discriminator-only model, whose logit generates images by gradient ascent.
 
-An image's slope must be its own: with batch statistics it would depend on its neighbours'. For points of the plane the
-MLP of :mod:`minigan.models.gan` does.
+It has no batch normalisation: with batch statistics the gradient of an image's logit would depend on the other images
+in its batch. For points in the plane the MLP of :mod:`minigan.models.gan` is used.
 """
 
 from functools import partial
@@ -10,7 +10,7 @@ from .. import nn
 
 
 def discriminator_28(width=32, *, rng=None):
-    """Digits (28, 28, 1) to a logit (1,): two convolutions that halve the map, one dense layer."""
+    """Digits (28, 28, 1) to a logit (1,): two convolutions that halve the map, two dense layers."""
     conv = partial(nn.Conv2d, kernel=4, stride=2, padding=1, init=nn.he_uniform, rng=rng)
     linear = partial(nn.Linear, init=nn.he_uniform, rng=rng)
     return nn.Sequential(

@@ -8,7 +8,7 @@ norm = partial(nn.BatchNorm, eps=1e-3, momentum=0.1)
 
 
 def generator(z, *, rng=None):
-    """Noise (z,) to digits (28, 28, 1) in [-1, 1]. Batch normalisation comes after the activation here."""
+    """Noise (z,) to digits (28, 28, 1) in [-1, 1]; batch normalisation follows the activation here."""
     linear, conv_t = partial(nn.Linear, rng=rng), partial(nn.ConvTranspose2d, kernel=4, stride=2, padding=1, rng=rng)
     return nn.Sequential(
         linear(z, 1024),
@@ -28,7 +28,7 @@ def generator(z, *, rng=None):
 
 
 def discriminator(channels=1, *, rng=None):
-    """Digits (28, 28, channels) to a logit (1,). Valid 5x5 convolutions, leaky slope 0.01."""
+    """Digits (28, 28, channels) to a logit (1,), by unpadded 5x5 convolutions and leaky ReLUs of slope 0.01."""
     linear, conv = partial(nn.Linear, rng=rng), partial(nn.Conv2d, kernel=5, rng=rng)
     return nn.Sequential(
         conv(channels, 32),
@@ -46,12 +46,12 @@ def discriminator(channels=1, *, rng=None):
 
 
 def mlp_generator(z, width=128, hidden=2, *, rng=None):
-    """Noise (z,) to a point of the plane (2,), through ``hidden`` layers."""
+    """Noise (z,) to a point in the plane (2,), through ``hidden`` hidden layers."""
     return _mlp(z, width, hidden, 2, nn.ReLU(), rng)
 
 
 def mlp_discriminator(width=128, inputs=2, hidden=2, *, rng=None):
-    """A point of the plane, or several side by side, (inputs,) to a logit (1,), through ``hidden`` layers."""
+    """A point in the plane, or several side by side, (inputs,) to a logit (1,), through ``hidden`` hidden layers."""
     return _mlp(inputs, width, hidden, 1, nn.LeakyReLU(0.2), rng)
 
 
@@ -64,7 +64,7 @@ def _mlp(inputs, width, hidden, outputs, activation, rng):
 
 
 def pacgan_generator(z=2, width=400, *, rng=None):
-    """Noise (z,) to a point of the plane (2,), as in PacGAN's code for its table 1 (arXiv:1712.04086)."""
+    """Noise (z,) to a point in the plane (2,), as in the code of PacGAN's table 1 (arXiv:1712.04086)."""
     linear = partial(nn.Linear, init=nn.normal(0.02), rng=rng)
     layers = []
     for inputs in (z, width, width, width):
@@ -73,7 +73,7 @@ def pacgan_generator(z=2, width=400, *, rng=None):
 
 
 def pacgan_discriminator(inputs=2, width=200, pieces=5, *, rng=None):
-    """A point of the plane, or several side by side, (inputs,) to a logit (1,): three layers of maxout."""
+    """A point in the plane, or several side by side, (inputs,) to a logit (1,): three maxout layers, one dense."""
     maxout = partial(nn.Maxout, pieces=pieces, init=nn.normal(0.02), rng=rng)
     return nn.Sequential(
         maxout(inputs, width),

@@ -1,7 +1,6 @@
-"""InfoGAN (Chen et al., arXiv:1606.03657): a discriminator whose trunk also feeds Q, which reads the code off an image.
+"""InfoGAN (Chen et al., arXiv:1606.03657): a discriminator whose trunk also feeds Q, which infers the code of an image.
 
-The paper's networks for MNIST (appendix C.1), and a pair without its wide dense layers, in the manner of Keras's
-tutorials.
+The paper's networks for MNIST (appendix C.1), and a pair without their 1024-unit dense layers, after Keras's tutorials.
 """
 
 from functools import partial
@@ -63,7 +62,7 @@ def q_head(features, q_size, *, rng=None):
 
 
 def keras_generator(z=72, *, rng=None):
-    """Noise and codes (z,) to digits (28, 28, 1): dense to 7x7x512, one convolution, two upsampling ones."""
+    """Noise and codes (z,) to digits (28, 28, 1): dense to 7x7x512, one convolution, two transposed ones."""
     linear, conv, conv_t, norm = _paper_layers(rng)
     return nn.Sequential(
         linear(z, 7 * 7 * 512),

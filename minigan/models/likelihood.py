@@ -1,7 +1,8 @@
-"""What a decoder's logits say of pixels: the p(x | z) of an autoencoder, and the one place where pixels change scale.
+"""Likelihoods p(x | z) of pixels given a decoder's logits, and the one place where pixels are rescaled.
 
-Images are in [-1, 1] everywhere else; likelihoods see pixels in [0, 1]. Everything is in nats an image, a **sum** over
-pixels: a mean would weigh the pixels 784 times too little against a KL divergence that is summed over codes.
+Images are in [-1, 1] everywhere else; likelihoods see pixels in [0, 1]. Log-likelihoods are in nats per image,
+**summed** over pixels: for 28x28 images, a mean would give reconstruction 784 times too little weight against the KL
+divergence, which is summed over codes.
 """
 
 from math import log, pi
@@ -12,16 +13,16 @@ from .. import nn, ops
 from ..autograd import Tensor
 
 LOG_STD_FLOOR = -6.0
-"""Least logarithm of a learnt deviation: where a decoder is exact, the likelihood grows without bound as it shrinks."""
+"""Smallest ln of a learnt standard deviation: for an exact decoder the likelihood is unbounded as this falls."""
 
 
 class Likelihood(nn.Module):
-    """What both likelihoods share: pixels in, images out."""
+    """Base of both likelihoods: converts images to pixels, and logits to images."""
 
     def pixels(self, images, rng=None):
-        """Images in [-1, 1] as the pixels in [0, 1] that encoder and likelihood see, float32 array.
+        """Convert images in [-1, 1] to the pixels in [0, 1] that encoder and likelihood see, a float32 array.
 
-        ``rng`` is for those that draw the pixels in training; without it pixels are the images' own.
+        ``rng`` is for likelihoods that sample pixels in training; without it the images' own values are used.
         """
         return (images + 1) * np.float32(0.5)
 
@@ -31,14 +32,14 @@ class Likelihood(nn.Module):
 
 
 class Bernoulli(Likelihood):
-    """Each pixel is a coin that shows 1 with probability sigmoid(logit): ln p = -binary cross-entropy.
+    """Each pixel is 1 with probability sigmoid(logit), else 0: ln p = -binary cross-entropy.
 
     Parameters
     ----------
     binarise : bool
-        Draw the coins: each time an image is seen in training, each of its pixels is 1 with its grey value as
-        probability, else 0 (dynamic binarisation). Without it the cross-entropy takes grey pixels as they are, as most
-        published code does: a fine objective, but no density of grey images, and not to be compared with one.
+        Sample binary pixels: each time an image is seen in training, each pixel becomes 1 with its grey value as the
+        probability, else 0 (dynamic binarisation). Without it the cross-entropy takes grey values as they are, as most
+        published code does: a sound objective, but not a density of grey images, and not comparable with one.
     """
 
     def __init__(self, binarise=False):
@@ -59,13 +60,13 @@ class Bernoulli(Likelihood):
 
 
 class Gaussian(Likelihood):
-    """Each pixel is Gaussian around sigmoid(logit), all with one deviation: a density of pixels in [0, 1].
+    """Each pixel is Gaussian around sigmoid(logit), all with one standard deviation: a density of pixels in [0, 1].
 
     Parameters
     ----------
     std : float, optional
-        The deviation. Without it one is learnt with the networks, which weighs reconstruction against KL as the data
-        ask (Rybkin et al., arXiv:2006.13202); its logarithm is kept above LOG_STD_FLOOR by a softplus.
+        The standard deviation. By default it is learnt with the networks, so that the data determine the weight of
+        reconstruction against KL (Rybkin et al., arXiv:2006.13202); a softplus keeps its ln above LOG_STD_FLOOR.
     """
 
     def __init__(self, std=None):
@@ -74,7 +75,7 @@ class Gaussian(Likelihood):
 
     @property
     def log_std(self):
-        """The logarithm of the deviation: a number, or where it is learnt a Tensor (1,)."""
+        """The ln of the standard deviation: a number, or a Tensor (1,) if it is learnt."""
         return log(self.std) if self.std else ops.softplus(self.raw - LOG_STD_FLOOR) + LOG_STD_FLOOR
 
     def log_prob(self, logits, pixels):
@@ -85,4 +86,4 @@ class Gaussian(Likelihood):
         return -0.5 * (squares.sum(1) * precision) - squares.shape[1] * (log_std + 0.5 * log(2 * pi))
 
     def __repr__(self):
-        return f"Gaussian, deviation {self.std:g}" if self.std else "Gaussian, learnt deviation"
+        return f"Gaussian, standard deviation {self.std:g}" if self.std else "Gaussian, learnt standard deviation"

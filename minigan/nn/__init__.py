@@ -1,6 +1,6 @@
-"""Layers: the parts of which networks are built, with their parameters, their state, and a printed summary.
+"""Layers, the parts that networks are built of, with their parameters, state and printed summary.
 
-Shapes leave out the batch axis N.
+Shapes are given without the batch axis N.
 """
 
 from .activations import LeakyReLU, ReLU, Sigmoid, Tanh

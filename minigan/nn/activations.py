@@ -1,4 +1,4 @@
-"""Activations as layers; the functions are :mod:`minigan.ops.pointwise`'s."""
+"""Activations as layers; the functions are in :mod:`minigan.ops.pointwise`."""
 
 from .. import ops
 from .module import Module
@@ -28,7 +28,7 @@ class ReLU(LeakyReLU):
 
 
 class Tanh(Module):
-    """tanh(x), into (-1, 1), where the images live."""
+    """tanh(x), in (-1, 1), the range of images."""
 
     def __call__(self, x):
         return ops.tanh(x)
@@ -38,7 +38,7 @@ class Tanh(Module):
 
 
 class Sigmoid(Module):
-    """1 / (1 + e^-x). Not for the end of a discriminator: losses take logits."""
+    """1 / (1 + e^-x). Not for the output of a discriminator: losses take logits."""
 
     def __call__(self, x):
         return ops.sigmoid(x)

@@ -1,4 +1,4 @@
-"""What weights start from: functions (rng, shape, fan_in, fan_out) -> float32 array."""
+"""Weight initialisation: functions (rng, shape, fan_in, fan_out) -> float32 array."""
 
 from math import sqrt
 
@@ -11,7 +11,7 @@ def normal(std, mean=0.0):
 
 
 def glorot_uniform(rng, shape, fan_in, fan_out):
-    """U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio, AISTATS 2010, eq. 16); Keras's default, and ours."""
+    """U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio, AISTATS 2010, eq. 16), the default as in Keras."""
     a = sqrt(6 / (fan_in + fan_out))
     return rng.uniform(-a, a, shape).astype(np.float32)
 

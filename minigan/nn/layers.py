@@ -1,4 +1,4 @@
-"""Layers that learn: dense, maxout, convolution and its transpose, batch and layer normalisation."""
+"""Layers with parameters: dense, maxout, convolution and its transpose, batch and layer normalisation, bias."""
 
 from math import prod
 
@@ -16,7 +16,7 @@ def _parameter(values):
 
 
 class _Weighted(Module):
-    """What layers share that multiply by weights w.
+    """Base of the layers that multiply by weights w.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class _Weighted(Module):
     spectral = None
 
     def weight(self):
-        """w as it acts on x: divided by its largest singular value, where that was asked for."""
+        """The weights applied to x: w, or under spectral normalisation w divided by its largest singular value."""
         return self.w if self.spectral is None else self.spectral(self.w)
 
     def _remarks(self):
@@ -53,7 +53,7 @@ class Linear(_Weighted):
         self.b = _parameter(np.zeros(outputs)) if bias else None
 
     def __call__(self, x, slope=1.0):
-        """Multiply x by the weights and add the bias; then a leaky ReLU of this slope, where 1 is none."""
+        """Multiply x by the weights, add the bias, and apply a leaky ReLU of this slope (1: none)."""
         return ops.linear(x, self.weight(), self.b, slope)
 
     def out_shape(self, shape):
@@ -64,7 +64,7 @@ class Linear(_Weighted):
 
 
 class Maxout(Module):
-    """The largest of several linear maps, output by output (Goodfellow et al., arXiv:1302.4389): (in,) -> (out,).
+    """The largest of several linear maps, for each output (Goodfellow et al., arXiv:1302.4389): (in,) -> (out,).
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Maxout(Module):
 
 
 class _Conv(_Weighted):
-    """What the two convolutions share. Weights are (kh, kw, C, K), with C the channels of the larger image."""
+    """Base of both convolutions; weights are (kh, kw, C, K), where C counts the channels of the larger image."""
 
     def __init__(self, c, k, kernel, stride, padding, bias_size, fans, init, rng):
         rng = rng or np.random.default_rng()
@@ -100,7 +100,7 @@ class _Conv(_Weighted):
         self.stride, self.padding = stride, padding
 
     def __call__(self, x, slope=1.0):
-        """Convolve x, add the bias; then a leaky ReLU of this slope, where 1 is none."""
+        """Convolve x, add the bias, and apply a leaky ReLU of this slope (1: none)."""
         y = self._linear(x)
         if self.b is None:
             return y if slope == 1 else ops.leaky_relu(y, slope)
@@ -119,7 +119,7 @@ class Conv2d(_Conv):
     Parameters
     ----------
     inputs, outputs : int
-        Channels.
+        Numbers of channels.
     kernel, stride : int or (int, int)
     padding : int, ((top, bottom), (left, right)) or "same"
     bias : bool
@@ -145,7 +145,8 @@ class Conv2d(_Conv):
 class ConvTranspose2d(_Conv):
     """Transposed convolution, the adjoint of Conv2d: (P, Q, in) -> (H, W, out), H = (P - 1) S + kh - (top + bottom).
 
-    Parameters as for Conv2d; the weights are those of the convolution that it transposes, (kh, kw, out, in).
+    The parameters are those of Conv2d; the weights are laid out for the convolution that it transposes,
+    (kh, kw, out, in).
     """
 
     def __init__(self, inputs, outputs, kernel, stride=1, padding=0, *, bias=True, init=glorot_uniform, rng=None):
@@ -169,19 +170,19 @@ class BatchNorm(Module):
     ----------
     channels : int
     eps : float
-        Added to the variance, inside the root.
+        Added to the variance, under the square root.
     momentum : float
-        Weight of the new batch in the running averages (PyTorch's convention; Keras's is 1 minus this).
+        Weight of the new batch in the running averages (PyTorch's convention; in Keras it is 1 minus this).
     init : callable(rng, shape, fan_in, fan_out), optional
-        For gamma, 1 by default; beta starts at 0.
+        For gamma, which is 1 by default; beta starts at 0.
     rng : numpy.random.Generator, optional
 
     Attributes
     ----------
     running_mean, running_var : float32 arrays (channels,)
-        Averages over training batches (unbiased variance), used in inference mode.
+        Running averages over training batches (of the unbiased variance), used in inference mode.
     batches : int
-        Batches that lie one after another in what the layer gets; see :func:`~minigan.nn.batches_apart`.
+        Number of batches that lie one after another in the input; see :func:`~minigan.nn.batches_apart`.
     """
 
     takes_slope = True
@@ -195,19 +196,19 @@ class BatchNorm(Module):
         self.eps, self.momentum, self.batches = eps, momentum, 1
 
     def __call__(self, x, slope=1.0):
-        """Normalise x; then a leaky ReLU of this slope, where 1 is none."""
+        """Normalise x and apply a leaky ReLU of this slope (1: none)."""
         if not self.training:
             moments = (self.running_mean, self.running_var)
             return ops.batch_norm_inference(x, self.gamma, self.beta, *moments, eps=self.eps, slope=slope)
         count = x.size // x.shape[-1] // self.batches * self.communicator.size
         if count < 2:
             raise ValueError(
-                f"BatchNorm: training needs at least 2 values a channel, to have a variance; got x of shape {x.shape}"
+                f"BatchNorm: training needs at least 2 values per channel to have a variance, got x of shape {x.shape}"
                 + (f" for {self.batches} batches" if self.batches > 1 else "")
             )
         how = {"eps": self.eps, "slope": slope, "batches": self.batches, "communicator": self.communicator}
         y, mean, var = ops.batch_norm(x, self.gamma, self.beta, **how)
-        for moments in zip(mean, var, strict=True) if self.batches > 1 else [(mean, var)]:  # in their order
+        for moments in zip(mean, var, strict=True) if self.batches > 1 else [(mean, var)]:  # in batch order
             averages = (self.running_mean, self.running_var)
             kernels.moving_averages_(*averages, *moments, momentum=self.momentum, count=count)
         return y
@@ -222,15 +223,15 @@ class BatchNorm(Module):
 class LayerNorm(Module):
     """Layer normalisation (Ba et al., arXiv:1607.06450): each image by its own mean and variance, over all its values.
 
-    What WGAN-GP puts in the place of batch normalisation (arXiv:1704.00028, section 4), so that each image's output
-    depends on that image alone.
+    WGAN-GP uses it instead of batch normalisation (arXiv:1704.00028, section 4), so that each image's output depends on
+    that image alone.
 
     Parameters
     ----------
     channels : int
-        Of gamma and beta, one a channel: the last axis.
+        Length of gamma and beta: the last axis.
     eps : float
-        Added to the variance, inside the root.
+        Added to the variance, under the square root.
     """
 
     def __init__(self, channels, *, eps=1e-5):
@@ -250,7 +251,7 @@ class LayerNorm(Module):
 
 
 class Bias(Module):
-    """y = x + b, with b one value a channel: what is left of a normalisation that is taken out."""
+    """y = x + b, with one value of b per channel: what remains when a normalisation is removed."""
 
     takes_slope = True
 
@@ -258,7 +259,7 @@ class Bias(Module):
         self.b = _parameter(np.zeros(channels))
 
     def __call__(self, x, slope=1.0):
-        """Add the bias; then a leaky ReLU of this slope, where 1 is none."""
+        """Add the bias and apply a leaky ReLU of this slope (1: none)."""
         return ops.bias_leaky_relu(x, self.b, slope)
 
     def out_shape(self, shape):

@@ -1,7 +1,7 @@
-"""A module is a callable with parameters.
+"""The base class of layers and networks.
 
-A module's parameters are the tensors among its attributes, its buffers the arrays, its children the modules (also in
-lists): there is nothing to register.
+A module's parameters are the tensors among its attributes, its buffers the arrays, its children the modules, also
+within lists: nothing has to be registered.
 """
 
 import numpy as np
@@ -14,17 +14,17 @@ from ..communicator import ALONE
 class Module:
     """A callable with parameters.
 
-    A subclass sets its parts as attributes in ``__init__`` and defines ``__call__``. A layer that knows its output
-    shape defines ``out_shape``, which :class:`.Sequential` prints.
+    A subclass assigns its parts to attributes in ``__init__`` and defines ``__call__``. A layer that knows its output
+    shape also defines ``out_shape``, which :class:`.Sequential` prints.
 
     Attributes
     ----------
     training : bool
-        Whether batch normalisation uses the statistics of its batch (and updates its running ones).
+        Whether batch normalisation uses batch statistics (and updates its running averages).
     takes_slope : bool
         Whether ``module(x, slope)`` applies a leaky ReLU to its result in the same pass over memory.
     communicator : Communicator
-        Of the processes whose batches together are the one that the module sees; see :mod:`minigan.training.parallel`.
+        Joins the processes whose batches together form the module's batch; see :mod:`minigan.training.parallel`.
     """
 
     training = True
@@ -43,7 +43,7 @@ class Module:
                 yield from part._named(kind, f"{prefix}{name}.")
 
     def _named_once(self, kind):
-        """What is shared by several layers, under its first name alone: it learns, and is counted, once."""
+        """Named parts, each once: what several layers share has its first name, and is trained and counted once."""
         first = {}
         for name, part in self._named(kind):
             first.setdefault(id(part), (name, part))
@@ -69,19 +69,19 @@ class Module:
         return self._named_once(device.array_types())
 
     def name_parameters_(self, name):
-        """Call each parameter by ``name`` and its dotted name, in errors and to who watches; return the module."""
+        """Name each parameter ``name`` plus its dotted name, for errors and watchers; return the module."""
         for dotted, parameter in self.named_parameters():
             parameter.name = f"{name}.{dotted}"
         return self
 
     def train(self, mode=True):
-        """Switch this module and its children to training (or inference) mode; return the module."""
+        """Switch this module and its descendants to training (or inference) mode; return the module."""
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self):
-        """Switch to inference mode."""
+        """Switch to inference mode; return the module."""
         return self.train(False)
 
     def astype(self, dtype):
@@ -94,12 +94,12 @@ class Module:
 
     @property
     def device(self):
-        """The Device on which its parameters live; the CPU without any."""
+        """The Device of its parameters; the CPU if it has none."""
         first = next(self._named(Tensor), None)
         return device.CPU if first is None else device.of(first[1].data)
 
     def replace_arrays_(self, change):
-        """Replace the array of each parameter and buffer by what ``change`` makes of it; return the module."""
+        """Replace the array of each parameter and buffer by ``change(array)``; return the module."""
         for parameter in self.parameters():
             parameter.data = change(parameter.data)
         for module in self.modules():
@@ -113,12 +113,12 @@ class Module:
         return state | {name: device.download(buffer) for name, buffer in self.named_buffers()}
 
     def load_state_dict(self, state):
-        """Take parameters and buffers from a state_dict.
+        """Load parameters and buffers from a state_dict.
 
         Raises
         ------
         ValueError
-            One error that lists every missing, unexpected and misshapen entry; nothing is loaded then.
+            If an entry is missing, unexpected or misshapen; lists all of them, and loads nothing.
         """
         parameters, buffers = dict(self.named_parameters()), dict(self.named_buffers())
         own = parameters | buffers
@@ -145,7 +145,7 @@ class Module:
 
 
 def _spread(name, value):
-    """A part under its name; of a list, also within lists, each part under the list's name and its place."""
+    """Pairs (name, part); lists, also nested ones, are flattened, with the index appended to the name."""
     if isinstance(value, list | tuple):
         for i, part in enumerate(value):
             yield from _spread(f"{name}.{i}", part)
@@ -154,7 +154,7 @@ def _spread(name, value):
 
 
 def _changed(value, change):
-    """An array as ``change`` makes it, also within lists; anything else as it is."""
+    """The value with ``change`` applied to an array, also within lists; anything else is returned as it is."""
     if type(value) in (list, tuple):
         return type(value)(_changed(part, change) for part in value)
     return change(value) if isinstance(value, device.array_types()) else value

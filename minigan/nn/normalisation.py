@@ -1,4 +1,4 @@
-"""Changes to a finished network that keep its slope in bounds: spectral normalisation, and batch normalisation out."""
+"""Changes to the normalisation of a finished network: spectral norms, and batch normalisation replaced or split."""
 
 from contextlib import contextmanager
 
@@ -15,9 +15,9 @@ from .sequential import Sequential
 class SpectralNorm(Module):
     """w divided by its largest singular value (Miyato et al., arXiv:1802.05957, algorithm 1).
 
-    The matrix has one column an output (or output channel). Its singular value sigma = v^T w u is found by power
-    iteration, one round whenever w is used in training: w moves slowly, and u is kept from round to round. The gradient
-    takes u and v as constants, as the paper's does (section 2.1).
+    As a matrix w has one column per output (or output channel). Its largest singular value sigma = v^T w u is found by
+    power iteration, one round whenever w is used in training: w changes slowly, and u is kept from round to round. The
+    gradient treats u and v as constants, as in the paper (section 2.1).
 
     Parameters
     ----------
@@ -28,14 +28,14 @@ class SpectralNorm(Module):
     Attributes
     ----------
     u : float32 array (outputs,)
-        The right singular vector, of length 1: a buffer, part of every checkpoint.
+        The right singular vector, of length 1; as a buffer it is part of every checkpoint.
     """
 
     def __init__(self, outputs, *, rng=None):
         self.u = _unit((rng or np.random.default_rng()).standard_normal(outputs, np.float32))
 
     def __call__(self, w):
-        """w (..., outputs) over its singular value; one more round for u, in training mode."""
+        """w (..., outputs) divided by its largest singular value; in training mode u is updated."""
         matrix = w.reshape(-1, len(self.u))
         with no_grad():
             v = _unit((matrix @ Tensor(self.u[:, None])).data)
@@ -51,9 +51,9 @@ def _unit(x):
 
 
 def spectral_norm_(module, *, rng=None):
-    """Normalise the weights of a module's dense layers and convolutions from now on; return the module.
+    """Add spectral normalisation to a module's dense layers and convolutions; return the module.
 
-    Transposed convolutions, which discriminators do not have, stay as they are.
+    Transposed convolutions, which discriminators do not have, are left as they are.
     """
     for layer in module.modules():
         if isinstance(layer, Linear | Conv2d):
@@ -62,19 +62,21 @@ def spectral_norm_(module, *, rng=None):
 
 
 def replace_batch_norm_(module, kind):
-    """Put something else wherever a module has batch normalisation in a chain of layers; return the module.
+    """Replace every batch normalisation in a module's chains of layers; return the module.
 
     Parameters
     ----------
     module : Module
     kind : {"layer", "none"}
-        Layer normalisation; or no more than the bias that batch normalisation had.
+        By layer normalisation, or by nothing but the bias that batch normalisation has.
 
     Raises
     ------
     ValueError
-        If there is none to replace.
+        For another kind, or if there is no batch normalisation to replace.
     """
+    if kind not in ("layer", "none"):
+        raise ValueError(f"kind: expected layer or none, got {kind!r}")
     found = False
     for chain in module.modules():
         if isinstance(chain, Sequential):
@@ -83,21 +85,21 @@ def replace_batch_norm_(module, kind):
                     found = True
                     chain.layers[i] = (LayerNorm if kind == "layer" else Bias)(layer.gamma.size)
     if not found:
-        raise ValueError(f"there is no batch normalisation to replace by {kind}")
+        raise ValueError("module: expected batch normalisation in a chain of layers, got none to replace")
     return module
 
 
 def has_batch_norm(module):
-    """Whether a module's outputs for one image depend on the batch that it is in."""
+    """Whether a module has batch normalisation, so that in training an image's output depends on its batch."""
     return any(isinstance(layer, BatchNorm) for layer in module.modules())
 
 
 @contextmanager
 def batches_apart(module, batches):
-    """Have a module's batch normalisations see so many batches in what they get, for the length of a block.
+    """Within a block, make a module's batch normalisations treat their input as so many batches.
 
-    The batches lie one after another along the first axis and are of equal length. Each is normalised by itself and is
-    taken into the running averages in its turn, so that one call gives what as many calls would.
+    The batches lie one after another along the first axis and are of equal length. Each is normalised by itself and
+    enters the running averages in turn, so that one call gives what separate calls would.
     """
     with _batch_norms(module, batches=batches):
         yield
@@ -105,14 +107,14 @@ def batches_apart(module, batches):
 
 @contextmanager
 def batches_alone(module):
-    """Have a module's batch normalisations take what they get for the whole batch, without asking other processes."""
+    """Within a block, make a module's batch normalisations use the moments of this process's input alone."""
     with _batch_norms(module, communicator=ALONE):
         yield
 
 
 @contextmanager
 def _batch_norms(module, **attributes):
-    """Give a module's batch normalisations other attributes for the length of a block."""
+    """Set attributes of a module's batch normalisations within a block."""
     layers = [layer for layer in module.modules() if isinstance(layer, BatchNorm)]
     before = [(layer, name, getattr(layer, name)) for layer in layers for name in attributes]
     for layer, name, _ in before:

@@ -6,7 +6,7 @@ from .module import Module
 
 
 class Sequential(Module):
-    """Layers one after the other.
+    """A chain of layers.
 
     Parameters
     ----------
@@ -16,8 +16,8 @@ class Sequential(Module):
 
     Notes
     -----
-    A layer that can takes a (leaky) ReLU that follows along in the same pass over memory (``takes_slope``). The values
-    are the same; ``layers`` still lists both.
+    A layer with ``takes_slope`` also applies the (leaky) ReLU that follows it, in the same pass over memory, unless a
+    watcher is set (:func:`minigan.watch`). The values are the same, and ``layers`` still lists both.
     """
 
     def __init__(self, *layers, input_shape=None):
@@ -57,7 +57,7 @@ class Sequential(Module):
 
 
 class TrunkAndHead(Module):
-    """A trunk (images to features) with a head (features to logits); others may read the features as well."""
+    """A trunk (images to features) and a head (features to logits); other heads may read the features too."""
 
     def __init__(self, trunk, head):
         self.trunk, self.head = trunk, head

@@ -1,4 +1,4 @@
-"""Layers without parameters that change a map's shape: reshaping and pooling."""
+"""Layers without parameters that change the shape of their input: reshaping and pooling."""
 
 from math import prod
 
@@ -8,7 +8,7 @@ from .module import Module
 
 
 class Reshape(Module):
-    """Give every input another shape: (prod,) -> shape."""
+    """Reshape every input, of as many values: (prod,) -> shape."""
 
     def __init__(self, *shape):
         self._shape = shape
@@ -49,14 +49,14 @@ class _Pool(Module):
 
 
 class MaxPool2d(_Pool):
-    """The largest value of each window; the stride is the window unless given."""
+    """The largest value of each window; the stride defaults to the window."""
 
     def __call__(self, x):
         return ops.max_pool2d(x, self.window, self.stride)
 
 
 class AvgPool2d(_Pool):
-    """The mean of each window; the stride is the window unless given."""
+    """The mean of each window; the stride defaults to the window."""
 
     def __call__(self, x):
         return ops.avg_pool2d(x, self.window, self.stride)

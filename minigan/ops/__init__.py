@@ -1,7 +1,7 @@
-"""Differentiable operations: each computes on arrays and says, beside it, how its gradient flows back.
+"""Differentiable operations: each computes a result on arrays and records the rules for its gradient.
 
-One file a family, named as the kernels' families. Importing this package gives :class:`~minigan.autograd.Tensor` its
-operators and methods.
+There is one file for each kernel family with differentiable operations, under the family's name, and :mod:`.shape`,
+which needs no kernels. Importing this package gives :class:`~minigan.autograd.Tensor` its operators and methods.
 """
 
 from ..autograd import Tensor

@@ -1,4 +1,4 @@
-"""Batch normalisation (Ioffe & Szegedy, arXiv:1502.03167), with the leaky ReLU that follows fused into it."""
+"""Batch normalisation (Ioffe & Szegedy, arXiv:1502.03167), fused with the leaky ReLU that follows."""
 
 import numpy as np
 
@@ -11,25 +11,25 @@ from .shape import mean, reshape, sum
 
 
 def batch_norm(x, gamma, beta, *, eps=1e-5, slope=1.0, batches=1, communicator=ALONE):
-    """Normalise each channel by the mean and variance of the batch.
+    """Normalise each channel by the mean and variance of its batch.
 
     Parameters
     ----------
     x : Tensor (..., C)
     gamma, beta : Tensor (C,)
     eps : float
-        Added to the variance, inside the root.
+        Added to the variance, under the square root.
     slope : float
-        Slope of a leaky ReLU applied to the result: 1 is none, 0 is ReLU.
+        Slope of a leaky ReLU applied to the result: 1 for none, 0 for ReLU.
     batches : int
-        Batches that lie one after another in x, of equal length, each to be normalised by itself.
+        Number of batches of equal length that lie one after another in x; each is normalised by itself.
     communicator : Communicator
-        Of the processes whose x together are the batch.
+        Joins the processes whose x together form the batch.
 
     Returns
     -------
     y : Tensor like x
-    mean, var : arrays (C,), of several batches (batches, C)
+    mean, var : arrays (C,), or (batches, C) for several batches
         The batch's moments (biased variance), for the running averages; not differentiable.
     """
     y, mean_, var = kernels.batch_norm(x.data, gamma.data, beta.data, eps=eps, slope=slope, batches=batches)
@@ -37,7 +37,7 @@ def batch_norm(x, gamma, beta, *, eps=1e-5, slope=1.0, batches=1, communicator=A
         return _by_all(x, gamma, beta, communicator.moments(mean_, var), eps, slope, communicator)
 
     def gradients(dy, x, gamma, beta):
-        if recording():  # somebody wants the gradient's graph: the fused kernel has none, its parts have
+        if recording():  # the gradient needs a graph: the fused kernel has none, but its parts do
             return _gradients_by_parts(dy, x, gamma, beta, eps, slope, batches)
         arrays = kernels.batch_norm_grad(dy.data, x.data, gamma.data, beta.data, mean_, var, eps=eps, slope=slope)
         return tuple(Tensor(array) for array in arrays)
@@ -46,21 +46,21 @@ def batch_norm(x, gamma, beta, *, eps=1e-5, slope=1.0, batches=1, communicator=A
 
 
 def _by_all(x, gamma, beta, moments, eps, slope, communicator):
-    """Normalise by moments that are those of all processes' values.
+    """Normalise by moments taken over all processes' values.
 
-    Every value of theirs has moved them. So dx takes the sums of algorithm 2 over all: those over a process's own
-    values, which the kernel took, are replaced by the mean of all processes' sums. (The gradient of a process's own
-    loss, and the mean of them all when the optimiser averages, is what reaches gamma and beta.)
+    Every process's values affect the moments, so dx needs the batch sums of all processes: the kernel's sums over the
+    process's own values are replaced by the mean of all processes' sums. (gamma and beta get the gradient of the
+    process's own loss, which the optimiser averages later.)
     """
     options = {"eps": eps, "slope": slope}
-    means, variances = (array.reshape(-1, x.shape[-1]) for array in moments)  # a row for each batch
+    means, variances = (array.reshape(-1, x.shape[-1]) for array in moments)  # one row per batch
     rows = (len(means), -1, x.shape[-1])
     parts = zip(x.data.reshape(rows), means, variances, strict=True)
     y = [kernels.batch_norm_inference(own, gamma.data, beta.data, m, v, **options) for own, m, v in parts]
 
     def gradients(dy, x, gamma, beta):
         if recording():
-            raise ValueError("batch_norm: over several processes its gradient has no graph, which a penalty needs")
+            raise ValueError("batch_norm: across several processes its gradient has no graph, which a penalty needs")
         values = x.data.reshape(rows)
         parts = zip(dy.data.reshape(rows), values, means, variances, strict=True)
         found = [kernels.batch_norm_grad(g, own, gamma.data, beta.data, m, v, **options) for g, own, m, v in parts]
@@ -78,19 +78,19 @@ def _by_all(x, gamma, beta, moments, eps, slope, communicator):
 
 
 def _add_linear(y, x, scale, shift):
-    """y += scale x + shift, in few passes over memory."""
+    """y += scale x + shift, with few passes over memory."""
     term = x * scale
     term += shift
     y += term
 
 
 def _joined(batches):
-    """The batches in one array; of a single one no copy."""
+    """The batches in one array; a single one is not copied."""
     return np.stack(batches) if len(batches) > 1 else batches[0]
 
 
 def _gradients_by_parts(dy, x, gamma, beta, eps, slope, batches):
-    """The same from operations that have gradients; every batch is a row of its own, (batches, M, C)."""
+    """The gradients again, from differentiable operations on separate batches, (batches, M, C)."""
     shape, rows = x.shape, (batches, -1, x.shape[-1])
     x, dy = reshape(x, rows), reshape(dy, rows)
     centred = x - mean(x, 1, keepdims=True)
@@ -104,7 +104,7 @@ def _gradients_by_parts(dy, x, gamma, beta, eps, slope, batches):
 def batch_norm_inference(x, gamma, beta, mean, var, *, eps=1e-5, slope=1.0):
     """Normalise each channel by given moments: x (..., C) Tensor, gamma, beta (C,) Tensors, mean, var (C,) arrays."""
     y = kernels.batch_norm_inference(x.data, gamma.data, beta.data, mean, var, eps=eps, slope=slope)
-    # As they are now: running averages change in place with the next batch.
+    # Copied, because the next batch changes the running averages in place.
     middle, r = Tensor(mean.copy()), Tensor((var + eps) ** -0.5)
 
     def gradients(dy, x, gamma, beta):

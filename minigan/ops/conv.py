@@ -1,7 +1,7 @@
-"""Convolution in its three faces.
+"""Convolution and its two adjoints.
 
-conv2d, conv2d_grad_input and conv2d_grad_weight are one trilinear form with one of its three arrays taken away; the
-gradients of each are the other two. So first, second and all further derivatives need these three kernels and no more.
+conv2d, conv2d_grad_input and conv2d_grad_weight come from one trilinear form of three arrays: each leaves out one of
+them, and its gradients are the other two operations. So these three kernels suffice for derivatives of every order.
 """
 
 from .. import kernels
@@ -11,8 +11,8 @@ from ..autograd import record
 def conv2d(x, w, stride=1, padding=0):
     """Cross-correlate images x (N, H, W, C) with filters w (kh, kw, C, K): y (N, P, Q, K).
 
-    ``stride`` is an int or a pair, down and across; ``padding`` an int, ((top, bottom), (left, right)) or "same"
-    (TensorFlow's rule). ValueError, with the shapes, for arrays that do not fit one another.
+    ``stride`` is an int or a pair (vertical, horizontal); ``padding`` is an int, ((top, bottom), (left, right)), or
+    "same" (TensorFlow's rule). ValueError, with the shapes, for arrays that do not fit each other.
     """
     input_hw, kernel_hw = x.shape[1:3], w.shape[:2]
     return record(
@@ -24,7 +24,7 @@ def conv2d(x, w, stride=1, padding=0):
 
 
 def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
-    """The adjoint of conv2d in x: dy (N, P, Q, K), w (kh, kw, C, K): dx (N, H, W, C), (H, W) = input_hw."""
+    """The adjoint of conv2d in x: dy (N, P, Q, K), w (kh, kw, C, K): dx (N, H, W, C), where (H, W) = input_hw."""
     kernel_hw = w.shape[:2]
     return record(
         "conv2d_grad_input",
@@ -35,7 +35,7 @@ def conv2d_grad_input(dy, w, stride=1, padding=0, *, input_hw):
 
 
 def conv2d_grad_weight(x, dy, stride=1, padding=0, *, kernel_hw):
-    """The adjoint of conv2d in w: x (N, H, W, C), dy (N, P, Q, K): dw (kh, kw, C, K), (kh, kw) = kernel_hw."""
+    """The adjoint of conv2d in w: x (N, H, W, C), dy (N, P, Q, K): dw (kh, kw, C, K), where (kh, kw) = kernel_hw."""
     input_hw = x.shape[1:3]
     return record(
         "conv2d_grad_weight",
@@ -51,8 +51,8 @@ def conv_transpose2d(y, w, stride=1, padding=0, output_hw=None):
     Parameters
     ----------
     output_hw : (int, int), optional
-        (H, W). By default (P - 1) S + kh - (top + bottom), the smallest that conv2d maps to y; for "same" P S, which is
-        the largest.
+        (H, W). By default H = (P - 1) S + kh - (top + bottom), the smallest height that conv2d maps to P; for "same",
+        H = P S, the largest. W likewise.
     """
     if output_hw is None:
         output_hw = transposed_hw(y.shape[1:3], w.shape[:2], stride, padding)
@@ -60,7 +60,7 @@ def conv_transpose2d(y, w, stride=1, padding=0, output_hw=None):
 
 
 def transposed_hw(hw, window, stride, padding):
-    """Height and width that a transposed convolution gives to maps of ``hw``."""
+    """The default output height and width of a transposed convolution of maps of size ``hw``."""
     strides = (stride, stride) if isinstance(stride, int) else stride
     if padding == "same":
         return tuple(n * s for n, s in zip(hw, strides, strict=True))

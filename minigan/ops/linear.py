@@ -1,4 +1,4 @@
-"""Matrix products: as for convolution, one trilinear form has three faces, and each one's gradients are the others."""
+"""Matrix products; as for convolution, three operations of one trilinear form are each other's gradients."""
 
 import numpy as np
 
@@ -10,18 +10,18 @@ from .shape import transpose
 
 
 def linear(x, w, b=None, slope=1.0):
-    """y = lrelu(x w + b, slope): x (N, in), w (in, out), b (out,): y (N, out). Slope 1 is no activation."""
+    """y = lrelu(x w + b, slope): x (N, in), w (in, out), b (out,): y (N, out). Slope 1 means no activation."""
     y = kernels.linear(x.data, w.data, None if b is None else b.data, slope)
     if b is None and slope == 1:
         return record("linear", y, (x, _linear_grad_input, w), (w, lambda dy, x: _linear_grad_weight(x, dy), x))
     wants_dx, wants_dw = x.requires_grad, w.requires_grad or (b is not None and b.requires_grad)
 
     def gradients(dy, x, w, y):
-        if recording():  # the fused kernel has no graph of its own, its parts have
+        if recording():  # the fused kernel has no graph, but its parts do
             g, db = bias_leaky_relu_grad(dy, y, slope)
             return lambda: _linear_grad_input(g, w), lambda: _linear_grad_weight(x, g), db
         arrays = kernels.linear_grad(dy.data, y.data, x.data, w.data, slope, wants_dx, wants_dw)
-        found = iter([Tensor(array) for array in arrays])  # those that are wanted, in this order
+        found = iter([Tensor(array) for array in arrays])  # only those that are needed, in this order
         dx = next(found) if wants_dx else None
         dw, db = found if wants_dw else (None, None)
         return dx, dw, db
@@ -54,7 +54,7 @@ def matmul(a, b):
         raise ValueError(f"matmul: expected (M, K) and (K, N), got {a.shape} and {b.shape}")
     return record(
         "matmul",
-        # On a device the engine's own product: a graph that is being captured takes no call of cuBLAS.
+        # On a device the product is our own kernel: a graph cannot capture a cuBLAS call made through CuPy.
         a.data @ b.data if type(a.data) is np.ndarray else kernels.linear(a.data, b.data),
         (a, lambda dy, b: matmul(dy, transpose(b)), b),
         (b, lambda dy, a: matmul(transpose(a), dy), a),

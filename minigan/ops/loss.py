@@ -1,7 +1,7 @@
-"""Losses of each value or each row, in nats, on logits: exact and finite for logits of +-1e4. Means are the caller's.
+"""Losses per value or per row, without the mean; those on logits are in nats, accurate and finite for logits of +-1e4.
 
-The classic bugs live here in other code: ln(p + eps) goes flat at -ln eps, a clipped probability has no gradient beyond
-the clip, a softmax goes into a loss that applies softmax again. Taking logits rules all three out.
+Losses on probabilities invite classic bugs: ln(p + eps) goes flat at -ln eps, a clipped probability has no gradient
+beyond the clip, and a softmax is fed to a loss that applies softmax again. Taking logits rules out all three.
 """
 
 import numpy as np
@@ -16,8 +16,8 @@ from .shape import reshape, solid, sum
 def _beside(targets, x):
     """Targets as a constant Tensor of x's dtype, on x's device.
 
-    A Tensor of the caller's that is so already stays tied to it, so that one knows when it is overwritten before its
-    use.
+    A Tensor that already has both is not copied and shares its write count with the result, so that overwriting it
+    before the backward pass is detected.
     """
     array = solid(device.of(x.data).upload(_array(targets), x.dtype))
     return targets.detach() if isinstance(targets, Tensor) and array is targets.data else Tensor(array)
@@ -28,7 +28,7 @@ def _array(targets):
 
 
 def _like(targets, x):
-    """Targets as a constant Tensor of x's dtype and shape, on x's device; a number stands for all."""
+    """Targets as a constant Tensor of x's dtype and shape, on x's device; a number is repeated for all values."""
     if isinstance(targets, (int, float)):
         return Tensor(np.full_like(x.data, targets))
     t = _beside(targets, x)
@@ -44,13 +44,13 @@ def sigmoid_cross_entropy(logits, targets):
     ----------
     logits : Tensor
     targets : float or array_like
-        The probability that is right, in [0, 1]: a number for all, or one for each logit. Not differentiable. An
-        array of a device is not checked, for looking at it would wait for the device.
+        The true probability, in [0, 1]: one number for all logits, or one for each. Not differentiable. A device array
+        is not checked, because reading it would wait for the device.
 
     Raises
     ------
     ValueError
-        For a target outside [0, 1].
+        If a target is outside [0, 1].
     """
     t = _like(targets, logits)
     low, high = (targets, targets) if isinstance(targets, (int, float)) else _span(targets)
@@ -58,8 +58,8 @@ def sigmoid_cross_entropy(logits, targets):
         raise ValueError(f"sigmoid_cross_entropy: targets must be in [0, 1], got {low:g} to {high:g}")
 
     def gradient(dy, x, t):
-        # sigmoid(x) - t, but without the cancellation that leaves 0 where t = 1 and x > 17 in float32
-        if recording():  # the fused kernel has no graph of its own, its parts have
+        # sigmoid(x) - t without its cancellation, which in float32 leaves 0 for t = 1 and x > 17
+        if recording():  # the fused kernel has no graph, but its parts do
             return dy * ((1 - t) * sigmoid(x) - t * sigmoid(-x))
         return Tensor(kernels.sigmoid_cross_entropy_grad(dy.data, x.data, t.data))
 
@@ -68,13 +68,13 @@ def sigmoid_cross_entropy(logits, targets):
 
 
 def _span(targets):
-    """Least and largest of the targets and 0; of an array of a device, which nobody looks at, 0 and 0."""
+    """The smallest and the largest of the targets and 0; of a device array, which is not read, 0 and 0."""
     array = _array(targets)
     return (np.min(array, initial=0), np.max(array, initial=0)) if device.of(array) is device.CPU else (0, 0)
 
 
 def softmax(logits):
-    """Probabilities of each row: logits (N, K): (N, K). Never put its result into a loss: losses take logits."""
+    """Probabilities of each row: logits (N, K): (N, K). Do not pass them to a loss: losses take logits."""
     return record(
         "softmax",
         kernels.softmax(logits.data),
@@ -83,7 +83,7 @@ def softmax(logits):
 
 
 def logsumexp(x, axis=None, keepdims=False):
-    """ln of the sum of e^x over an axis, several, or all; finite for values of +-1e4. Its gradient is a softmax."""
+    """ln of the sum of e^x over one axis, several, or all; finite for values of +-1e4. Its gradient is a softmax."""
     largest = x.data.max(axis=axis, keepdims=True)
     total = np.log(np.exp(x.data - largest).sum(axis=axis, keepdims=True)) + largest
     kept = total.shape
@@ -107,7 +107,7 @@ def softmax_cross_entropy(logits, targets):
     Raises
     ------
     ValueError
-        For targets of another shape, and classes outside of [0, K).
+        If the targets have another shape, or a class is outside [0, K).
     """
     if np.ndim(_array(targets)) == 1:
         targets = one_hot(_array(targets), logits.shape[1], logits.dtype)
@@ -122,22 +122,22 @@ def softmax_cross_entropy(logits, targets):
 
 
 def one_hot(labels, classes, dtype=np.float32):
-    """Rows of zeros with a one: labels (N,) of integers in [0, classes): (N, classes) array, where the labels live.
+    """One-hot rows of integer labels (N,) in [0, classes): array (N, classes), on the labels' device.
 
     Raises
     ------
     ValueError
-        For labels that are no integers, or out of range. Labels of a device are not looked at, for that would wait for
-        it: one out of range gives a row of zeros.
+        If labels are not integers, or out of range. The range is not checked on a device, because that would wait for
+        it: a label out of range gives a row of zeros.
     """
     place = device.of(labels)
     labels = place.upload(labels)
     if labels.dtype.kind not in "iu":
-        raise ValueError(f"labels must be integers, got {labels.dtype}")
+        raise ValueError(f"labels: expected integers, got {labels.dtype}")
     if place is not device.CPU:
         return (labels.reshape(-1, 1) == np.arange(classes, like=labels)).astype(dtype)
     if labels.size and (labels.min() < 0 or labels.max() >= classes):
-        raise ValueError(f"labels must be in [0, {classes}), got {labels.min()} to {labels.max()}")
+        raise ValueError(f"labels: expected values in [0, {classes}), got {labels.min()} to {labels.max()}")
     rows = np.zeros((len(labels), classes), dtype)
     rows[np.arange(len(labels)), labels] = 1
     return rows
@@ -150,7 +150,7 @@ def gaussian_nll(x, mean, std):
     ----------
     x : Tensor or array_like
     mean, std : Tensor
-        All of one shape; std > 0. The caller keeps std away from 0, where the likelihood has no bound.
+        All of one shape; std > 0. The caller keeps std away from 0, where the likelihood is unbounded.
     """
     x = x if isinstance(x, Tensor) else _like(x, mean)
 

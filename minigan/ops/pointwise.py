@@ -1,4 +1,4 @@
-"""Operations on each value by itself, with NumPy's broadcasting: arithmetic, powers, activations."""
+"""Elementwise operations with NumPy's broadcasting: arithmetic, powers, activations."""
 
 import numpy as np
 
@@ -9,10 +9,14 @@ from .shape import broadcast_to, sum_to
 
 
 def _data(x):
-    """The array of a tensor, or a constant; NumPy's scalars become Python's, which do not turn float32 into float64."""
-    if isinstance(x, Tensor):
-        return x.data
-    return x.item() if isinstance(x, np.generic) else x
+    """The array of a tensor, or a constant."""
+    return x.data if isinstance(x, Tensor) else _constant(x)
+
+
+def _constant(x):
+    """A NumPy scalar, or an array without axes, as a Python number, which keeps float32 as it is; others unchanged."""
+    host = isinstance(x, np.generic) or type(x) is np.ndarray  # the emulated device's are of a subclass
+    return x.item() if host and x.ndim == 0 else x
 
 
 def add(a, b):
@@ -59,8 +63,8 @@ def neg(a):
 
 
 def power(a, exponent):
-    """y = a ** exponent, the exponent a constant number."""
-    exponent = exponent.item() if isinstance(exponent, np.generic) else exponent
+    """y = a ** exponent, for a constant exponent."""
+    exponent = _constant(exponent)
 
     def gradient(dy, a):
         return dy * (exponent * a ** (exponent - 1)) if exponent else dy * 0.0  # 0 a^-1 would be NaN at 0
@@ -94,7 +98,7 @@ def absolute(a):
 
 
 def maximum(a, b):
-    """y = max(a, b), value by value; equal values pass the gradient to a."""
+    """y = max(a, b), elementwise; where they are equal, a gets the gradient."""
     x, y = _data(a), _data(b)
     a_shape, b_shape = np.shape(x), np.shape(y)
     result = np.maximum(x, y)
@@ -115,7 +119,7 @@ def leaky_relu(x, slope=0.01):
 
 
 def _leaky_relu_grad(dy, y, slope):
-    # Linear in dy; in y its derivative is zero almost everywhere.
+    # Linear in dy; its derivative in y is zero almost everywhere.
     return record(
         "leaky_relu_grad",
         kernels.leaky_relu_grad(dy.data, y.data, slope),
@@ -124,7 +128,7 @@ def _leaky_relu_grad(dy, y, slope):
 
 
 def bias_leaky_relu(x, b, slope=1.0):
-    """y = lrelu(x + b, slope): x (..., C), b (C,). Slope 1 adds the bias alone."""
+    """y = lrelu(x + b, slope): x (..., C), b (C,). Slope 1 means no activation."""
     y = kernels.bias_leaky_relu(x.data, b.data, slope)
     if slope == 1:
         return record("bias", y, (x, lambda dy: dy), (b, bias_grad))
@@ -136,7 +140,7 @@ def bias_leaky_relu_grad(dy, y, slope):
     """Both gradients of y = lrelu(x + b, slope): dx like y, db (C,)."""
     if slope == 1:
         return dy, bias_grad(dy)
-    if recording():  # the fused kernel has no graph of its own, its parts have
+    if recording():  # the fused kernel has no graph, but its parts do
         dx = _leaky_relu_grad(dy, y, slope)
         return dx, bias_grad(dx)
     return tuple(Tensor(array) for array in kernels.bias_leaky_relu_grad(dy.data, y.data, slope))

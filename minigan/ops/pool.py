@@ -1,11 +1,11 @@
-"""Pooling: the largest or the mean of each window. Each gradient is linear, so its own gradient is its adjoint."""
+"""Pooling by the largest value or the mean of each window; the gradients are linear, so theirs are the adjoints."""
 
 from .. import kernels
 from ..autograd import record
 
 
 def max_pool2d(x, window, stride=None):
-    """Largest value of each window, unpadded: x (N, H, W, C): y (N, P, Q, C). ``stride`` defaults to the window."""
+    """The largest value of each window, unpadded: x (N, H, W, C): y (N, P, Q, C). ``stride`` defaults to the window."""
     y, index = kernels.max_pool2d(x.data, window, stride)
     input_hw = x.shape[1:3]
     return record("max_pool2d", y, (x, lambda dy: _scatter(dy, index, input_hw)))
@@ -23,7 +23,7 @@ def _gather(x, index):
 
 
 def avg_pool2d(x, window, stride=None):
-    """Mean of each window, without padding: x (N, H, W, C): y (N, P, Q, C). ``stride`` defaults to the window."""
+    """The mean of each window, unpadded: x (N, H, W, C): y (N, P, Q, C). ``stride`` defaults to the window."""
     input_hw = x.shape[1:3]
     y = kernels.avg_pool2d(x.data, window, stride)
     return record("avg_pool2d", y, (x, lambda dy: _spread(dy, window, stride, input_hw)))
@@ -35,7 +35,7 @@ def _spread(dy, window, stride, input_hw):
 
 
 def global_avg_pool2d(x):
-    """Mean over the whole image: x (N, H, W, C): y (N, C) (Lin et al., arXiv:1312.4400)."""
+    """The mean over the whole image: x (N, H, W, C): y (N, C) (Lin et al., arXiv:1312.4400)."""
     input_hw = x.shape[1:3]
     return record("global_avg_pool2d", kernels.global_avg_pool2d(x.data), (x, lambda dy: _spread_all(dy, input_hw)))
 

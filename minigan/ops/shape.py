@@ -1,7 +1,7 @@
-"""Operations that move, repeat, add up or select values. Each one's gradient is its adjoint, which is here too.
+"""Operations that move, repeat, add up or select values; each one's gradient is its adjoint, which is here too.
 
-The three of them that make views with gaps (transpose, broadcast_to, getitem) copy such a view at once where it lives
-on a device: the GPU's kernels take no strides, so it would be copied anyway, for every kernel that reads it.
+Three of them can make views that are not contiguous (transpose, broadcast_to, getitem). On a device they copy such a
+view at once: the GPU's kernels take no strides, so every kernel that reads it would need a copy.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from ..recording import recording
 
 
 def solid(view):
-    """The view, or on a device a copy of it if it has gaps; see above."""
+    """The view itself, or a copy if it is a non-contiguous view on a device; see above."""
     return view if type(view) is np.ndarray or view.flags.c_contiguous else view.copy()
 
 
@@ -23,7 +23,7 @@ def reshape(x, *shape):
 
 
 def transpose(x, *axes):
-    """Permute the axes; reverse them by default. On the CPU the result is a view."""
+    """Permute the axes, by default into reverse order. On the CPU the result is a view."""
     axes = axes or tuple(reversed(range(x.ndim)))
     result = solid(x.data.transpose(axes))
     back = tuple(np.argsort([axis % x.ndim for axis in axes]).tolist())
@@ -40,7 +40,7 @@ def broadcast_to(x, shape):
 
 
 def sum_to(x, shape):
-    """Add up the axes that broadcasting ``shape`` to x's shape had repeated: the adjoint of broadcast_to."""
+    """Sum over the axes along which broadcasting from ``shape`` to x's shape repeats: the adjoint of broadcast_to."""
     if x.shape == shape:
         return x
     before, leading = x.shape, x.ndim - len(shape)
@@ -50,14 +50,14 @@ def sum_to(x, shape):
 
 
 def sum(x, axis=None, keepdims=False):
-    """Sum over an axis, several, or all."""
+    """Sum over one axis, several, or all."""
     before, kept = x.shape, _kept(x, axis)
     total = x.data.sum(axis=axis, keepdims=keepdims)
     return record("sum", total, (x, lambda dy: broadcast_to(reshape(dy, kept), before)))
 
 
 def mean(x, axis=None, keepdims=False):
-    """Mean over an axis, several, or all; ValueError for a tensor without values."""
+    """Mean over one axis, several, or all; ValueError for a tensor without values."""
     if not x.size:
         raise ValueError(f"mean: expected at least one value, got shape {x.shape}")
     before = x.shape
@@ -68,13 +68,13 @@ def mean(x, axis=None, keepdims=False):
     def gradient(dy):
         if recording() or type(dy.data) is not np.ndarray:
             return broadcast_to(reshape(dy * share, kept), before)
-        return Tensor(np.full(before, dy.data.reshape(kept) * share))  # in a fifth of the time
+        return Tensor(np.full(before, dy.data.reshape(kept) * share))  # takes a fifth of the time
 
     return record("mean", total * share, (x, gradient))
 
 
 def _kept(x, axis):
-    """x's shape with the axes that are summed over left as ones."""
+    """The shape of x with the reduced axes kept, of length one."""
     if axis is None:
         return (1,) * x.ndim
     axes = [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
@@ -96,13 +96,13 @@ def concatenate(tensors, axis=0):
 
 
 def getitem(x, index):
-    """x[index], with any index that NumPy knows, or a Tensor of places."""
+    """x[index], for any index that NumPy accepts, or a Tensor of indices."""
     before, index = x.shape, _kept_index(index)
     return record("getitem", solid(x.data[index]), (x, lambda dy: _scatter(dy, index, before)), view_of=x)
 
 
 def _kept_index(index):
-    """An index that nobody else can change: the gradient needs it, too."""
+    """A copy of the index that the caller cannot change, because the gradient needs it too."""
     if isinstance(index, tuple):
         return tuple(_kept_index(part) for part in index)
     index = index.data if isinstance(index, Tensor) else index
@@ -112,12 +112,12 @@ def _kept_index(index):
 def _scatter(x, index, shape):
     """Zeros of ``shape`` with x added at ``index``: the adjoint of getitem.
 
-    Where a list of places names one twice, a GPU adds in no fixed order: its sums may differ in the last bit.
+    Where an index occurs twice, a GPU adds in no fixed order, so the last bits of its sums may vary.
     """
     result = np.zeros_like(x.data, shape=shape)
     parts = index if isinstance(index, tuple) else (index,)
     if all(isinstance(part, slice | int | type(None) | type(Ellipsis)) for part in parts):
         result[index] = x.data
     else:
-        np.add.at(result, index, x.data)  # a list of places may name one twice
+        np.add.at(result, index, x.data)  # an index may occur twice
     return record("scatter", result, (x, lambda dy: getitem(dy, index)))
