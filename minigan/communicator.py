@@ -1,8 +1,8 @@
-"""The processes that train one network together, and what they tell each other: a thin layer over MPI.
+"""Communication between the processes that train one network together: a thin layer over MPI.
 
-A training by one process has a communicator as well, :data:`ALONE`, so that nothing asks which it is. That of several,
-which mpiexec started, is what :func:`join` returns. Its calls are collective, but for ``rows``, ``alliance`` and
-``describe``: all processes make them, in the same order.
+Training in a single process has a communicator too, :data:`ALONE`, so that no caller needs to distinguish the two;
+:func:`join` returns that of the processes started by mpiexec. All calls but ``rows``, ``alliance`` and ``describe`` are
+collective: every process must make them, in the same order.
 """
 
 import atexit
@@ -14,56 +14,57 @@ from contextlib import contextmanager
 import numpy as np
 
 TELL_S = 1.0
-"""Between a process's last words and its abort, at which mpiexec drops what it has not yet passed on."""
+"""Seconds from a process's last output to its abort, at which mpiexec drops output that it has not yet forwarded."""
 
 
 class Alone:
-    """The communicator of one process by itself."""
+    """The communicator of a single process."""
 
     rank, size = 0, 1
 
     def rows(self, n):
-        """This process's rows among those that all have together, where each has n: a slice."""
+        """The slice of this process's rows among the rows of all processes, of which each has n."""
         return slice(self.rank * n, (self.rank + 1) * n)
 
     def mean(self, array):
-        """The mean over all processes of arrays of one shape, element by element; the same bits for each of them."""
+        """The elementwise mean of all processes' arrays, of one shape; bit-identical in all of them."""
         return array
 
     def mean_(self, array):
-        """The same in place; returns the array."""
+        """The same as ``mean``, in place; return the array."""
         return array
 
     def moments(self, mean, var):
-        """Mean and variance of all processes' values, of which each knows those of its own, as many as any other."""
+        """Mean and variance of all processes' values from those of each one's own, which must be equally many."""
         return mean, var
 
     def any(self, flag):
-        """Whether any process says so."""
+        """Whether the flag is set in any process."""
         return flag
 
     def of_first(self, make):
-        """What ``make()`` returns in the first process, for all; it is not called in the others."""
+        """Return in all processes what ``make()`` returns in the first, the only one that calls it."""
         return make()
 
     def check_same(self, what, value):
-        """Raise ValueError unless all processes have the same value, which has a text."""
+        """Raise ValueError in all processes unless ``str(value)``, named ``what`` in the error, is the same in all."""
 
     @contextmanager
     def agreement(self):
-        """Leave the block together: if it fails in one process, it fails in all, with that one's message."""
+        """Make all processes leave the block alike: if it fails in one, it fails in all, with that one's message."""
         yield
 
     @contextmanager
     def alliance(self):
-        """Live and die together: a process that an exception leads out of this block ends the others when it ends.
+        """Make the processes end together: one that leaves this block by an exception aborts all when it exits.
 
-        Only a failed agreement, which all leave alike, breaks the alliance. Who catches another exception cannot go on.
+        A failed ``agreement`` or ``check_same`` raises in all processes, so it cancels that. Catching any other
+        exception outside the block does not.
         """
         yield
 
     def describe(self):
-        """Who they are, for a line after the device's; empty for one."""
+        """A description of the processes, printed after the device's; empty for a single one."""
         return ""
 
 
@@ -71,7 +72,7 @@ ALONE = Alone()
 
 
 class Communicator(Alone):
-    """That of the processes of an MPI communicator.
+    """The communicator of the processes of an MPI communicator.
 
     Parameters
     ----------
@@ -84,27 +85,27 @@ class Communicator(Alone):
     rank, size : int
         Which process this is, and how many there are.
     machines : int
-        On how many machines.
+        The number of machines that they run on.
     """
 
     def __init__(self, mpi, comm):
         self._mpi, self._comm = mpi, comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self.machines = len(set(comm.allgather(mpi.Get_processor_name())))
-        self._alliances = 0  # blocks that were entered, and not left as one should
+        self._alliances = 0  # blocks that were entered but not left normally
         atexit.register(self._abort_allies)
 
     def mean(self, array):
         return self.mean_(np.array(array))
 
     def mean_(self, array):
-        # MPI wants all to receive identical results (MPI 4.1, section 6.9.6): so weights stay equal, bit for bit.
+        # MPI requires identical results in all processes (MPI 4.1, section 6.9.6): weights stay equal bit for bit.
         self._comm.Allreduce(self._mpi.IN_PLACE, array)
         array /= self.size
         return array
 
     def moments(self, mean, var):
-        # In float64, and by the deviations of the means: the difference of large squares would leave nothing.
+        # In float64, from the means' distances to their mean: a difference of large squares would cancel.
         own = np.stack([mean, var]).astype(np.float64)
         means, variances = np.moveaxis(self._gathered(own), 1, 0)
         middle = means.mean(axis=0)
@@ -112,7 +113,7 @@ class Communicator(Alone):
         return middle.astype(mean.dtype), spread.astype(var.dtype)
 
     def _gathered(self, array):
-        """The arrays of all processes, in their order: (size, ...)."""
+        """The arrays of all processes, in order of rank: (size, ...)."""
         gathered = np.empty((self.size, *array.shape), array.dtype)
         self._comm.Allgather(array, gathered)
         return gathered
@@ -130,7 +131,7 @@ class Communicator(Alone):
         for rank, text in enumerate(texts):
             if text != texts[0]:
                 self._alliances = 0
-                raise ValueError(f"mpi: {what} of process {rank} is {text}, that of process 0 {texts[0]}")
+                raise ValueError(f"mpi: {what} of process {rank} is {text}, that of process 0 is {texts[0]}")
 
     @contextmanager
     def agreement(self):
@@ -153,7 +154,7 @@ class Communicator(Alone):
         self._alliances = max(0, self._alliances - 1)
 
     def _abort_allies(self):
-        # At the end of the process: what went wrong has been told then, by whoever caught the exception, or by Python.
+        # At exit the error has been printed, by whatever caught the exception or by Python itself.
         if self._alliances:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -165,16 +166,25 @@ class Communicator(Alone):
         return f"{self.size} processes on {place}, each with a part of every batch"
 
 
-def join():
-    """The communicator of all the processes that mpiexec started, this one among them.
+def launched():
+    """This process's rank, and the number of processes, as mpiexec told it: (0, 1) if mpiexec did not start it."""
+    for library in ("PMI", "OMPI_COMM_WORLD"):  # MPICH and its relatives, Open MPI
+        size = os.environ.get(f"{library}_SIZE", "")
+        if size.isdigit():
+            return int(os.environ.get(f"{library}_RANK", 0)), int(size)
+    return 0, 1
 
-    Processes of one machine share its cores: where no MINIGAN_NUM_THREADS says otherwise, and before the first kernel
-    has run, each takes its part of those it may use.
+
+def join():
+    """The communicator of all processes that mpiexec started, including this one.
+
+    Processes on one machine share its cores. Unless MINIGAN_NUM_THREADS or OMP_NUM_THREADS is set, this sets the former
+    to the process's share of the cores that it may use; call it before the first kernel runs.
 
     Raises
     ------
     ValueError
-        Where mpi4py or an MPI library is missing, or there is no other process.
+        If mpi4py or an MPI library is missing, or if this is the only process.
     """
     try:
         from mpi4py import MPI
@@ -187,8 +197,8 @@ def join():
     if world.Get_size() == 1:
         library = " ".join(MPI.Get_library_version().split("\n")[0].strip("\0").split())
         raise ValueError(
-            "mpi: this process is the only one; start several: mpiexec -n 4 minigan train ... --mpi (if that is what "
-            f"you did, this mpiexec is of another MPI than the library that mpi4py has found, {library})"
+            "mpi: this process is the only one; start several: mpiexec -n 4 minigan train ... --mpi (if you did, "
+            f"mpiexec belongs to another MPI than the library that mpi4py has loaded, {library})"
         )
     if not (os.environ.get("MINIGAN_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS")):
         os.environ["MINIGAN_NUM_THREADS"] = str(_own_cores(MPI, world))
@@ -196,7 +206,7 @@ def join():
 
 
 def _own_cores(mpi, world):
-    """How many of the cores that this process may use are its own, if those who share them share alike."""
+    """This process's equal share of the cores that it may use, among the processes whose cores overlap with them."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
     neighbours = world.Split_type(mpi.COMM_TYPE_SHARED)
     sharers = sum(not cores.isdisjoint(theirs) for theirs in neighbours.allgather(cores))

@@ -1,4 +1,4 @@
-"""So that a file is whole or is not there: not half written by a full disk, a crash, or Ctrl-C."""
+"""Atomic file writing: a full disk, a crash or Ctrl-C never leaves the file half written."""
 
 import os
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path, mode="w"):
-    """Open a file that takes its place when the block has ended without an error; what was there stays until then.
+    """Open a temporary file that replaces the file at ``path`` when the block ends without an error.
 
     Parameters
     ----------
@@ -17,7 +17,7 @@ def whole_file(path, mode="w"):
     Raises
     ------
     OSError
-        Where it cannot be written.
+        If it cannot be written; names the file.
     """
     path = Path(path)
     temporary = path.with_name(path.name + ".part")
@@ -27,6 +27,8 @@ def whole_file(path, mode="w"):
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # a full disk's names no file, and NumPy's has a text alone
+            raise OSError(error.errno, error.strerror or f"not written: {error}", str(path)) from error
         raise

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minigan import Tensor, device, gradcheck, nn, ops, optim, presets
+from minigan import Tensor, device, grad, gradcheck, nn, ops, optim, presets
 from minigan.data import Dataset
 from minigan.latents import Latents, Noise
 from minigan.models.autoencoder import CodeGaussian, GaussianEncoder, dense_decoder, dense_layers
@@ -162,7 +162,7 @@ def test_the_deviation_is_learnt_and_kept_above_its_floor():
     collapsed.raw.assign_([-1e4])
     assert collapsed.log_std.item() == pytest.approx(LOG_STD_FLOOR)
     assert Gaussian(0.1).parameters() == []
-    assert repr(Gaussian(0.1)) == "Gaussian, deviation 0.1"
+    assert repr(Gaussian(0.1)) == "Gaussian, standard deviation 0.1"
 
 
 def test_a_learnt_deviation_ends_at_the_root_of_the_mean_squared_error():
@@ -188,6 +188,32 @@ def test_with_one_code_the_importance_weighted_bound_is_the_elbo():
     )
     assert seen["loss_nats"] == pytest.approx(-seen["elbo_nats"], rel=1e-6)
     assert seen["elbo_nats"] == pytest.approx(-seen["reconstruction_nats"] - seen["kl_nats"], rel=1e-6)
+
+
+def test_the_importance_weighted_loss_is_that_of_the_mean_weight():
+    encoder, decoder = networks()
+    x, noise = Bernoulli().pixels(images()), Tensor(RNG(1).standard_normal((3, 12, 2), np.float32))
+    mean, logvar = encoder(Tensor(x))
+    z = reparameterise(mean, logvar, noise)
+    log_weights = log_likelihood(decoder, Bernoulli(), x, z) - log_ratio(z, noise, logvar)
+    a = log_weights.data.astype(np.float64)
+    share = np.exp(a - np.logaddexp.reduce(a, axis=0))
+    parameters = encoder.parameters() + decoder.parameters()
+    expected = grad(-(log_weights * share.astype(np.float32)).sum(0).mean(), parameters)  # arXiv:1509.00519, section 3
+    seen = importance_step(encoder, decoder, Bernoulli(), optim.SGD(encoder, decoder, lr=1e-9), x, noise)
+    assert seen["loss_nats"] == pytest.approx(-np.log(np.exp(a).mean(axis=0)).mean(), rel=1e-6)
+    assert -seen["elbo_nats"] == pytest.approx(-a.mean(), rel=1e-6)
+    for parameter, gradient in zip(parameters, expected, strict=True):
+        np.testing.assert_allclose(parameter.grad, gradient.data, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("step", ["vae_step", "importance_step"])
+def test_a_step_draws_k_codes_for_each_image(step, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(f"minigan.training.systems.autoencoder.{step}", lambda *given, **_: drawn.append(given[-1]))
+    vae(k=3, importance=step == "importance_step").step(iter([images()]), RNG(0))
+    assert drawn[0].shape == (3, 12, 2)
+    assert len(np.unique(drawn[0].data)) == drawn[0].size
 
 
 def test_log_ratio_is_that_of_the_densities():
@@ -227,6 +253,17 @@ def test_log_likelihood_estimates_the_integral_over_codes():
     assert (np.mean([system.elbo_nats(x, RNG(seed))[0] for seed in range(200)], axis=0) < exact).all()
 
 
+def test_binarised_pixels_are_drawn_for_measurements_as_well():
+    x, rng = images(), RNG(0)
+    coins = (rng.uniform(0, 1, x.shape) < (x + 1) / 2) * np.float32(2) - 1
+    state = rng.bit_generator.state
+    system, given = vae(likelihood=Bernoulli(binarise=True)), vae()
+    np.testing.assert_allclose(system.elbo_nats(x, RNG(0)), given.elbo_nats(coins, rng), rtol=1e-6)
+    rng.bit_generator.state = state
+    expected = given.log_likelihood_nats(coins, rng, 3)
+    np.testing.assert_allclose(system.log_likelihood_nats(x, RNG(0), 3), expected, rtol=1e-6)
+
+
 def test_the_bound_grows_with_its_codes():
     system, x = vae(), images(200)
     bounds = [np.mean([system.log_likelihood_nats(x, RNG(s), k).mean() for s in range(3)]) for k in (1, 8, 64)]
@@ -239,10 +276,10 @@ def test_measuring_in_parts_is_measuring(monkeypatch):
     assert elbo.dtype == np.float64
     np.testing.assert_allclose(elbo, -reconstruction - kl)
     assert (kl > 0).all()
-    monkeypatch.setattr("minigan.training.systems.autoencoder.ROWS", 7)
+    monkeypatch.setattr("minigan.training.systems.modes.ROWS", 7)
     np.testing.assert_allclose(system.elbo_nats(x, RNG(0))[2], kl, rtol=1e-5)
     assert system.log_likelihood_nats(x, RNG(0), 3).shape == (40,)
-    with pytest.raises(ValueError, match="k: expected at least 1 code an image, got 0"):
+    with pytest.raises(ValueError, match="k: expected at least 1 code per image, got 0"):
         system.log_likelihood_nats(x, RNG(0), 0)
 
 
@@ -251,7 +288,7 @@ def test_a_vae_is_scored_by_its_bounds_on_unseen_images():
     found = BoundScores(test)(system, RNG(0))
     elbo, reconstruction, kl = system.elbo_nats(test.images, RNG(0))
     assert found["minus_elbo_nats"].value == pytest.approx(-elbo.mean())
-    assert found["minus_elbo_nats"].error == pytest.approx(elbo.std() / np.sqrt(50))
+    assert found["minus_elbo_nats"].error == pytest.approx(elbo.std(ddof=1) / np.sqrt(50))
     assert found["reconstruction_nats"].value == pytest.approx(reconstruction.mean())
     assert found["kl_nats"].value == pytest.approx(kl.mean())
     assert found["minus_log_likelihood_100_nats"].value < found["minus_elbo_nats"].value
@@ -373,7 +410,7 @@ def test_the_default_is_784_400_20():
         ({"std": 0.1}, "std: a bernoulli likelihood has none, got 0.1; give --likelihood gaussian"),
         ({"std": 0.0, "likelihood": "gaussian"}, "std: must be positive and finite, got 0.0"),
         ({"binarise": True, "likelihood": "gaussian"}, "binarise: pixels that are 0 or 1 are not Gaussian"),
-        ({"importance": True, "beta": 2.0}, "beta: the importance-weighted bound has none, got 2.0 with importance"),
+        ({"importance": True, "beta": 2.0}, "beta: expected 1 with --importance .*, got 2"),
         ({"network": "dens"}, "network: unknown 'dens'; did you mean dense"),
         ({"likelihood": "x"}, "likelihood: unknown 'x'; there are bernoulli, gaussian"),
         ({"k": 0}, "k: must be at least 1, got 0"),

@@ -201,6 +201,16 @@ def test_labels_are_all_that_acgan_adds_to_infogan():
     np.testing.assert_array_equal(without["q"]["0.w"], again["q"]["0.w"])
 
 
+def test_all_that_q_learns_from_is_weighed():
+    slopes = []
+    for weight in (0.5, 2.0):
+        g, d, q, opt_g, opt_d, latents = small_acgan()
+        z, z_g, labels = latents.sample(RNG(3), 32), latents.sample(RNG(4), 32), RNG(2).integers(3, size=32)
+        acgan_step(g, d, q, opt_g, opt_d, Tensor(rows(1)), labels, z, z_g, latents, weight=weight)
+        slopes.append(q.layers[0].w.grad)  # of d's update: q is frozen in g's
+    np.testing.assert_allclose(slopes[1], 4 * slopes[0], rtol=1e-4, atol=1e-7)
+
+
 def test_acgan_learns_to_name_the_class_of_real_points_and_to_draw_it():
     g, d, q, opt_g, opt_d, latents = small_acgan()
     centres = np.array([[2, 0], [-1, 1.7], [-1, -1.7]])

@@ -1,5 +1,6 @@
 """So that each way to fail is told by name where it is there, and nothing is told of a training that works."""
 
+import json
 import re
 from dataclasses import replace
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from minigan import Tensor, cli, nn, ops, presets, runs, watch
+from minigan.data import toy2d
 from minigan.latents import Categorical, Latents, Noise, Uniform
 from minigan.study import doctor
 from minigan.training.losses import NON_SATURATING, WASSERSTEIN
@@ -39,6 +41,7 @@ def test_samples_that_are_no_numbers_are_told():
 def test_a_discriminator_that_is_always_right_has_won():
     assert not doctor.balance(logged(d_real=0.99, d_fake=0.01)).healthy
     assert doctor.balance(logged(d_real=0.8, d_fake=0.2)).healthy
+    assert doctor.balance(logged(d_real=0.97, d_fake=0.9)).healthy, "sure of everything is right about half"
     assert "0.80 for real and 0.20" in doctor.balance(logged(d_real=0.8, d_fake=0.2)).seen
 
 
@@ -60,29 +63,34 @@ def test_few_things_drawn_again_and_again_are_no_variety(copies, healthy):
     assert doctor.variety(case(real=real, made=made)).healthy is healthy
 
 
+def test_samples_in_pairs_are_no_variety_however_far_the_pairs_are_apart():
+    real, apart = RNG(0).standard_normal((256, 2), np.float32), RNG(1).standard_normal((128, 2), np.float32)
+    assert not doctor.variety(case(real=real, made=apart.repeat(2, axis=0))).healthy
+
+
 def test_variety_of_data_that_are_copies_themselves_is_not_asked_for():
     same = np.zeros((8, 2), np.float32)
     assert doctor.variety(case(real=same, made=same)).healthy
 
 
 class Places:
-    """A system that draws points at some of the ring's modes."""
+    """A system that draws points at some of the modes of a distribution."""
 
     latents = Latents(Noise(2))
 
-    def __init__(self, modes):
-        self.modes = modes
+    def __init__(self, modes, content="ring"):
+        self.centres = toy2d.DISTRIBUTIONS[content]().centres[:modes]
 
     def sample(self, z):
-        angle = 2 * np.pi * (np.arange(len(z)) % self.modes) / 8
-        return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+        return self.centres[np.arange(len(z)) % len(self.centres)].astype(np.float32)
 
 
-@pytest.mark.parametrize(("modes", "healthy"), [(8, True), (7, False)])
-def test_a_mode_that_is_never_drawn_is_missed(modes, healthy):
-    found = doctor.modes(case(system=Places(modes), content="ring"))
-    assert found.healthy is healthy
-    assert found.seen == f"{modes} of 8 are drawn"
+@pytest.mark.parametrize(("content", "there"), [("ring", 8), ("grid", 25)])
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_mode_that_is_never_drawn_is_missed(content, there, missing):
+    found = doctor.modes(case(system=Places(there - missing, content), content=content))
+    assert found.healthy is (missing == 0)
+    assert found.seen == f"{there - missing} of {there} are drawn"
 
 
 @pytest.mark.parametrize("content", [None, "digits", "moons"])
@@ -117,6 +125,11 @@ def test_a_code_that_q_cannot_read_is_found(nats, healthy):
     found = doctor.codes(case(system=system, rows=[{"information_nats_0": -1.0, "information_nats_1": nats}]))
     assert found.healthy is healthy
     assert f"{nats:.2f} of 2.30 nats of code 1" in found.seen
+
+
+def test_one_code_that_q_cannot_read_is_found_beside_one_that_it_can():
+    system = SimpleNamespace(latents=Latents(Noise(4), Categorical(10), Categorical(2)))
+    assert not doctor.codes(case(system=system, rows=[{"information_nats_0": 2.25, "information_nats_1": 0.1}])).healthy
 
 
 def test_real_valued_codes_have_no_ceiling_to_reach():
@@ -165,6 +178,19 @@ def test_a_network_without_a_gradient_is_found():
     assert "g 1e-09" in found.seen
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["d", "g"])
+def test_gradients_and_steps_that_are_no_numbers_are_found_wherever_they_are(bad, where):
+    step = {"d_0": (1, 1e-2, 1e-3), "d_1": (1, 1e-2, 1e-3), "d_2": (1, 1e-2, 1e-3), "g_0": (1, 1e-2, 1e-3)}
+    spoilt = f"{where}_0"
+    found = doctor.gradients(case(step=a_step(**step | {spoilt: (1, bad, 1e-3)})))
+    assert not found.healthy
+    assert f"{where} {bad}" in found.seen
+    found = doctor.step_size(case(step=a_step(**step | {spoilt: (1, 1e-2, bad)})))
+    assert not found.healthy
+    assert f"{bad} of their size at most ({where}.0)" in found.seen
+
+
 def test_a_step_that_throws_weights_about_is_found():
     assert doctor.step_size(case(step=a_step(d_0=(1, 1, 0.01)))).healthy
     found = doctor.step_size(case(step=a_step(d_0=(1, 1, 0.01), g_0=(0.1, 1, 0.05))))
@@ -193,6 +219,15 @@ def test_a_run_that_collapsed_is_told_what_ails_it_and_stays_as_it_is(tmp_path, 
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
+def test_a_bad_start_of_a_log_is_forgotten(tmp_path):
+    run = train(tmp_path / "run", "gan-2d", steps=10, batch=32, width=8)
+    rows = [(1, 1.0, 0.0), (7, 1.0, 0.0), (8, 0.6, 0.4), (10, 0.4, 0.6)]
+    lines = [json.dumps({"iteration": i, "d_real": real, "d_fake": fake}) for i, real, fake in rows]
+    (run / "log.jsonl").write_text("\n".join(lines) + "\n")
+    findings, _ = doctor.examine(run)
+    assert findings[0].seen == "D(x) is 0.50 for real and 0.50 for generated items"
+
+
 SYSTEMS = {
     "r1gan-2d": {"variety", "modes"},
     "dcgan-mnist": {"balance", "variety", "batch norm"},
@@ -218,7 +253,7 @@ def test_every_kind_of_system_is_examined_by_what_fits_it(tmp_path, preset):
         assert finding.seen
         assert finding.advice
         for option in re.findall(r"--([a-z-]+)", finding.advice):
-            name = "penalty_weight" if option == "penalty" else option.replace("-", "_")
+            name = option.replace("-", "_")
             assert hasattr(config, name), (finding.name, finding.advice)
             assert name not in getattr(config, "refused", {}), (finding.name, finding.advice)
 
@@ -233,6 +268,35 @@ def test_advice_is_what_the_run_can_be_told():
     assert told.advise(absent="b") == ""
 
 
+def test_what_a_run_does_already_is_no_advice():
+    advice = {"penalty": "a --penalty", "packing": "--packing 2", "average": "--average 0.999"}
+    config = SimpleNamespace(penalty="none", packing=1, average=None)
+    assert case(config=config).advise(**advice) == "a --penalty, --packing 2, or --average 0.999"
+    config = SimpleNamespace(penalty="r1", packing=2, average=0.99)
+    assert case(config=config).advise(**advice) == ""
+    config = SimpleNamespace(preset="r1gan-2d")
+    assert doctor.modes(case(system=Places(7), content="ring", config=config)).advice == "more steps"
+    config = SimpleNamespace(preset="gan-2d")
+    assert doctor.modes(case(system=Places(7), content="ring", config=config)).advice == "the preset r1gan-2d"
+
+
+@pytest.mark.parametrize("preset", ["gan-2d", "dcgan-mnist", "infogan", "acgan", "cgan"])
+def test_a_penalty_is_advised_as_the_preset_takes_it(preset):
+    def system(**changes):
+        config = replace(presets.get(preset).config, **changes)
+        return config, presets.get(preset).build(config, presets.get(preset).default_shape, RNG(0))
+
+    config, built = system()
+    advice = case(system=built, config=config).advise(penalty="a --penalty")
+    norm = {"d_norm": "none"} if preset != "gan-2d" else {}
+    assert advice == "a --penalty" + (" with --d-norm none" if norm else "")
+    config, built = system(penalty="r1", **norm)
+    assert case(system=built, config=config).advise(penalty="a --penalty") == ""
+    if norm:
+        config, built = system(**norm)
+        assert case(system=built, config=config).advise(penalty="a --penalty") == "a --penalty"
+
+
 def test_a_run_of_weights_that_are_no_numbers_is_told_so(tmp_path):
     run = train(tmp_path / "run", "gan-2d", steps=2, batch=32)
     with np.load(run / "checkpoint.npz") as entries:
@@ -241,6 +305,10 @@ def test_a_run_of_weights_that_are_no_numbers_is_told_so(tmp_path):
     np.savez(run / "checkpoint.npz", **arrays)
     findings, _ = doctor.examine(run)
     assert [(finding.name, finding.healthy) for finding in findings] == [("finite", False)]
+    arrays["module.g.0.w"][0, 0], arrays["module.d.0.w"][0, 0] = 0, np.inf  # the samples are numbers, the step is not
+    np.savez(run / "checkpoint.npz", **arrays)
+    healthy = {finding.name: finding.healthy for finding in doctor.examine(run)[0]}
+    assert (healthy["gradients"], healthy["step size"]) == (False, False)
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path, capsys):

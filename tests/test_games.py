@@ -11,7 +11,7 @@ import pytest
 from minigan import Tensor, grad, gradcheck, nn, ops, presets
 from minigan.presets import GANConfig
 from minigan.training.losses import HINGE, LOSSES, MINIMAX, NON_SATURATING, cross_entropy
-from minigan.training.penalties import PENALTIES, dragan, r1, r2, square_slopes, wgan_gp
+from minigan.training.penalties import PENALTIES, dragan, r1, r2, squared_gradient_norms, wgan_gp
 from minigan.training.trainer import random_streams
 
 RNG = np.random.default_rng
@@ -100,8 +100,8 @@ def test_saturating_is_what_its_name_says():
 
 def test_the_log_shows_probabilities_of_logits_and_scores_of_others():
     outputs = column(0.0, 2.0)
-    assert HINGE.opinion(outputs) == 1
-    assert MINIMAX.opinion(outputs) == pytest.approx((0.5 + 1 / (1 + math.exp(-2))) / 2)
+    assert HINGE.mean_output(outputs) == 1
+    assert MINIMAX.mean_output(outputs) == pytest.approx((0.5 + 1 / (1 + math.exp(-2))) / 2)
 
 
 def test_labels_are_smoothed_into_labels():
@@ -154,8 +154,8 @@ def test_slopes_are_each_images_own():
         return ops.square(x.reshape(len(x), -1) @ w).sum(1, keepdims=True)
 
     x = images(1)
-    together = square_slopes(d, x).data
-    alone = [square_slopes(d, Tensor(x.data[i : i + 1])).item() for i in range(len(x.data))]
+    together = squared_gradient_norms(d, x).data
+    alone = [squared_gradient_norms(d, Tensor(x.data[i : i + 1])).item() for i in range(len(x.data))]
     np.testing.assert_allclose(together, alone, rtol=1e-12)
 
 
@@ -339,28 +339,32 @@ def test_the_choices_of_the_config_are_the_tables():
         ("dcgan", {"clip": 0.0}, "clip: must be positive and finite, got 0.0"),
         ("dcgan", {"average": 1.0}, r"average: must be in \(0, 1\), got 1.0"),
         ("dcgan", {"packing": 0}, "packing: must be at least 1, got 0"),
-        ("dcgan", {"packing": 3}, "packing: 3 images at a time do not divide a batch of 128"),
+        ("dcgan", {"packing": 3}, "packing: expected a divisor of the batch, 128, got 3"),
         (
             "dcgan",
             {"penalty_weight": 1.0},
-            "penalty_weight: there is no --penalty that 1 could weigh",
+            "penalty_weight: 1 has no effect without --penalty",
         ),
         ("dcgan", {"loss": "hinge", "smoothing": 0.1}, "smoothing: loss hinge has no labels to smooth"),
         ("dcgan", {"loss": "wasserstein"}, "loss: wasserstein has no minimum unless .* give --penalty wgan-gp, --clip"),
-        ("dcgan", {"clip": 0.1, "penalty": "r1"}, "clip: bounds the discriminator's slope, as penalty does; give one"),
+        (
+            "dcgan",
+            {"clip": 0.1, "penalty": "r1"},
+            "clip: bounds the discriminator's gradient, as penalty does; give one",
+        ),
         (
             "dcgan",
             {"clip": 0.1, "spectral_norm": True},
-            "clip: bounds the discriminator's slope, as spectral_norm does",
+            "clip: bounds the discriminator's gradient, as spectral_norm does",
         ),
-        ("infogan", {"d_steps": 5}, "d_steps: 5 was asked for, but each network is updated once an iteration here"),
-        ("infogan", {"packing": 2}, "packing: 2 was asked for, but Q reads each image by itself"),
-        ("acgan", {"packing": 2}, "packing: 2 was asked for, but Q reads each image by itself"),
-        ("cgan", {"packing": 2}, "packing: 2 was asked for, but the discriminator is told the class of each image"),
+        ("infogan", {"d_steps": 5}, "d_steps: expected 1, got 5; each network is updated once per iteration here"),
+        ("infogan", {"packing": 2}, "packing: expected 1, got 2; Q reads each image by itself"),
+        ("acgan", {"packing": 2}, "packing: expected 1, got 2; Q reads each image by itself"),
+        ("cgan", {"packing": 2}, "packing: expected 1, got 2; the discriminator is given the class of each image"),
         (
             "infogan",
             {"clip": 0.1},
-            "clip: 0.1 was asked for, but Q shares layers with the discriminator; give --penalty",
+            "clip: expected None, got 0.1; Q shares layers with the discriminator; give --penalty",
         ),
     ],
 )
@@ -372,7 +376,7 @@ def test_options_that_make_no_sense_are_refused(preset, changes, message):
 @pytest.mark.parametrize(
     ("preset", "changes", "message"),
     [
-        ("dcgan-mnist", {"penalty": "r1"}, "penalty: r1 bounds the slope .* batch normalisation of dcgan-mnist's .* "),
+        ("dcgan-mnist", {"penalty": "r1"}, "penalty: r1 needs outputs .* batch normalisation of dcgan-mnist's .* "),
         ("infogan", {"penalty": "dragan"}, "give --d-norm layer, or none, with it"),
         ("gan-2d", {"d_norm": "layer"}, "d_norm: the discriminator of gan-2d has no batch normalisation to replace"),
     ],
@@ -386,4 +390,4 @@ def test_a_penalty_counts_a_pack_as_one_image():
     system, shape, _ = build("dcgan-mnist", packing=2, penalty="r1", d_norm="none")
     assert isinstance(system.d.layers[3], nn.Bias)
     x = Tensor(RNG(0).standard_normal((2, 28, 28, 2 * shape[-1]), np.float32))
-    assert square_slopes(system.d, x).shape == (2,)
+    assert squared_gradient_norms(system.d, x).shape == (2,)

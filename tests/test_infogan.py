@@ -65,7 +65,7 @@ def moved(before, after):
 
 
 def test_every_way_is_tested():
-    assert tuple(LEARNERS) == INFORMATION
+    assert list(LEARNERS) == list(INFORMATION)
 
 
 def descend(params, grads, *_):
@@ -131,7 +131,7 @@ def test_a_smaller_batch_of_fakes_for_d_needs_fresh_noise():
     config = presets.get("infogan").config
     assert config.fresh_noise
     assert config.d_batch < config.batch
-    with pytest.raises(ValueError, match="d_batch: 32 fakes are no batch of 64 for g; give --fresh-noise"):
+    with pytest.raises(ValueError, match="d_batch: expected the batch, 64, got 32; give --fresh-noise"):
         dataclasses.replace(config, fresh_noise=False)
 
 
@@ -229,9 +229,9 @@ def test_words_declare_codes():
         ([], "codes: expected at least one, such as 10, uniform or gaussian"),
         (
             ["10", "unifrom"],
-            "codes: expected a number of classes, uniform or gaussian, got 'unifrom'; did you mean uni",
+            "codes: expected a number of classes or a distribution, got 'unifrom'; did you mean uni",
         ),
-        (["-3"], "codes: expected a number of classes, uniform or gaussian, got '-3'$"),
+        (["-3"], "codes: expected a number of classes or a distribution, got '-3'; there are uniform, gaussian$"),
         (["1"], "Categorical: a code needs at least 2 classes, got 1"),
     ],
 )

@@ -77,7 +77,7 @@ def test_gan_normalises_after_the_activation():
 
 
 def test_unknown_presets_are_offered_near_ones():
-    with pytest.raises(ValueError, match="unknown preset 'dcgn'; did you mean dcgan"):
+    with pytest.raises(ValueError, match="preset: unknown 'dcgn'; did you mean dcgan"):
         presets.get("dcgn")
     with pytest.raises(ValueError, match="has no field widht"):
         presets.config_from_dict({"preset": "dcgan", "widht": 3})

@@ -165,10 +165,26 @@ def test_an_image_begins_with_squares_whose_edges_are_blurred():
 
 
 @pytest.mark.parametrize(
+    ("name", "change", "shape", "values"),
+    [
+        ("discriminator-only", {}, (28, 28, 1), 49),
+        ("discriminator-only", {"grain": 2}, (28, 28, 1), 196),
+        ("discriminator-only", {"grain": 2, "z": 196}, (28, 28, 1), 196),
+        ("discriminator-only-2d", {"width": 8}, (2,), 2),
+    ],
+)
+def test_the_length_of_the_noise_follows_from_the_images_and_the_grain(name, change, shape, values):
+    system = build(name, replayed=8, ascent_steps=1, **change)
+    assert system.latents.size == values
+    assert system.sample(system.latents.sample(RNG(0), 2)).shape == (2, *shape)
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"z": 100}, r"z: an ascent to \(28, 28, 1\) with grain 4 begins at 49 values, got 100"),
-        ({"grain": 5}, r"grain: squares of 5 pixels do not fill images of \(28, 28, 1\)"),
+        ({"z": 0}, "z: must be at least 1, got 0"),
+        ({"z": 100}, r"z: expected 49 for images of \(28, 28, 1\) with grain 4, got 100"),
+        ({"grain": 5}, r"grain: expected a divisor of the sides of images of \(28, 28, 1\), got 5"),
     ],
 )
 def test_noise_that_fits_no_image_is_refused(change, message):
@@ -248,6 +264,23 @@ def test_the_discrepancy_does_not_know_the_datas_scale():
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
+def test_bandwidths_are_in_units_of_the_distance_between_different_rows():
+    x, y = (rows(n, seed, 3).astype(np.float32) + shift for n, seed, shift in ((6, 0, 0), (5, 1, 1)))
+    g = nn.Linear(3, 3, bias=False)
+    g.w.assign_(np.eye(3))
+    seen = mmd_step(g, optim.SGD(g, lr=1e-9), x, Tensor(y), (0.5, 2.0))
+    square = np.mean([((x[i] - x[j]) ** 2).sum() for i in range(6) for j in range(6) if i != j])
+    assert seen["mmd2"] == pytest.approx(by_loops(x, y, [0.25 * square, 4 * square]), rel=1e-5)
+
+
+def test_real_rows_that_are_all_the_same_leave_weights_that_are_numbers():
+    g = nn.Linear(2, 2, rng=RNG(0))
+    x = np.full((9, 2), 0.3, np.float32)
+    seen = mmd_step(g, optim.SGD(g, lr=0.1), x, Tensor(np.concatenate([x, rows(9, 1).astype(np.float32)])), (0.05, 1.0))
+    assert np.isfinite(seen["mmd2"])
+    assert all(np.isfinite(parameter.data).all() for parameter in g.parameters())
+
+
 def test_a_generator_finds_both_modes_without_an_opponent():
     g = mmd.generator(2, 2, 32, rng=RNG(0))
     opt, rng = optim.Adam(g, lr=3e-3), RNG(1)
@@ -282,7 +315,7 @@ def test_codes_are_matched_and_decoded():
             {"bandwidths": [1.0, 0.0]},
             r"bandwidths: expected one or more, positive and finite, got \(1\.0, 0\.0\)",
         ),
-        ("mmd-2d", {"batch": 1}, "batch: the discrepancy compares pairs, it needs at least 2, got 1"),
+        ("mmd-2d", {"batch": 1}, "batch: expected at least 2, as the discrepancy compares pairs, got 1"),
         ("discriminator-only", {"penalty": 0.0}, r"penalty: must be positive and finite, got 0\.0"),
         ("discriminator-only", {"blur": -1}, "blur: must be at least 0, got -1"),
         ("discriminator-only", {"replayed": 0}, "replayed: must be at least 1, got 0"),

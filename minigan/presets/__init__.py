@@ -1,8 +1,8 @@
-"""The systems by name: what ``minigan train NAME`` builds, with every number of its source, and how to change them."""
+"""Presets: the systems that ``minigan train NAME`` builds, with the hyperparameters of their sources as defaults."""
 
 import dataclasses
-import difflib
 
+from ..near import near
 from .autoencoders import AUTOENCODERS
 from .conditional import CONDITIONAL
 from .config import ACGANConfig, CGANConfig, Config, GANConfig, InfoGANConfig, MLPConfig, WidthConfig
@@ -35,25 +35,23 @@ def get(name):
     Raises
     ------
     ValueError
-        For an unknown name; offers the near ones.
+        For an unknown name; close names are suggested.
     """
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(PRESETS)}"
-        raise ValueError(f"unknown preset {name!r}; {hint}")
+        raise ValueError(f"preset: unknown {name!r}; {near(name, PRESETS)}")
     return PRESETS[name]
 
 
 def config_from_dict(values):
-    """Make the config that ``dataclasses.asdict`` had turned into ``values``.
+    """Rebuild a config from the dict that ``dataclasses.asdict`` made of it.
 
     Raises
     ------
     ValueError
-        For an unknown preset or field, a value of the wrong type, or what is no dict.
+        For an unknown preset or field, a value of the wrong type, or anything but a dict.
     """
     if not isinstance(values, dict):
-        raise ValueError(f"expected the fields of a config by name, got {type(values).__name__}")
+        raise ValueError(f"expected a dict of config fields, got {type(values).__name__}")
     default = get(values.get("preset", "")).config
     unknown = set(values) - {field.name for field in dataclasses.fields(default)}
     if unknown:
@@ -62,12 +60,12 @@ def config_from_dict(values):
 
 
 def check_labels(config, dataset):
-    """Check that a data set tells the classes that this config's networks are told; return them.
+    """Check that a data set has the labels that this config's networks need; return them.
 
     Raises
     ------
     ValueError
-        For data without labels, or with other classes.
+        For data without labels, or with labels that are not below ``config.classes``.
     """
     labels = dataset.labels
     if labels is None:
@@ -87,7 +85,7 @@ def check_images(preset, images):
     Raises
     ------
     ValueError
-        Names the preset, what came and what was expected.
+        If they cannot; names the preset, the expected shape and the actual one.
     """
     expected, got = preset.image_shape, images.shape[1:]
     fits = len(expected) == len(got) and all(e in (None, n) for e, n in zip(expected, got, strict=True))

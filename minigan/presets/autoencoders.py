@@ -1,6 +1,6 @@
-"""Autoencoders, plain and variational: one preset each, whose networks and likelihood are flags.
+"""Autoencoders, plain and variational: one preset each, with options for the networks and the likelihood.
 
-The algorithm does not know its networks, so ``--network conv`` is no system of its own.
+The algorithm is independent of the networks, so ``--network conv`` is an option and not a preset of its own.
 """
 
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ class AutoencoderConfig(Config):
     hidden: int = 400
     """Units of the dense hidden layer."""
     likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
-    """What the decoder says of a pixel: the probability of white, or a Gaussian around a grey value."""
+    """What the decoder predicts for a pixel: the probability of white, or a Gaussian around a grey value."""
     binarise: bool = False
-    """Bernoulli: draw each pixel as black or white each time, with its grey value as the probability of white."""
+    """With bernoulli: draw each pixel anew as black or white, with its grey value as the probability of white."""
     std: float | None = None
-    """Gaussian: its deviation, of pixels in [0, 1]; learnt if none is given."""
+    """With gaussian: its standard deviation, for pixels in [0, 1]; learned if not given."""
 
     at_least_one: ClassVar = ("hidden",)
     positive: ClassVar = ("lr",)
@@ -51,11 +51,11 @@ class VAEConfig(AutoencoderConfig):
     """A run of a variational autoencoder."""
 
     beta: float = 1.0
-    """Weight of the KL divergence; with 1 the objective is a bound of ln p(x)."""
+    """Weight of the KL divergence; with 1 the objective is a bound on ln p(x)."""
     k: int = 1
     """Codes drawn for each image."""
     importance: bool = False
-    """Ascend the importance-weighted bound of the k codes, instead of the mean of their bounds."""
+    """Maximise the importance-weighted bound of the k codes instead of the mean of their bounds."""
 
     at_least_one: ClassVar = (*AutoencoderConfig.at_least_one, "k")
     positive: ClassVar = (*AutoencoderConfig.positive, "beta")
@@ -63,11 +63,11 @@ class VAEConfig(AutoencoderConfig):
     def __post_init__(self):
         super().__post_init__()
         if self.importance and self.beta != 1:
-            raise ValueError(f"beta: the importance-weighted bound has none, got {self.beta} with importance")
+            raise ValueError(f"beta: expected 1 with --importance (that bound has no beta), got {self.beta:g}")
 
 
 def _parts(config, image_shape, rng):
-    """An encoder's layers, the decoder and the likelihood that a config asks for."""
+    """The encoder's layers, the decoder and the likelihood that a config asks for."""
     layers, decoder = autoencoder.NETWORKS[config.network]
     likelihood = Gaussian(config.std) if config.likelihood == "gaussian" else Bernoulli(config.binarise)
     hidden = config.hidden
@@ -93,7 +93,7 @@ def _build_vae(config, image_shape, rng):
 AUTOENCODERS = [
     preset(
         "autoencoder",
-        "an encoder and a decoder for digits, dense or convolutional",
+        "autoencoder for digits, dense or convolutional",
         (28, 28, None),
         _build_autoencoder,
         AutoencoderConfig,
@@ -105,7 +105,7 @@ AUTOENCODERS = [
     ),
     preset(
         "vae",
-        "the variational autoencoder 784-400-20, or convolutional; Bernoulli or Gaussian pixels",
+        "variational autoencoder for digits, dense (784-400-20) or convolutional; Bernoulli or Gaussian pixels",
         (28, 28, None),
         _build_vae,
         VAEConfig,

@@ -1,4 +1,4 @@
-"""GANs that learn from labels: ask for a class, and it is drawn."""
+"""GANs that learn from labels and generate the class that they are asked for."""
 
 from ..latents import Categorical, Label, Latents, Noise
 from ..models import cgan, dcgan, infogan
@@ -25,11 +25,11 @@ def _build_acgan(config, image_shape, rng):
     return ACGAN(g, d, q, latents, opt_g, opt_d, batch=config.batch, weight=config.weight, **game(config))
 
 
-# Each on the networks of the preset that it is to be compared with: the same but for the labels.
+# Each has the networks of the preset that it is meant to be compared with, which has no labels.
 CONDITIONAL = [
     preset(
         "cgan",
-        "conditional GAN: dcgan-mnist told the class of each digit",
+        "conditional GAN for digits: dcgan-mnist with the class as an input of both networks",
         (28, 28, None),
         _build_cgan,
         CGANConfig,
@@ -42,7 +42,7 @@ CONDITIONAL = [
     ),
     preset(
         "acgan",
-        "AC-GAN: infogan-paper's networks, with labels for its category",
+        "AC-GAN for digits: infogan-paper's networks, which also learn to recognise the class",
         (28, 28, 1),
         _build_acgan,
         ACGANConfig,

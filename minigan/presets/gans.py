@@ -14,7 +14,7 @@ from .preset import preset
 
 
 def adams(config, g, d):
-    """Adam for g's modules and for d's; several modules train under one optimiser."""
+    """Return an Adam for g's modules and one for d's."""
     options = {"beta1": config.beta1, "beta2": config.beta2}
     return Adam(*g, lr=config.lr_g, **options), Adam(*d, lr=config.lr_d, clip=config.clip, **options)
 
@@ -25,7 +25,7 @@ def with_norms(config, d, rng):
     Raises
     ------
     ValueError
-        For a penalty on a d with batch normalisation, or the wish to replace one where there is none.
+        For a penalty on a d with batch normalisation, or a ``d_norm`` for a d that has none to replace.
     """
     if config.d_norm != "batch":
         if not nn.has_batch_norm(d):
@@ -33,14 +33,14 @@ def with_norms(config, d, rng):
         nn.replace_batch_norm_(d, config.d_norm)
     if config.penalty != "none" and nn.has_batch_norm(d):
         raise ValueError(
-            f"penalty: {config.penalty} bounds the slope of each image's own output, which depends on the whole batch "
-            f"under the batch normalisation of {config.preset}'s discriminator; give --d-norm layer, or none, with it"
+            f"penalty: {config.penalty} needs outputs that depend on one image each, but the batch normalisation of "
+            f"{config.preset}'s discriminator mixes the batch; give --d-norm layer, or none, with it"
         )
     return nn.spectral_norm_(d, rng=rng) if config.spectral_norm else d
 
 
 def game(config):
-    """What a config says of the game and of its update, as every system of two players takes it."""
+    """The options that a config gives to every system with a generator and a discriminator."""
     penalty = None if config.penalty == "none" else partial(PENALTIES[config.penalty], weight=config.penalty_weight)
     loss = LOSSES[config.loss]
     if config.smoothing:
@@ -88,7 +88,7 @@ def _build_dcgan_keras(config, image_shape, rng):
 GANS = [
     preset(
         "gan",
-        "a GAN for digits: dense and convolutional layers, max pooling",
+        "GAN for digits, with dense and convolutional layers and max pooling",
         (28, 28, 1),
         _build_gan,
         GANConfig,
@@ -102,7 +102,7 @@ GANS = [
     ),
     preset(
         "gan-2d",
-        "MLPs on points of the plane: a ring, a grid, a line, moons, or your own",
+        "GAN of MLPs for points in the plane: a ring, a grid, a line, moons, or your own",
         (2,),
         _build_gan_2d,
         MLPConfig,
@@ -119,7 +119,7 @@ GANS = [
     ),
     preset(
         "r1gan-2d",
-        "gan-2d that finds every mode: R1, one layer more, and an average of g that draws",
+        "gan-2d tuned to find every mode: R1 penalty, one more layer, samples from an average of g",
         (2,),
         _build_gan_2d,
         MLPConfig,
@@ -135,20 +135,20 @@ GANS = [
         beta1=0.0,
         beta2=0.99,
         penalty="r1",
-        penalty_weight=0.01,  # the modes are narrow: 10 would flatten d beyond seeing them
+        penalty_weight=0.01,  # the modes are narrow: with 10, d would be too flat to see them
         average=0.999,
         samples=2500,
         sample_every=500,
     ),
     preset(
         "pacgan-2d",
-        "points of the plane as in PacGAN's experiments; its own GAN with --packing 2 --batch 200",
+        "the GAN of PacGAN's experiments on points in the plane; PacGAN2 with --packing 2 --batch 200",
         (2,),
         _build_pacgan_2d,
         GANConfig,
         data="ring",
         epochs=400,
-        steps=400_000,  # with packing as well, where an epoch of PacGAN's code is one of packs
+        steps=400_000,  # with packing too: PacGAN's code counts epochs in packs
         batch=100,
         z=2,
         lr_g=1e-4,
@@ -169,7 +169,7 @@ GANS = [
     ),
     preset(
         "sndcgan",
-        "dcgan for long trainings: spectral norms bound d, whose loss is the hinge, and an average of g draws",
+        "DCGAN for long trainings: spectral normalisation, hinge loss, samples from an average of g",
         (64, 64, None),
         partial(_build_dcgan, dcgan.generator, dcgan.discriminator),
         WidthConfig,
@@ -194,7 +194,7 @@ GANS = [
     ),
     preset(
         "dcgan-keras",
-        "a deeper DCGAN for 64x64 images, in the manner of Keras's examples",
+        "deeper DCGAN for 64x64 images, in the style of Keras's examples",
         (64, 64, None),
         _build_dcgan_keras,
         WidthConfig,

@@ -1,11 +1,11 @@
-"""InfoGAN: codes that come to mean something, read off the images by Q."""
+"""InfoGAN: codes that acquire a meaning because Q must read them off the images."""
 
 from functools import partial
 
 from .. import nn
 from ..latents import Latents, Noise, codes
 from ..models import infogan
-from ..optim import Adam, Together
+from ..optim import Adam, OptimizerGroup
 from ..training.systems import InfoGAN
 from .config import InfoGANConfig
 from .gans import game, with_norms
@@ -25,7 +25,7 @@ def _build_infogan(generator, discriminator, config, image_shape, rng):
 
 
 def _optimizers(config, g, d, q):
-    """Who learns in which update: the table of :func:`~minigan.training.steps.infogan_step`."""
+    """The optimiser of each update: the table of :mod:`minigan.training.steps.information`."""
     in_gs, in_ds, in_own = {
         "both": ([g], [d, q], []),
         "generator": ([g, q], [d], []),
@@ -40,24 +40,24 @@ def _optimizers(config, g, d, q):
 
 
 def _optimizer(config, modules, q, lr):
-    """Adam for the modules of one update, of which Q may have a rate of its own; None for no module."""
+    """Adam for the modules of one update, with Q at ``lr_q`` if that is given; None for no modules."""
     adam = partial(Adam, beta1=config.beta1, beta2=config.beta2)
     if config.lr_q is None or q not in modules:
         return adam(*modules, lr=lr) if modules else None
     others = [module for module in modules if module is not q]
     q_alone = adam(q, lr=config.lr_q)
-    return Together(adam(*others, lr=lr), q_alone) if others else q_alone
+    return OptimizerGroup(adam(*others, lr=lr), q_alone) if others else q_alone
 
 
 INFOGANS = [
     preset(
         "infogan",
-        "InfoGAN for digits with one categorical code, in the manner of Keras's tutorials",
+        "InfoGAN for digits with one categorical code, in the style of Keras's tutorials",
         (28, 28, 1),
         partial(_build_infogan, infogan.keras_generator, infogan.keras_discriminator),
         InfoGANConfig,
         data="mnist-10k",
-        epochs=50,  # 100 as the tutorials count, whose discriminators see half of each batch
+        epochs=50,  # the tutorials' 100: their discriminators see half of each batch
         batch=64,
         d_batch=32,
         fresh_noise=True,
@@ -69,7 +69,7 @@ INFOGANS = [
     ),
     preset(
         "infogan-paper",
-        "InfoGAN of the paper for digits: one categorical and two uniform codes",
+        "the paper's InfoGAN for digits, with one categorical and two uniform codes",
         (28, 28, 1),
         partial(_build_infogan, infogan.paper_generator, infogan.paper_discriminator),
         InfoGANConfig,
@@ -78,10 +78,10 @@ INFOGANS = [
         steps=5000,
         z=62,
         codes=("10", "uniform", "uniform"),
-        continuous="mse",  # the authors' code: a Gaussian of deviation 1
+        continuous="mse",  # the authors' code: a Gaussian with standard deviation 1
         continuous_weight=1.0,
         lr_g=1e-3,
-        fresh_noise=True,  # one for each session.run of the authors' code
+        fresh_noise=True,  # the authors' code draws it for each session.run
         samples=100,
     ),
 ]

@@ -1,4 +1,4 @@
-"""A system by name: its default numbers, the images that it takes, and how it is built."""
+"""A preset: a system's name and summary, its default config, the images that it takes, and how it is built."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ class Preset:
     ----------
     summary : str
     config : Config
-        Its default values.
+        The default config.
     image_shape : tuple
-        What the networks make and take; None stands for any.
+        What the networks generate and take; None stands for any number.
     make : callable(config, image_shape, rng)
-        What :meth:`build` calls.
+        Returns the system; called by :meth:`build`.
     channels : int
-        Those of the default data, where ``image_shape`` takes any.
+        Those of the default data, if ``image_shape`` allows any.
     """
 
     summary: str
@@ -31,7 +31,7 @@ class Preset:
     channels: int = 3
 
     def build(self, config, image_shape, rng):
-        """Return the system with fresh weights, and parameters that know whose they are: "g.0.w"."""
+        """Return the system with new weights; its parameters' names begin with their module's, as in "g.0.w"."""
         system = self.make(config, image_shape, rng)
         for name, module in system.modules.items():
             module.name_parameters_(name)
@@ -54,5 +54,5 @@ def preset(name, summary, image_shape, make, config, channels=3, **values):
 
 
 def adam(config, *modules):
-    """The one optimiser of a system that has no game, by its config's rate and decays."""
+    """The optimiser of a system without a game, with the config's learning rate and decays."""
     return Adam(*modules, lr=config.lr, beta1=config.beta1, beta2=config.beta2)

@@ -1,4 +1,4 @@
-"""Systems of one network: a discriminator that is its own generator, a generator that has no discriminator."""
+"""Systems without an opponent: a discriminator that is its own generator, generators without a discriminator."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -16,26 +16,28 @@ from .preset import adam, preset
 
 @dataclass(frozen=True, kw_only=True)
 class DiscriminatorOnlyConfig(Config):
-    """A run of a discriminator alone; ``z`` counts the values that an ascent begins at."""
+    """A run of a discriminator alone."""
 
+    z: int | None = None
+    """Values that an ascent starts from. They follow from the data and --grain, so this need not be given."""
     lr: float = 1e-3
     """Learning rate."""
     width: int = 128
-    """Units, or maps of the first convolution."""
+    """Units, or feature maps of the first convolution."""
     ascent_steps: int = 20
     """Steps from noise to an image, in training and for samples."""
     rate: float = 0.05
-    """Length of such a step, times the slope of the logit."""
+    """Length of such a step, as a multiple of the logit's gradient."""
     d_steps: int = 1
-    """Discriminator updates for each ascent."""
+    """Discriminator updates per ascent."""
     penalty: float = 0.1
-    """Weight of the logit's squared slope."""
+    """Weight of the logit's squared gradient norm."""
     grain: int = 1
-    """Side of the squares of pixels that an image's ascent begins at, one value each."""
+    """Side, in pixels, of the uniform squares in the noise that an image's ascent starts from."""
     blur: int = 0
-    """How often each step of an image's ascent is averaged with its neighbours."""
+    """How many times each step of an image's ascent is averaged over neighbouring pixels."""
     replayed: int = 10_000
-    """Images of earlier ascents that are kept, and shown again."""
+    """Images of earlier ascents that are kept and replayed."""
 
     at_least_one: ClassVar = ("width", "ascent_steps", "d_steps", "grain", "replayed")
     positive: ClassVar = ("lr", "rate", "penalty")
@@ -59,9 +61,9 @@ class MMDConfig(Config):
     width: int = 256
     """Units of the generator's hidden layers."""
     bandwidths: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
-    """Of the kernels, in units of the root mean squared distance between real points or codes."""
+    """Bandwidths of the kernels, in units of the root mean squared distance between real points or codes."""
     codes: int = 8
-    """Length of an autoencoder's codes, for images; points have none."""
+    """Length of the autoencoder's codes, for images; unused for points."""
 
     at_least_one: ClassVar = ("width", "codes")
     positive: ClassVar = ("lr",)
@@ -72,17 +74,17 @@ class MMDConfig(Config):
         if not self.bandwidths or not all(0 < width < float("inf") for width in self.bandwidths):
             raise ValueError(f"bandwidths: expected one or more, positive and finite, got {self.bandwidths}")
         if self.batch < 2:
-            raise ValueError(f"batch: the discrepancy compares pairs, it needs at least 2, got {self.batch}")
+            raise ValueError(f"batch: expected at least 2, as the discrepancy compares pairs, got {self.batch}")
 
 
 def _build_discriminator_only(discriminator, law, config, image_shape, rng):
     grain, sides = config.grain, image_shape[:-1]
     if any(side % grain for side in sides):
-        raise ValueError(f"grain: squares of {grain} pixels do not fill images of {image_shape}")
+        raise ValueError(f"grain: expected a divisor of the sides of images of {image_shape}, got {grain}")
     values = prod(image_shape) // grain ** len(sides)
-    if config.z != values:
-        raise ValueError(f"z: an ascent to {image_shape} with grain {grain} begins at {values} values, got {config.z}")
-    d, latents = discriminator(config.width, rng=rng), Latents(Noise(config.z, law))
+    if config.z not in (None, values):
+        raise ValueError(f"z: expected {values} for images of {image_shape} with grain {grain}, got {config.z}")
+    d, latents = discriminator(config.width, rng=rng), Latents(Noise(values, law))
     return DiscriminatorOnly(
         d,
         Negatives(rng.uniform(-1, 1, (config.replayed, *image_shape)).astype("float32")),
@@ -119,7 +121,7 @@ def _build_mmd(config, image_shape, rng):
 SINGLES = [
     preset(
         "discriminator-only",
-        "digits found by climbing a discriminator, which learns to reject them; no generator",
+        "digits found by gradient ascent on a discriminator, which learns to reject them; no generator",
         (28, 28, 1),
         partial(_build_discriminator_only, discriminator_only.discriminator_28, "uniform"),
         DiscriminatorOnlyConfig,
@@ -127,7 +129,6 @@ SINGLES = [
         epochs=10,
         steps=2000,
         batch=32,
-        z=49,
         lr=5e-4,
         width=16,
         rate=10.0,
@@ -138,7 +139,7 @@ SINGLES = [
     ),
     preset(
         "discriminator-only-2d",
-        "the same on points of the plane, with the landscape as it falls onto the data",
+        "points in the plane found by gradient ascent on a discriminator, whose landscape is drawn",
         (2,),
         partial(_build_discriminator_only, gan.mlp_discriminator, "normal"),
         DiscriminatorOnlyConfig,
@@ -146,14 +147,13 @@ SINGLES = [
         epochs=100,
         steps=2000,
         batch=256,
-        z=2,
         rate=0.2,
         samples=2500,
         sample_every=100,
     ),
     preset(
         "mmd",
-        "a generator of an autoencoder's codes for digits, by maximum mean discrepancy, without a game",
+        "generator of an autoencoder's codes for digits, by maximum mean discrepancy; no discriminator",
         (28, 28, None),
         _build_mmd,
         MMDConfig,
@@ -166,7 +166,7 @@ SINGLES = [
     ),
     preset(
         "mmd-2d",
-        "a generator of points of the plane, by maximum mean discrepancy, without a game",
+        "generator of points in the plane, by maximum mean discrepancy; no discriminator",
         (2,),
         _build_mmd_2d,
         MMDConfig,

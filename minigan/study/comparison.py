@@ -1,4 +1,4 @@
-"""Runs beside one another: what each draws, on one picture, and what was measured of each, in one table."""
+"""Runs side by side: their samples in one picture, and their scores in one table."""
 
 import json
 from pathlib import Path
@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from .. import plots, runs, scores
-from . import sheets
 
 COLUMNS = 5  # images of a run in each row of the sheet
 POINTS = 2500
 
 
 def names(folders):
-    """What to call each run: its folder's name, with so much of the path before it as tells it from the others."""
+    """A name for each run: its folder's, with as much of the path before it as tells it from the others."""
     parts = [folder.resolve().parts for folder in folders]
     longest = max(map(len, parts))
     for depth in range(1, longest + 1):
@@ -24,12 +23,12 @@ def names(folders):
 
 
 def load(folders):
-    """Load runs that can be drawn beside one another.
+    """Load runs that can be drawn side by side.
 
     Raises
     ------
     ValueError
-        For fewer than two runs, or such as make images of different shapes.
+        For fewer than two runs, or runs that generate images of different shapes.
     """
     if len(folders) < 2:
         raise ValueError(f"runs: expected at least 2 to compare, got {len(folders)}")
@@ -37,32 +36,47 @@ def load(folders):
     first = found[0].image_shape
     for folder, trained in zip(folders, found, strict=True):
         if trained.image_shape != first:
-            raise ValueError(f"runs: {folders[0]} makes images {first}, {folder} {trained.image_shape}")
+            one, other = f"{first} of {folders[0]}", f"{trained.image_shape} of {folder}"
+            raise ValueError(f"runs: expected images of one shape, got {one} and {other}")
     return found
 
 
-def draw(path, trained, headings, rows, seed):
-    """Draw what each run makes, one block of a sheet each, or one frame for points of the plane; return the path.
+def check(path, trained, headings, rows):
+    """Raise ValueError, before any work, for a path that :func:`draw` cannot write its picture to."""
+    shape, columns = trained[0].image_shape, COLUMNS * len(trained)
+    if len(shape) == 1:
+        plots.check_chart(path)
+    else:
+        shape = (_rows(trained, rows) * columns, *shape)
+        plots.check_picture(path, plots.captioned_size(shape, columns, headings=headings, together=COLUMNS))
 
-    A system with a label or a categorical code has a row for each of its values, and the same noise down a column.
+
+def _rows(trained, rows):
+    """Rows of the sheet: at least one for each value of a label or code."""
+    return max([rows, *(run.system.latents.classes or 0 for run in trained)])
+
+
+def draw(path, trained, headings, rows, seed):
+    """Draw samples of each run in a block of a sheet of its own (points: a frame); return the path.
+
+    A system with a label or a categorical code has a row for each of its values, and the same noise down each column.
     """
     if len(trained[0].image_shape) == 1:
         made = [_made(run.system, np.random.default_rng(seed), POINTS) for run in trained]
         known = [runs.load_data(run.config).images for run in trained]
         return plots.save_points_beside(path, made, known, headings)
-    classes = [run.system.latents.classes or 0 for run in trained]
-    rows = max([rows, *classes])
+    rows = _rows(trained, rows)
     blank = np.ones((rows, COLUMNS, *trained[0].image_shape), np.float32)
     blocks = np.stack([blank] * len(trained), axis=1)
-    for i, (run, own) in enumerate(zip(trained, classes, strict=True)):
-        rng, own_rows = np.random.default_rng(seed), own or rows
-        if own:
+    for i, run in enumerate(trained):
+        rng, own_rows = np.random.default_rng(seed), run.system.latents.classes or rows
+        if run.system.latents.classes:
             images = run.system.sample(run.system.latents.rows_by_class(rng, COLUMNS))
         else:
             images = _made(run.system, rng, rows * COLUMNS)
         blocks[:own_rows, i] = images.reshape(own_rows, COLUMNS, *images.shape[1:])
     sheet = blocks.reshape(-1, *trained[0].image_shape)
-    return sheets.save(path, sheet, COLUMNS * len(trained), headings=headings, together=COLUMNS)
+    return plots.save_captioned(path, sheet, COLUMNS * len(trained), headings=headings, together=COLUMNS)
 
 
 def _made(system, rng, n):
@@ -70,14 +84,14 @@ def _made(system, rng, n):
 
 
 def measured(folders, trained, headings):
-    """What ``minigan eval`` found of each run.
+    """The scores of each run, as ``minigan eval`` has written them.
 
     Returns
     -------
     headings, lines : list of str, list of lists of str
-        A table: a line a score, a column a run, and what to hold it against.
+        A table with a line per score, a column per run, and a column of references.
     remarks : list of str
-        Runs without scores, and what keeps scores from being compared: another state than the one that is drawn, other
+        Runs without scores, and reasons why scores cannot be compared: a state other than the one drawn, or different
         numbers of samples, data or features.
 
     Raises
@@ -100,17 +114,17 @@ def measured(folders, trained, headings):
 def _remarks(kept, trained, headings):
     for heading, one, run in zip(headings, kept, trained, strict=True):
         if not one["scores"]:
-            yield f"not measured: {heading}; minigan eval does it"
+            yield f"not measured: {heading}; run minigan eval on it"
         elif one.get("iteration") != run.iteration:
-            yield f"{heading} was measured at iteration {one.get('iteration')}, and is drawn at {run.iteration}"
+            yield f"{heading} was measured at iteration {one.get('iteration')}, but is drawn at {run.iteration}"
     for fact in ("samples", "data", "features"):
         known = {heading: one.get(fact) for heading, one in zip(headings, kept, strict=True) if one["scores"]}
         if len(set(known.values())) > 1:
-            yield f"not measured alike, {fact}: " + "; ".join(f"{name} {value}" for name, value in known.items())
+            yield f"measured with different {fact}: " + "; ".join(f"{name} {value}" for name, value in known.items())
 
 
 def _kept(path):
-    """What eval.json holds; no scores where there is none."""
+    """The contents of eval.json; no scores if there is none."""
     if not path.exists():
         return {"scores": {}}
     try:
@@ -118,4 +132,4 @@ def _kept(path):
         kept["scores"].values()
         return kept
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(f"{path} does not hold the scores of a run; minigan eval writes it anew") from None
+        raise ValueError(f"{path} does not hold the scores of a run; minigan eval writes it again") from None

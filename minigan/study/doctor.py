@@ -1,8 +1,8 @@
-"""What ails a training: each way in which these networks are known to fail, looked for in a run.
+"""Diagnoses a training: checks a run for the ways in which these networks are known to fail.
 
-Every check measures a number on the run as it stands, in its log, its samples or the step that comes next, and holds it
-against a bound. The bounds are wide: what is told is far from what a training that works shows. How good the samples
-are is another question, for ``minigan eval``.
+Every check measures a number in the run's log, its samples or its next step, and compares it with a bound. The bounds
+are wide: what is reported is far from what a healthy training shows. How good the samples are is another question, for
+``minigan eval``.
 """
 
 from dataclasses import dataclass
@@ -20,25 +20,28 @@ from ..recording import watch
 from ..scores import SAMPLES
 from ..scores.points import PointScores
 from ..training import hooks
-from ..training.systems.inference import batch_statistics
+from ..training.systems.modes import batch_statistics
 from .step import Step
 
-ITEMS = 256  # samples, and as many real ones, that are looked at
-LATE = 0.2  # share of the log, from its end, that is averaged
+ITEMS = 256  # samples, and as many real items, that are examined
+LATE = 0.2  # share of the log, at its end, that is averaged
 
-SURE = 0.95  # D(x) - D(G(z)) from which d is nearly always right
+SURE = 0.95  # D(x) - D(G(z)) above which d is nearly always right
 CROWDED = 0.3  # of the distance between real neighbours
-APART = 0.3  # of the samples' deviation
+APART = 0.3  # of the samples' standard deviation
 UNREAD = 0.9  # of ln K
-ACTIVE_VARIANCE = 0.01  # of a code's mean over the data, by which it says something of them (arXiv:1509.00519, 5.2)
+ACTIVE_VARIANCE = 0.01  # of a code's mean over the data, above which it depends on them (arXiv:1509.00519, 5.2)
 ACTIVE = 0.1  # of all codes
 DEAD = 0.8  # of a layer's units
-STILL = 1e-7  # gradient that Adam's epsilon of 1e-8 begins to hide
-LEAP = 0.3  # change of a weight array in one step, over its size
+STILL = 1e-7  # gradient below which Adam's epsilon of 1e-8 matters
+LEAP = 0.3  # relative change of a weight array in one step
+
+# Values of the options that switch something on, where it is off.
+UNUSED = {"average": None, "packing": 1, "penalty": "none", "smoothing": 0.0, "spectral_norm": False}
 
 
 class Finding(NamedTuple):
-    """What a check saw.
+    """The result of a check.
 
     Attributes
     ----------
@@ -47,7 +50,7 @@ class Finding(NamedTuple):
     seen : str
         The number, in a sentence.
     advice : str
-        What to try where it is not healthy.
+        What to try if it is not healthy.
     """
 
     name: str
@@ -57,12 +60,13 @@ class Finding(NamedTuple):
 
 
 class StepSeen(Step):
-    """A step's account, and which of its layers have units that are silent for a whole batch.
+    """A record of a step, and of which layers have units that are silent for a whole batch.
 
     Attributes
     ----------
     silent : list of (int, float)
-        Of each rectifier the row of its result, and the share of its units (of images: channels) that are 0 throughout.
+        For each rectifier the row of its result, and the share of its units (for images, channels) that are 0
+        throughout.
     """
 
     def __init__(self):
@@ -78,20 +82,20 @@ class StepSeen(Step):
 
 @dataclass(frozen=True)
 class Case:
-    """What the checks look at.
+    """What the checks examine.
 
     Attributes
     ----------
     system : GAN or another system
         As the checkpoint holds it.
     config : Config
-        What advice may speak of.
+        Its options are those that advice may mention.
     rows : list of dict
         The end of the log.
     real, made : arrays (n, ...)
         Items of the data, and as many samples.
     z : array (n, latents.size)
-        What the samples were made from.
+        The samples' latents.
     step : StepSeen
         The step after the checkpoint.
     content : str or None
@@ -108,19 +112,24 @@ class Case:
     content: str | None = None
 
     def mean(self, name):
-        """The mean of a logged number; None where it is not logged."""
+        """The mean of a logged number; None if it is not logged."""
         found = [row[name] for row in self.rows if name in row]
         return float(np.mean(found)) if found else None
 
     def advise(self, **advice):
-        """Those of the things to try whose option the run has, as a phrase; each is named by its option."""
+        """Join the advice, given by option, that the run can follow and does not follow already: "a, b, or c"."""
+        if "penalty" in advice and nn.has_batch_norm(getattr(self.system, "d", nn.Module())):
+            advice["penalty"] += " with --d-norm none"
         refused = getattr(self.config, "refused", {})
-        had = [text for option, text in advice.items() if hasattr(self.config, option) and option not in refused]
+        options = {name: getattr(self.config, name) for name in advice if hasattr(self.config, name)}
+        new = [name for name, value in options.items() if name not in refused and value == UNUSED.get(name, value)]
+        had = [advice[name] for name in new]
         return ", ".join(had[:-1]) + (f"{',' if len(had) > 2 else ''} or " if had[1:] else "") + "".join(had[-1:])
 
 
+@np.errstate(invalid="ignore", over="ignore")  # what is not finite is told as a finding, not as a warning
 def examine(run):
-    """Look for everything that is known to go wrong.
+    """Run all checks that apply to a run.
 
     Parameters
     ----------
@@ -130,14 +139,14 @@ def examine(run):
     Returns
     -------
     findings : list of Finding
-        Of the checks that fit the system, in their order.
+        Of the checks that apply, in order.
     iteration : int
-        Where the run stands.
+        The steps done by the run.
 
     Raises
     ------
     ValueError, OSError
-        For a folder without a run or a checkpoint, and data that are not here.
+        For a folder without a run or a checkpoint, and for data that are not on this machine.
     """
     folder = Path(run)
     config, system = runs.read_config(folder), runs.load(folder).system
@@ -156,7 +165,7 @@ def examine(run):
 
 
 def describe(findings):
-    """The findings as text; under what is not as it should be, what to try."""
+    """The findings as text, with advice below those that are not healthy."""
     width = max(len(finding.name) for finding in findings)
     lines = []
     for finding in findings:
@@ -171,25 +180,25 @@ def describe(findings):
 
 
 def finite(case):
-    """Whether samples are numbers."""
+    """Whether all samples are finite."""
     bad = int((~np.isfinite(case.made)).sum())
     seen = f"{bad:,} of the samples' {case.made.size:,} values are NaN or infinite"
     return Finding("finite", not bad, seen, "--find-nonfinite from an earlier state: it names the operation")
 
 
 def balance(case):
-    """Whether d has won: where it is always right, it tells g next to nothing."""
+    """Whether d has won: if it is always right, g learns next to nothing from it."""
     real, fake = case.mean("d_real"), case.mean("d_fake")
     if real is None or not getattr(case.system, "loss", None) or not case.system.loss.logits:
         return None
     seen = f"D(x) is {real:.2f} for real and {fake:.2f} for generated items"
-    bounded = {"penalty_weight": "a --penalty", "spectral_norm": "--spectral-norm"}
+    bounded = {"penalty": "a --penalty", "spectral_norm": "--spectral-norm"}
     advice = case.advise(lr_d="a smaller --lr-d", **bounded, smoothing="--smoothing 0.1")
     return Finding("balance", real - fake < SURE, seen, advice)
 
 
 def variety(case):
-    """Whether samples are nearer to one another than real items are, as where g draws the same few again and again."""
+    """Whether samples are closer together than real items, as when g draws the same few again and again."""
     real, made = (
         float(np.median(np.sqrt(neighbours.squared_radii(np.asarray(x, np.float64).reshape(len(x), -1), 1)[0])))
         for x in (case.real, case.made)
@@ -197,12 +206,12 @@ def variety(case):
     share = made / real if real else float("inf")
     seen = f"nearest neighbours among samples are {share:.2f} times as far apart as among real items"
     slower = {"lr_g": "a smaller --lr-g", "lr": "a smaller --lr"}
-    advice = case.advise(**slower, penalty_weight="a --penalty", packing="--packing 2")
+    advice = case.advise(**slower, penalty="a --penalty", packing="--packing 2")
     return Finding("variety", share > CROWDED, seen, advice)
 
 
 def modes(case):
-    """Whether every mode is drawn, where the data's law is known."""
+    """Whether every mode is drawn, if the data's distribution is known."""
     if case.content not in toy2d.DISTRIBUTIONS:
         return None
     rng = np.random.default_rng(0)
@@ -210,11 +219,12 @@ def modes(case):
     if "modes" not in found:
         return None
     drawn, there = found["modes"].value, found["modes"].reference
-    return Finding("modes", drawn >= there, f"{drawn:.0f} of {there:.0f} are drawn", "the preset r1gan-2d")
+    advice = "more steps" if getattr(case.config, "preset", None) == "r1gan-2d" else "the preset r1gan-2d"
+    return Finding("modes", drawn >= there, f"{drawn:.0f} of {there:.0f} are drawn", advice)
 
 
 def batch_norm(case):
-    """Whether g draws the same by its running averages as by the statistics of a batch, which it is trained with."""
+    """Whether g draws the same with its running averages as with batch statistics, which it is trained with."""
     g = getattr(case.system, "best_g", None)
     if g is None or not nn.has_batch_norm(g):
         return None
@@ -222,7 +232,7 @@ def batch_norm(case):
     with batch_statistics(g):
         by_batch = g(Tensor(case.z[rows])).numpy()
     apart = _rms(by_batch - case.made[rows]) / float(by_batch.std() or 1.0)
-    seen = f"by running averages g draws {apart:.2f} deviations from what it draws by a batch's statistics"
+    seen = f"running averages change what g draws by {apart:.2f} standard deviations, compared with batch statistics"
     return Finding("batch norm", apart < APART, seen, case.advise(lr_g="a smaller --lr-g", average="--average 0.999"))
 
 
@@ -244,7 +254,7 @@ def codes(case):
 
 
 def posterior(case):
-    """Whether a VAE's codes say something of the images, or the KL divergence has silenced them."""
+    """Whether a VAE's codes depend on the images, or the KL divergence has made them collapse."""
     if not hasattr(case.system, "elbo_nats"):
         return None
     active = case.system.encode(case.real).var(axis=0) > ACTIVE_VARIANCE
@@ -267,26 +277,31 @@ def gradients(case):
     of = {}
     for update in _weights(case.step):
         of.setdefault(update.name.partition(".")[0], []).append(update.gradient)
-    median = {name: float(np.median(found)) for name, found in of.items()}
+    median = {  # which would pass over an infinite value in a single array
+        name: float(np.median(found) if np.isfinite(found).all() else np.max(found)) for name, found in of.items()
+    }
     seen = "median rms in the weights of " + ", ".join(f"{name} {value:.2g}" for name, value in median.items())
     advice = {"loss": "--loss non-saturating"} if getattr(case.config, "loss", None) == "minimax" else {}
-    advice |= {"lr_d": "a smaller --lr-d", "penalty_weight": "a --penalty", "lr": "another --lr"}
-    return Finding("gradients", min(median.values()) > STILL, seen, case.advise(**advice))
+    advice |= {"lr_d": "a smaller --lr-d", "penalty": "a --penalty", "lr": "another --lr"}
+    healthy = all(STILL < value < np.inf for value in median.values())  # min() may pass over NaN
+    return Finding("gradients", healthy, seen, case.advise(**advice))
 
 
 def step_size(case):
-    """Whether a step changes weights by a good part of their size."""
-    update = max(_weights(case.step), key=lambda update: update.change / (update.size or 1.0))
-    share = update.change / (update.size or 1.0)
-    seen = f"one step changes weights by {share:.2g} of their size at most ({update.name})"
-    return Finding("step size", share < LEAP, seen, "smaller learning rates")
+    """Whether a step changes weights by a large part of their size."""
+    updates = _weights(case.step)
+    shares = [update.change / (update.size or 1.0) for update in updates]
+    worst = int(np.argmax(shares))  # NaN, if there is any
+    share, name = shares[worst], updates[worst].name
+    seen = f"one step changes weights by {share:.2g} of their size at most ({name})"
+    return Finding("step size", bool(share < LEAP), seen, "smaller learning rates")
 
 
 CHECKS = (balance, variety, modes, batch_norm, codes, posterior, silent_units, gradients, step_size)
 
 
 def _weights(step):
-    """What the step did to weights: to matrices and windows, not to biases and scales."""
+    """The step's updates of weights: of matrices and convolution windows, not of biases and scales."""
     return [update for section in step.sections for update in section.updates if len(update.shape) > 1]
 
 

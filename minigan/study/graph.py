@@ -3,15 +3,15 @@
 from ..plots import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Line, save_flow
 
 LEARNING = {"d": BLUE, "g": ORANGE, "q": GREEN}
-"""Colour of what the first of the networks that learn learns from; PURPLE for all others."""
+"""Colour of each update, by the first network that learns in it; PURPLE for all others."""
 
 
 def save(path, step, title):
     """Draw a step; return the path.
 
-    A line for each row of :meth:`.Step.describe`. Ways that a gradient came back have the colour of who learns from
-    it, and so have the parameters that do. Where the way is grey nothing came back: g's images are detached for d, and
-    d's parameters are frozen while g learns.
+    There is a line for each row of :meth:`.Step.describe`. Edges along which a gradient flowed back have the colour of
+    the network that learns from it, and so have the parameters that learn. Along grey edges none flowed: g's images are
+    detached for d, and d's parameters are frozen while g learns.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def save(path, step, title):
     """
     colours = [_colour(section) for section in step.sections]
     rows = {str(row.number): row for section in step.sections for row in section.rows}
-    lines, places = [], {}  # of the rows among the lines
+    lines, places = [], {}  # places: of the rows among the lines
     for section, colour in zip(step.sections, colours, strict=True):
         lines += [Line("", heading=True)] if lines else []
         lines.append(Line(section.title, heading=True, colour=colour))

@@ -1,7 +1,8 @@
-"""So that a generator can finish a picture: the latent vector whose image agrees with what is known (Yeh et al.).
+"""Inpainting by inverting a generator: the latent vector whose image agrees with the known pixels (Yeh et al.).
 
-Semantic inpainting (arXiv:1607.07539): search z with g and d fixed, by gradient descent on a context loss, how far g(z)
-is from the known pixels, and a prior loss, how unreal d finds it. What is unknown is then copied from g(z).
+Semantic inpainting (arXiv:1607.07539) searches for z, with g and d frozen, by gradient descent on a context loss, the
+distance of g(z) from the known pixels, and a prior loss, how unreal d finds g(z). Unknown pixels are then copied from
+g(z).
 """
 
 from typing import NamedTuple
@@ -11,23 +12,23 @@ import numpy as np
 from .. import nn, ops, optim
 from ..autograd import Tensor
 from ..latents import Noise, Uniform
-from ..training.systems import fixed
+from ..training.systems import frozen_inference
 
 MASKS = ("center", "left", "right", "top", "bottom", "random")
 
 
 class Inpainted(NamedTuple):
-    """Pictures whose unknown part was made up; arrays (N, H, W, C), and what they came from.
+    """Inpainted pictures, arrays (N, H, W, C), and what they came from.
 
     Attributes
     ----------
     filled : array
-        The known pixels, and g's in the unknown place.
+        The known pixels, and g(z) where they are unknown.
     generated : array
-        g(z) whole.
+        The whole of g(z).
     z : array (N, latents.size)
     context, prior : array (N,)
-        Both losses at z: mean |g(z) - x| over the known pixels by weight, and what g pays for g(z) in its game.
+        Both losses at z: the weighted mean of |g(z) - x| over the known pixels, and g's loss for g(z).
     """
 
     filled: np.ndarray
@@ -40,28 +41,28 @@ class Inpainted(NamedTuple):
 def inpaint(system, images, known, rng, *, steps=200, lr=0.1, prior_weight=0.03, starts=10):
     """Fill in the unknown part of pictures by searching the generator's latent space (arXiv:1607.07539, eq. 1 to 5).
 
-    The prior loss is what g pays for its image in the game that it was trained in: by default -ln d(g(z)), whose
-    gradient does not vanish where d is sure, in place of the paper's ln(1 - d). A class is no place to walk from: each
-    is a start of its own. Of all starts the best by both losses is kept.
+    The prior loss is the generator loss that g was trained with: by default -ln d(g(z)), whose gradient does not vanish
+    where d is confident, instead of the paper's ln(1 - d). Classes are discrete and cannot be searched by gradient, so
+    each has starts of its own. Of all starts the best by the weighted sum of both losses is kept.
 
     Parameters
     ----------
     system : GAN
         Trained.
     images : array (N, H, W, C)
-        In [-1, 1]; values where ``known`` is 0 are not looked at.
+        In [-1, 1]; values where ``known`` is 0 are ignored.
     known : array (N, H, W, 1) or (H, W, 1)
         1 where a pixel is known, else 0.
     rng : numpy.random.Generator
         Draws the starts.
     steps : int
     lr : float
-        Adam's.
+        Adam's learning rate.
     prior_weight : float
-        Of the prior loss: the paper's lambda, which is 0.003 beside a sum over pixels. The context loss here is a mean,
-        beside which so little would count for nothing.
+        Weight of the prior loss: the paper's lambda. The paper's 0.003 goes with a sum over pixels; with the mean that
+        the context loss is here it would have no effect.
     starts : int
-        Starts for each image; with a label or category at least one for each class.
+        Starts per image; with a label or category at least one for each class.
 
     Returns
     -------
@@ -70,7 +71,7 @@ def inpaint(system, images, known, rng, *, steps=200, lr=0.1, prior_weight=0.03,
     Raises
     ------
     ValueError
-        For masks of another shape or with other values, or without a known pixel.
+        For masks of the wrong shape, with values other than 0 and 1, or without a known pixel.
     """
     known = _check(images, known)
     classes = system.latents.classes
@@ -108,19 +109,19 @@ class _Latent(nn.Module):
 
 
 def _descend(system, images, known, z, steps, lr, prior_weight):
-    """Walk each row of z downhill; return rows, images and both losses (N,) at the end."""
+    """Descend from each row of z; return the rows, images and both losses (N,) at the end."""
     weights = context_weights(known)
     weights = Tensor(weights / (weights.sum(axis=(1, 2, 3), keepdims=True) * images.shape[3]))
-    target, latent, free = Tensor(images * known), _Latent(z), system.latents.is_real()
+    target, latent, free = Tensor(np.where(known > 0, images, 0)), _Latent(z), system.latents.is_real()
     optimizer = optim.Adam(latent, lr=lr)
 
     def losses():
         x = system.best_g(latent.z)
         context = ops.sum(ops.absolute(x - target) * weights, (1, 2, 3))
-        prior = system.loss.fool(system.judge(x, latent.z.data)).reshape(-1)
+        prior = system.loss.generator(system.judge(x, latent.z.data)).reshape(-1)
         return x, context, prior
 
-    with fixed(system.best_g, system.d):
+    with frozen_inference(system.best_g, system.d):
         for _ in range(steps):
             _, context, prior = losses()
             optimizer.zero_grad()
@@ -133,10 +134,10 @@ def _descend(system, images, known, z, steps, lr, prior_weight):
 
 
 def context_weights(known, reach=3):
-    """How much each known pixel counts: the share of unknown ones around it (arXiv:1607.07539, eq. 3).
+    """The weight of each known pixel: the share of unknown ones around it (arXiv:1607.07539, eq. 3), plus a tenth.
 
-    The share is that of a square of ``2 reach + 1`` pixels; known pixels far from any hole count a tenth of the whole,
-    for they too tell which image it is.
+    The share is taken over a square of side ``2 reach + 1``. The tenth lets known pixels far from any hole count too,
+    as they also tell which image it is.
     """
     hole = np.pad(1 - known, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
     total = hole.cumsum(axis=1).cumsum(axis=2)
@@ -147,10 +148,10 @@ def context_weights(known, reach=3):
 
 
 def _hold(latents, z):
-    """Latent rows held where g was trained: uniform values in [-1, 1], normal noise within its usual length.
+    """Keep latent rows where g was trained: uniform values in [-1, 1], normal noise within its usual norm.
 
-    The length of n normal values is sqrt(n), give or take 0.7: nearly all of them are shorter than sqrt(n) + 1, and
-    a search that may go further finds images that agree with what is known and are none of the data's.
+    The norm of n normal values is about sqrt(n) +- 0.7, so over nine in ten are below sqrt(n) + 1. A search that may go
+    further finds images that agree with the known pixels but do not look like the data.
     """
     held = z.copy()
     ends = np.cumsum([part.size for part in latents.parts])
@@ -165,7 +166,7 @@ def _hold(latents, z):
 
 
 def mask(name, shape, rng):
-    """A mask of known pixels: 0 in the middle half of both sides, in one half, or in 80% of all pixels at random.
+    """A mask of known pixels: 0 in the central half of both axes, in one half, or in about 80% of pixels at random.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""So that unseen pictures can be shown to a trained Q: which category, how sure, and the values of continuous codes."""
+"""Reading codes off unseen pictures with a trained Q: the category and its probability, and continuous codes."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,13 +11,13 @@ from ..latents import Categorical
 
 
 class Pictures(NamedTuple):
-    """Pictures from files, as a network for digits wants them.
+    """Pictures from files, as a network for digits expects them.
 
     Attributes
     ----------
     images : float32 array (N, H, W, C) in [-1, 1]
     inverted : bool array (N,)
-        Which were dark on light, and had their tones turned over.
+        Which were dark on light and have been inverted.
     """
 
     images: np.ndarray
@@ -25,9 +25,9 @@ class Pictures(NamedTuple):
 
 
 def read_pictures(paths, image_shape):
-    """Read picture files of any size; grey ones as light strokes on a dark ground.
+    """Read picture files of any size, grey ones as light strokes on a dark background.
 
-    A grey picture is dark on light where the mean of its border is lighter than mid-grey. Colours are left as they are.
+    A grey picture is dark on light if the mean of its border is lighter than mid-grey. Colours are left as they are.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def read_pictures(paths, image_shape):
     Raises
     ------
     FileNotFoundError, ValueError
-        For a file that is not there, or no picture; names it.
+        For a file that is missing or not a picture; the message names it.
     """
     size, _, channels = image_shape
     pixels = [decode(_bytes_of(path), str(path), size=size, channels=channels) for path in paths]
@@ -62,7 +62,7 @@ def require_q(system, preset):
 
 
 def columns(latents, beliefs):
-    """What Q believes, as columns of a table.
+    """Q's posterior as columns of a table.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ def columns(latents, beliefs):
     Returns
     -------
     dict of str to list of str
-        For a categorical code two columns, the likeliest category and its probability; for another one, mean and
-        standard deviation.
+        For a categorical code two columns, the likeliest category and its probability; for a continuous one a column of
+        means and standard deviations.
     """
     table = {}
     categorical = sum(isinstance(part, Categorical) for part, _ in latents.codes)

@@ -1,4 +1,4 @@
-"""One training step, number by number: what each operation made, the loss's gradient in it, what each update changed.
+"""One training step, number by number: each operation's result and its gradient, and what each update changed.
 
 >>> dataset, trainer = runs.assemble(presets.get("gan-2d").config)
 >>> seen = Step()
@@ -6,9 +6,9 @@
 ...     scalars = trainer.step()
 >>> print(seen.describe())
 
-The rows are those of the tape, in the order in which they were made, and end a section where an optimiser has changed
-its network. A row called data is what came from outside: latents, real images. A row's gradient is that of the last
-loss that reached it: what made g's fakes gets it when g learns, though d has seen them before.
+Rows are operations in their order; a section ends where an optimiser has updated its network. Rows called data are
+arrays from outside: latents, real images. A row's gradient is that of the last loss that reached it: the operations
+that made g's fakes get theirs when g learns, although d has seen the fakes before.
 """
 
 import weakref
@@ -20,11 +20,12 @@ import numpy as np
 from .. import runs
 from ..device import download
 from ..recording import detect_nonfinite, watch
+from ..whole_file import whole_file
 from . import graph
 
 
 class Statistics(NamedTuple):
-    """What an array is like: mean, root mean square, least and largest value, as float64."""
+    """Statistics of an array: mean, root mean square, smallest and largest value, as float64."""
 
     mean: float
     rms: float
@@ -40,10 +41,10 @@ def statistics(array):
 
 @dataclass
 class Row:
-    """An operation: its number in the step, its name, what it took, the shape and statistics of what it made.
+    """An operation: its number in the step, its name, its inputs, and the shape and statistics of its result.
 
-    ``inputs`` are numbers of rows and names of parameters; ``gradient`` is None where no loss asked for one, and came
-    in the section ``reached``, counted from 0; ``frozen`` are the parameters that it keeps from learning.
+    ``inputs`` are numbers of rows and names of parameters; ``gradient`` is None if no loss asked for one, and
+    ``reached`` is the section in which it came, counted from 0; ``frozen`` are the inputs that are frozen parameters.
     """
 
     number: int
@@ -57,7 +58,7 @@ class Row:
 
 
 class Update(NamedTuple):
-    """What an optimiser did to a parameter: its shape; root mean squares of it before, its gradient, and the change."""
+    """An update of a parameter: its shape, and the root mean squares of its old value, its gradient and the change."""
 
     name: str
     shape: tuple
@@ -68,29 +69,29 @@ class Update(NamedTuple):
 
 @dataclass
 class Section:
-    """All operations until a network learns, and what it learns."""
+    """All operations up to an update of a network or several, and the update."""
 
     rows: list = field(default_factory=list)
     updates: list = field(default_factory=list)
 
     @property
     def learns(self):
-        """Which networks do: the first parts of their parameters' names."""
+        """The networks that learn: the first parts of their parameters' names."""
         return list(dict.fromkeys(update.name.partition(".")[0] for update in self.updates))
 
     @property
     def who_learns(self):
-        """The same as words: "d and q learn"."""
+        """The same in words: "d and q learn"."""
         return f"{' and '.join(self.learns)} {'learns' if len(self.learns) == 1 else 'learn'}"
 
     @property
     def title(self):
-        """When its operations were done."""
+        """The heading: "until d learns"."""
         return f"until {self.who_learns}" if self.updates else "at the end"
 
 
 class Step:
-    """A watcher (see :func:`minigan.watch`) that keeps the account of a step.
+    """A watcher (see :func:`minigan.watch`) that records a step.
 
     Parameters
     ----------
@@ -102,8 +103,8 @@ class Step:
     sections : list of Section
     arrays : dict of str to NumPy array
         "1/003 linear", "1/003 linear gradient", "1/d.0.w", "1/d.0.w gradient", "1/d.0.w m", "1/d.0.w after", ...: the
-        number of the section, and the row, or the parameter and its optimiser's state as they were until then. Empty
-        unless they are kept.
+        number of the section, then the row, or the parameter and its optimiser's state before the update. Empty unless
+        ``keep``.
     """
 
     def __init__(self, keep=False):
@@ -122,14 +123,14 @@ class Step:
             self._rows[event.number] = (row, key)
 
     def _called(self, tensor):
-        """A parameter's name, or the number of the row that made the array: a new one for what came from outside."""
+        """A parameter's name, or the number of the row that made the array: a new row if it came from outside."""
         array, number = self._made.get(id(tensor.data), (lambda: None, None))
         if array() is tensor.data:
             return str(number)
         return tensor.name or str(self._add("data", tensor.data, [])[0].number)
 
     def _add(self, name, array, inputs):
-        """A new row, and what its arrays are kept under."""
+        """A new row, and the key under which its arrays are kept."""
         self._count += 1
         row = Row(self._count, name, inputs, array.shape, statistics(array))
         self.sections[-1].rows.append(row)
@@ -161,7 +162,7 @@ class Step:
             self.arrays[key] = np.array(download(array))
 
     def describe(self):
-        """Everything as text: a table a section, and one of its updates."""
+        """The record as text: for each section a table of operations and one of updates."""
         parts = []
         for section in self.sections:
             if section.rows:
@@ -176,7 +177,7 @@ class Step:
 
 
 def take(config, folder=None, *, after=0, out=None, picture=None):
-    """Take one step of a preset's training, or the next one of a run; return the account of it as text.
+    """Take one step of a preset's training, or the next one of a run; return the record of it as text.
 
     Parameters
     ----------
@@ -184,7 +185,7 @@ def take(config, folder=None, *, after=0, out=None, picture=None):
     folder : path, optional
         A run's; nothing in it changes.
     after : int
-        Steps to train before.
+        Steps to train first.
     out : path, optional
         A .npz, for all arrays of the step.
     picture : path, optional
@@ -193,9 +194,9 @@ def take(config, folder=None, *, after=0, out=None, picture=None):
     Raises
     ------
     ValueError, OSError
-        For data or a checkpoint that will not do, or a file that cannot be written.
+        For data or a checkpoint that cannot be used, or a file that cannot be written.
     FloatingPointError
-        Where ``config.find_nonfinite`` asks for it.
+        With ``config.find_nonfinite``, for a result or gradient that is NaN or infinite.
     """
     dataset, trainer = runs.assemble(config, resume=folder)
     trainer.run(trainer.iteration + after)
@@ -210,7 +211,8 @@ def take(config, folder=None, *, after=0, out=None, picture=None):
     for path in filter(None, (out, picture)):
         path.parent.mkdir(parents=True, exist_ok=True)
     if out is not None:
-        np.savez(out, **seen.arrays)
+        with whole_file(out, "wb") as file:
+            np.savez(file, **seen.arrays)
         last.append(f"{out}: {len(seen.arrays):,} arrays")
     if picture is not None:
         last.append(f"{graph.save(picture, seen, head)}: its graph")
@@ -240,7 +242,7 @@ def _number(value):
 
 
 def _table(headings, rows, words):
-    """Lines of text: to the left the columns of words, all others, of numbers, to the right."""
+    """Lines of text: the columns ``words`` left-aligned, the others, of numbers, right-aligned."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     lines = []
     for row in [headings, *rows]:

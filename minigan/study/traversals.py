@@ -1,4 +1,4 @@
-"""So that one can see what a latent direction means: the same images again and again, with one thing changed."""
+"""Latent traversals: the same images again and again with one thing changed, to see what a latent direction means."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from ..latents import Gaussian, Uniform
 
 
 class Line(NamedTuple):
-    """A line in latent space: where a row of the sheet starts once what is walked along is 0, and the direction.
+    """Parallel lines in latent space, one for each row of a sheet: an origin for each, and their direction.
 
     Attributes
     ----------
@@ -50,13 +50,13 @@ def along_code(latents, z, code):
     """
     real = [i for i, (part, _) in enumerate(latents.codes) if isinstance(part, Uniform | Gaussian)]
     if code not in real:
-        there = f"the continuous codes are {', '.join(map(str, real))}" if real else "it has no continuous code"
-        raise ValueError(f"code: expected a continuous code of {latents}, got {code}; {there}")
+        there = f"the continuous codes are {', '.join(map(str, real))}" if real else "there is none"
+        raise ValueError(f"code: expected the number of a continuous code, got {code}; {there}")
     return along_dimension(latents, z, latents.codes[code][1].start)
 
 
 def along_dimension(latents, z, dimension):
-    """The line along one value of the latent row, from 0; ValueError where it has fewer."""
+    """The line along one value of the latent row, counted from 0; ValueError if there is no such value."""
     if not 0 <= dimension < latents.size:
         raise ValueError(f"dim: expected 0 to {latents.size - 1}, got {dimension}")
     direction = np.eye(latents.size, dtype=np.float32)[dimension]
@@ -64,10 +64,10 @@ def along_dimension(latents, z, dimension):
 
 
 def along_attribute(latents, z, scores, starts):
-    """The line along an attribute: the mean of the latent rows that have most of it, less of those that have least.
+    """The line along an attribute: the mean of the latent rows that have most of it minus that of those with least.
 
-    This is the vector arithmetic of Radford et al. (arXiv:1511.06434, section 6.3.2), with scores in place of chosen
-    pictures: the upper and the lower third of them are "with" and "without". A class does not change on the way.
+    This is the vector arithmetic of Radford et al. (arXiv:1511.06434, section 6.3.2), with scores instead of chosen
+    pictures: the upper third counts as "with", the lower third as "without". The class does not change along the line.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def along_attribute(latents, z, scores, starts):
     Raises
     ------
     ValueError
-        For scores of another number, all equal, or not finite.
+        For scores that are not finite, of a wrong number, or equal for so many rows that the thirds do not differ.
     """
     scores = np.asarray(scores)
     if scores.shape != (len(z),) or not np.isfinite(scores).all():

@@ -1,1 +1,1 @@
-"""Training: the algorithms (steps), what they train (systems), the loop (trainer), effects (hooks), checkpoints."""
+"""Training: the algorithms (steps), what they train (systems), the loop (trainer), its hooks, and checkpoints."""

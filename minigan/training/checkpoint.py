@@ -1,6 +1,7 @@
-"""Checkpoints: one ``.npz`` file with everything that decides the rest of a run. No pickle: loading one runs no code.
+"""Checkpoints: one ``.npz`` file with everything that determines the rest of a run.
 
-The file is written beside its place and moved there when it is complete: a full disk or a power cut leaves the old one.
+It contains no pickle, so loading one runs no code. It is written under a temporary name and moved into place when
+complete: a full disk or a power cut leaves the old one intact.
 """
 
 import json
@@ -12,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
+from ..device import CPU
 from ..whole_file import whole_file
 
 FORMAT = 1
-_LABELS = " labels "  # in a fingerprint
-_META = "meta"  # the one entry that is not an array of the training: JSON in bytes
+_LABELS = " labels "  # stands before the labels' checksum in a fingerprint
+_META = "meta"  # the only entry that is not an array of the training state: JSON as bytes
 
 
 class CheckpointError(ValueError):
@@ -29,17 +31,17 @@ def save(path, trainer, config, chosen=None):
     Parameters
     ----------
     path : path
-        An existing file is replaced, at once or not at all.
+        An existing file is replaced atomically.
     trainer : Trainer
     config : dict
-        What the run was asked to do; plain enough for JSON.
+        The run's config, in types that JSON can hold.
     chosen : dict, optional
-        Why this state is kept, of those that are not the last.
+        For a checkpoint kept as the best: the score that it was chosen by.
 
     Raises
     ------
     OSError
-        If it cannot be written (full disk, no permission); the old file is still there.
+        If it cannot be written (full disk, no permission); the old file is left intact.
     """
     path = Path(path)
     arrays, counters = trainer.state_dict()
@@ -49,7 +51,12 @@ def save(path, trainer, config, chosen=None):
         "counters": counters,
         "chosen": chosen,
         "data": fingerprint(trainer.images, trainer.batches.labels),
-        "versions": {"minigan": __version__, "numpy": np.__version__, "python": platform.python_version()},
+        "versions": {
+            "minigan": __version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "threads": threads(trainer.device),
+        },
     }
     text = np.frombuffer(json.dumps(meta, default=_plain).encode(), np.uint8)
     try:
@@ -57,14 +64,23 @@ def save(path, trainer, config, chosen=None):
             np.savez(file, **{_META: text}, **arrays)
     except OSError as error:
         raise OSError(
-            error.errno, f"checkpoint not written, the one before is kept: {error.strerror}", str(path)
+            error.errno, f"checkpoint not written, the previous one is kept: {error.strerror}", str(path)
         ) from None
+
+
+def threads(device):
+    """The number of threads that compute a step, on which its rounding depends; None where it does not, on a GPU."""
+    if device is not CPU:
+        return None
+    from ..kernels.cpu.threads import NUM_THREADS  # loads Numba
+
+    return NUM_THREADS
 
 
 def _plain(value):
     if isinstance(value, np.integer | np.ndarray):
         return value.tolist()
-    raise TypeError(f"checkpoint: {type(value).__name__} does not fit JSON")
+    raise TypeError(f"checkpoint: JSON cannot hold a {type(value).__name__}")
 
 
 def load(path):
@@ -80,40 +96,40 @@ def load(path):
     ------
     FileNotFoundError
     CheckpointError
-        For a file that is no checkpoint, is damaged, or is of a newer format.
+        For a file that is not a checkpoint, is damaged, or has another format version.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}")
     try:
-        # Opened here: NumPy leaves a damaged file open. As a zip: a lone .npy array must not pass for one.
+        # Opened here because np.load leaves a damaged file open; as a zip because a bare .npy must not pass for one.
         with open(path, "rb") as file, zipfile.ZipFile(file), np.load(file, allow_pickle=False) as entries:
             meta = json.loads(entries[_META].tobytes())
             arrays = {name: entries[name] for name in entries.files if name != _META}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise CheckpointError(f"{path} is not a whole minigan checkpoint ({error})") from None
+        raise CheckpointError(f"{path} is not a complete minigan checkpoint ({error})") from None
     if not isinstance(meta, dict):
-        raise CheckpointError(f"{path} is not a whole minigan checkpoint (its facts are no dict)")
+        raise CheckpointError(f"{path} is not a complete minigan checkpoint (its metadata are not a dict)")
     if meta.get("format") != FORMAT:
         raise CheckpointError(f"{path} has format {meta.get('format')}, this version reads {FORMAT}")
     missing = [name for name in ("config", "counters", "data") if name not in meta]
     if missing:
-        raise CheckpointError(f"{path} is not a whole minigan checkpoint (it lacks {', '.join(missing)})")
+        raise CheckpointError(f"{path} is not a complete minigan checkpoint (it lacks {', '.join(missing)})")
     return arrays, meta
 
 
 def resume(path, trainer, config, *, may_differ=()):
-    """Load a checkpoint into a trainer that was built from the same config and data.
+    """Load a checkpoint into a trainer that was built from the same config and data; return its ``versions``.
 
     Parameters
     ----------
     may_differ : collection of str
-        Config fields that may have changed: those that do not touch the steps, such as their number.
+        Config fields that may have changed because they do not affect a step, such as the number of steps.
 
     Raises
     ------
     CheckpointError
-        If a field of the config, the data, or the model differs; says which and how.
+        If a field of the config, the data, or the model differs; the message says which and how.
     """
     arrays, meta = load(path)
     before, now = meta["config"], json.loads(json.dumps(config))
@@ -131,17 +147,18 @@ def resume(path, trainer, config, *, may_differ=()):
         trainer.load_state_dict(arrays, meta["counters"])
     except ValueError as error:
         raise CheckpointError(f"{path} is a checkpoint of another model: {error}") from None
+    return meta.get("versions", {})
 
 
 def fingerprint(images, labels=None):
-    """Shape and CRC-32 of a data set, and of its labels where they count, to tell it from another."""
+    """Shape and CRC-32 of a data set, and the CRC-32 of its labels if given, to recognise the data by."""
     crc = 0
-    for at in range(0, len(images), 1024):  # Pixels become floats block by block
+    for at in range(0, len(images), 1024):  # Pixels are converted to floats block by block
         crc = zlib.crc32(np.ascontiguousarray(images[at : at + 1024]), crc)
     text = f"{'x'.join(map(str, images.shape))} crc32 {crc:08x}"
     return text if labels is None else f"{text}{_LABELS}{zlib.crc32(np.ascontiguousarray(labels)):08x}"
 
 
 def same_images(fingerprint_, images):
-    """Whether a data set's fingerprint, with labels or without, is that of these images."""
+    """Whether a data set's fingerprint, with or without labels, is that of these images."""
     return fingerprint_.partition(_LABELS)[0] == fingerprint(images)

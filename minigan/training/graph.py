@@ -1,9 +1,10 @@
-"""A training step as one graph: what it does on a device is recorded once, and repeated by a single launch.
+"""A training step as one device graph: recorded once, then replayed by a single launch.
 
-A step of a small GAN is some hundreds of kernels of a few microseconds each; Python takes longer to ask for them than a
-GPU to run them. A graph asks once for all. Its numbers and its places in memory are frozen when it is recorded, so all
-that differs from step to step lies in device memory: weights, the optimisers' counts and learning rates, the counter of
-the random numbers (which are drawn inside), and which images come next, which is written there before each launch.
+A step of a small GAN consists of several hundred kernels of a few microseconds each, and Python takes longer to launch
+them than a GPU takes to run them. A graph launches them all at once. Its scalars and addresses are fixed when it is
+recorded, so everything that changes from step to step must live in device memory: weights, the optimisers' counts and
+learning rates, the counter of the random numbers (which are drawn inside the graph), and the choice of the next images,
+which is written there before each launch.
 """
 
 import warnings
@@ -11,33 +12,33 @@ import warnings
 import numpy as np
 
 WARM_UP = 2
-"""Steps op by op before the recording: they compile the kernels and make what stays in memory, which no graph can."""
+"""Steps run op by op before recording: they compile kernels and allocate what persists, which no graph can."""
 
 RESIDENT_SHARE = 0.5
-"""Of the device's free memory that the data set may take; a larger one is uploaded batch by batch."""
+"""Share of the device's free memory that the data set may take; a larger one is uploaded batch by batch."""
 
 
 class NotAGraph(UserWarning):
-    """The notice that steps run op by op although they were to run as a graph; it says why."""
+    """Warning that steps run op by op although a graph was requested; the message says why."""
 
 
 class DeviceStep:
-    """Takes a system's steps on a device; calling it takes one and returns its scalars.
+    """A system's training step on a device; calling it takes one step and returns the scalars.
 
     Parameters
     ----------
     system : GAN or another system
-        On the device. One whose steps are not all alike, such as one that does something every tenth step only, says so
-        by ``steps_alike = False``: a graph would repeat the step that was recorded.
+        On the device. A system whose steps are not all alike, such as one that does something only every tenth step,
+        sets ``steps_alike = False``, as a graph would repeat the recorded step.
     batches : Batches
     rng : Generator
-        Of the device; draws the noise.
+        The device's; draws the noise.
     device : Device
         See :mod:`minigan.device`.
     graph : bool
-        Whether to record a graph. Where that is impossible the steps run op by op, and a warning says why.
+        Whether to record a graph. If that is impossible the steps run op by op, and a warning says why.
     find_nonfinite : bool
-        Whether each result is looked at (see :func:`minigan.detect_nonfinite`), which no graph can.
+        Whether every result is checked (see :func:`minigan.detect_nonfinite`), which rules out a graph.
     """
 
     def __init__(self, system, batches, rng, device, *, graph, find_nonfinite=False):
@@ -45,13 +46,13 @@ class DeviceStep:
         self.staging = Staging(batches, device)
         self._graph, self._taken, self._record_after = None, 0, WARM_UP if graph else None
         if graph and find_nonfinite:
-            self._give_up("--find-nonfinite looks at each result")
-        elif graph and not getattr(system, "steps_alike", True):
+            self._give_up("--find-nonfinite checks every result")
+        elif graph and not system.steps_alike:
             self._give_up(f"the steps of {type(system).__name__} are not all alike")
 
     @property
     def wants_graph(self):
-        """Whether steps run as a graph, or will after the first ones."""
+        """Whether steps run as a graph, or will after the warm-up."""
         return self._record_after is not None
 
     @property
@@ -64,7 +65,7 @@ class DeviceStep:
             self._graph.launch()
             for module in self.system.modules.values():
                 for parameter in module.parameters():
-                    parameter.mark_written()  # by the graph: tapes of before are stale
+                    parameter.mark_written()  # by the graph: tapes recorded before are stale
             return dict(self._graph.result)
         self.staging.begin()
         scalars = self.system.step(self.staging, self.rng)
@@ -78,11 +79,11 @@ class DeviceStep:
         before, reason = _arrays(self.system), None
         try:
             self._graph = self.device.runtime.capture(lambda: self.system.step(self.staging, self.rng))
-        except RuntimeError as error:  # the step reads from the device, or does another thing that no graph can
+        except RuntimeError as error:  # too little memory, or the step does what no graph can, such as reading a value
             reason = str(error)
         after = _arrays(self.system)
         replaced = [name for name, array in after.items() if array is not before[name]]
-        if replaced:  # each launch would begin with the old array again
+        if replaced:  # every launch would start from the old array again
             old = {id(after[name]): before[name] for name in replaced}
             for module in self.system.modules.values():
                 module.replace_arrays_(lambda array: old.get(id(array), array))
@@ -92,14 +93,14 @@ class DeviceStep:
             self._give_up(reason)
 
     def _staged(self):
-        """Write the next batches where the graph reads them; False, and no graph from now on, if they do not fit."""
+        """Write the next batches where the graph reads them; if they do not fit, give the graph up and return False."""
         drawn = [self.staging.draw() for _ in self.staging.buffers]
         pairs = [pair for arrays in zip(self.staging.buffers, drawn, strict=True) for pair in zip(*arrays, strict=True)]
         for buffer, array in pairs:
             if array.shape != buffer.shape:
                 self.staging.put_back(drawn)
                 self._graph = None
-                self._give_up(f"a batch has shape {array.shape}, after {buffer.shape} before")
+                self._give_up(f"a batch has shape {array.shape}, the graph was recorded with {buffer.shape}")
                 return False
         for buffer, array in pairs:
             self._graph.write(buffer, array)
@@ -111,7 +112,7 @@ class DeviceStep:
 
 
 def _arrays(system):
-    """All parameters and buffers by name: what a graph must find at the same place in memory each time."""
+    """All parameters and buffers by name: what a graph must find at the same address every time."""
     found = {}
     for part, module in system.modules.items():
         found |= {f"{part}.{name}": parameter.data for name, parameter in module.named_parameters()}
@@ -120,14 +121,14 @@ def _arrays(system):
 
 
 class Staging:
-    """Gives a step its batches on a device, and knows where they lie, so that a graph can be given others there.
+    """Supplies a step with batches on a device, and keeps their buffers so that a graph can be given new batches.
 
-    The whole data set is kept on the device if it fits; then only the places of the images chosen travel.
+    The whole data set is kept on the device if it fits; then only the indices of the chosen images are transferred.
 
     Parameters
     ----------
     batches : Batches
-        Decides on the images, as on the CPU: a run sees the same ones on any device.
+        Chooses the images as on the CPU, so that a run sees the same ones on any device.
     device : Device
 
     Attributes
@@ -135,8 +136,8 @@ class Staging:
     resident : bool
         Whether the whole data set is on the device.
     buffers : list of tuple of array
-        What decides on the batches of one step, on the device: the places of images, or the images (and labels). A step
-        that is not recorded draws and uploads them one by one; one that is recorded asks for the same again, in order.
+        The batches of one step, on the device: indices of images, or the images themselves (and labels). An ordinary
+        step draws and uploads them one by one; a recorded step reuses those of the step before, in order.
     """
 
     def __init__(self, batches, device):
@@ -147,7 +148,7 @@ class Staging:
         self._put_back, self._recording, self._asked = [], False, 0
 
     def begin(self, *, recording=False):
-        """Begin a step; in one that is recorded nothing is drawn or uploaded, the batches of the last step stand."""
+        """Begin a step; a recorded one draws and uploads nothing but reuses the batches of the step before."""
         self._recording, self._asked = recording, 0
         if not recording:
             self.buffers = []
@@ -164,7 +165,7 @@ class Staging:
         return batch[0] if self.batches.labels is None else batch
 
     def draw(self):
-        """What decides on the next batch, as a tuple of NumPy arrays."""
+        """The next batch, or its indices if the data are resident, as a tuple of NumPy arrays."""
         if self._put_back:
             return self._put_back.pop(0)
         if self.resident:
@@ -173,5 +174,5 @@ class Staging:
         return batch if isinstance(batch, tuple) else (batch,)
 
     def put_back(self, drawn):
-        """Let what was drawn be the next to be drawn."""
+        """Return drawn batches, to be drawn again next."""
         self._put_back += drawn

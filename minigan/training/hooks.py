@@ -1,7 +1,9 @@
-"""What a training leaves behind and shows on the way: log, loss curves, checkpoints, a progress bar.
+"""Hooks: what a training writes and shows along the way, such as its log, loss curves, checkpoints and progress bar.
 
-The trainer calls ``start``, ``after_step`` and ``stop`` of each hook, in order; only here do the step's scalars become
-Python numbers. A hook draws from no random stream of the training: the weights are the same with and without it.
+The trainer calls each hook's ``start``, ``after_step``, ``interrupt`` (on Ctrl-C, also before its ``start``) and
+``stop``, in order. A step's scalars arrive as it returned them, often on the device, and hooks convert those they need
+to Python numbers. A hook does not draw from the training's random streams, so the weights are the same with and without
+it.
 """
 
 import json
@@ -18,21 +20,21 @@ from ..device import CPU
 from . import checkpoint
 from .log import cut_log, read_log
 
-SAVE_S = 120  # between two checkpoints at most: what a machine that stops may cost
-LOSSES_PAUSE_S = 10  # between two drawings of the loss curves, which take about 0.4 s
-REFRESH_S, LINE_S = 0.3, 10.0  # between two states of the progress bar, on a terminal and in a file
-LOOK_EVERY = 25  # steps between two looks at losses that lie on a device: each look waits until the device is done
+SAVE_S = 120  # at most between two checkpoints: the most that a crash can cost
+LOSSES_PAUSE_S = 10  # at least between two drawings of the loss curves, which take about 0.4 s each
+REFRESH_S, LINE_S = 0.3, 10.0  # between two updates of the progress bar, on a terminal and in a file
+LOOK_EVERY = 25  # steps between two checks of losses on a device: each check waits for the device
 
 
 class StopOnNonFinite:
-    """End a training whose losses are NaN or infinite: nothing good comes after. Belongs before all other hooks.
+    """End a training whose losses are NaN or infinite, as it cannot recover. Must come before all other hooks.
 
     Parameters
     ----------
     path : path
-        Of the checkpoint, to tell the user whether there is one.
+        Of the checkpoint: the message says whether there is one.
     config : dict
-        What the run was asked to do, to name its learning rates.
+        The run's config: the message names its learning rates.
     """
 
     def __init__(self, path, config):
@@ -50,7 +52,7 @@ class StopOnNonFinite:
 
 def _nonfinite(what, trainer, path, config):
     rates = " and ".join(f"--{name.replace('_', '-')}" for name in config if name.startswith("lr"))
-    kept = f"the checkpoint before is kept: {path}" if path.exists() else "no checkpoint had been saved"
+    kept = f"the previous checkpoint is kept: {path}" if path.exists() else "no checkpoint had been saved"
     return FloatingPointError(
         f"{what} after iteration {trainer.iteration}; {kept}. Try a smaller {rates or 'learning rate'}, "
         "or --find-nonfinite to see which operation made it"
@@ -58,17 +60,17 @@ def _nonfinite(what, trainer, path, config):
 
 
 class JsonlLog:
-    """One JSON object a line: iteration, epoch, the step's scalars, seconds so far, images a second.
+    """The log, one JSON object per line: iteration, epoch, the step's scalars, seconds so far, images per second.
 
-    Written for the first iteration, every ``every``, and the last. A resumed run goes on where its checkpoint stood:
-    later lines are cut off, seconds go on.
+    A line is written for the first iteration, every ``every`` iterations, and the last. A resumed run continues from
+    its checkpoint: later lines are cut off, and the seconds count on.
 
     Parameters
     ----------
     path : path
     every : int
     images, per_epoch : int
-        Images of the data that an iteration takes, iterations of an epoch.
+        Real images per iteration, iterations per epoch.
     """
 
     def __init__(self, path, *, every, images, per_epoch):
@@ -76,7 +78,7 @@ class JsonlLog:
         self._unwritten = None
 
     def start(self, trainer):
-        """Open the file, without the lines that the training to come will write."""
+        """Open the file, dropping the lines that the training will write again."""
         rows = cut_log(self.path, trainer.iteration, self._due)
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 - closed by stop
         self._began = time.perf_counter() - (rows[-1]["seconds"] if rows else 0.0)
@@ -124,7 +126,7 @@ class Checkpoint:
     Raises
     ------
     FloatingPointError
-        Instead of replacing a good checkpoint by one whose weights are not finite.
+        For weights that are not finite; the previous checkpoint is kept.
     """
 
     def __init__(self, path, config, *, every):
@@ -132,7 +134,7 @@ class Checkpoint:
         self.saved = None
 
     def start(self, trainer):
-        """Begin to count the time."""
+        """Start the clock."""
         self._saved_s = time.monotonic()
 
     def after_step(self, trainer, scalars):
@@ -141,7 +143,7 @@ class Checkpoint:
             self._save(trainer)
 
     def stop(self, trainer):
-        """Save what the last steps did, unless one of them failed half-way."""
+        """Save the last state, unless a step failed half-way."""
         if not trainer.failed and self.saved != trainer.iteration:
             self._save(trainer)
 
@@ -156,12 +158,12 @@ class Checkpoint:
 
 
 class Losses:
-    """Draw the log's curves, every ``every`` iterations but not too often, and at the end. Belongs after the log.
+    """Draw the log's curves every ``every`` iterations, but not too often, and at the end. Must come after the log.
 
     Parameters
     ----------
     path, log : path
-        Of the chart, and of the log it shows.
+        Of the chart, and of the log that it shows.
     every : int
     """
 
@@ -176,30 +178,30 @@ class Losses:
             self._last = time.perf_counter()
 
     def stop(self, trainer):
-        """Draw all that was logged."""
+        """Draw everything logged so far."""
         if rows := read_log(self.log):
             plots.save_losses(self.path, rows, trainer.system.panels)
 
 
 class Progress:
-    """A bar on the terminal: how far, how fast, how long still, and the losses. In a file, a line every ten seconds.
+    """A progress bar with speed, time left and losses; a line every ten seconds if stderr is not a terminal.
 
     Parameters
     ----------
     images : int
-        Images of the data that an iteration takes.
+        Real images per iteration.
     disable : bool
-        Show nothing.
+        Whether to show nothing.
     """
 
     def __init__(self, images, *, disable=False):
-        self.images, self.disable = images, disable
+        self.images, self.disable = images, disable or sys.stderr is None  # as it is after 2>&-
 
     def start(self, trainer):
         """Show the bar."""
         from tqdm import tqdm
 
-        on_terminal = sys.stderr.isatty()
+        on_terminal = not self.disable and sys.stderr.isatty()
         self._pause_s = REFRESH_S if on_terminal else LINE_S
         form = "{percentage:3.0f}% |{bar:10}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
         self._bar = tqdm(
@@ -213,7 +215,7 @@ class Progress:
         self._shown, self._unshown, self._next_s = trainer.iteration, None, 0.0
 
     def after_step(self, trainer, scalars):
-        """Move the bar, a few times a second."""
+        """Move the bar, at most a few times a second."""
         self._unshown = scalars
         if not self._bar.disable and time.monotonic() >= self._next_s:
             self._move(trainer, scalars)
@@ -229,13 +231,15 @@ class Progress:
         self._shown, self._unshown = trainer.iteration, None
 
     def interrupt(self, trainer):
-        """Say that Ctrl-C was heard: a step may take a while."""
-        with suppress(OSError):  # a terminal that was closed cannot be written to
-            if not self._bar.disable:
-                self._bar.write("finishing this step, then saving; Ctrl-C again ends at once, without", file=sys.stderr)
+        """Acknowledge Ctrl-C, since the current step, or another hook's start, may take a while."""
+        from tqdm import tqdm
+
+        with suppress(OSError):  # a closed terminal cannot be written to
+            if not self.disable:
+                tqdm.write("finishing this step, then saving; Ctrl-C again quits without saving", file=sys.stderr)
 
     def stop(self, trainer):
-        """Leave the bar where it ended."""
+        """Show the last state and close the bar."""
         try:
             if self._unshown and not self._bar.disable:
                 self._move(trainer, self._unshown)

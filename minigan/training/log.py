@@ -1,4 +1,4 @@
-"""A log is a file of JSON objects, one a line, each with its iteration: to be read, and to be gone on with."""
+"""Reading and continuing logs: files of JSON objects, one per line, each with its iteration."""
 
 import json
 from pathlib import Path
@@ -7,12 +7,12 @@ from ..whole_file import whole_file
 
 
 def read_log(path):
-    """Read the lines of a log as dicts; none where there is no file. A half-written last line is left out.
+    """Read the lines of a log as dicts, none if there is no file. A half-written last line is skipped.
 
     Raises
     ------
     ValueError
-        For a line that is none of a log; names the file and the line.
+        For a line that does not belong to a log; the message names the file and the line.
     """
     path, rows = Path(path), []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
@@ -27,16 +27,16 @@ def read_log(path):
 
 
 def cut_log(path, iteration, due):
-    """Cut off the lines that a training from this iteration on will write; return those that stay.
+    """Cut off the lines that a training resumed at this iteration will write again; return those that remain.
 
     Parameters
     ----------
     path : path
-        Is there afterwards.
+        Created if missing.
     iteration : int
     due : callable(int) -> bool
-        Whether a line belongs to an iteration. One that only the end of a run had written would not be in a run without
-        that end.
+        Whether an iteration is logged. A line for ``iteration`` that is not due is dropped, too: it was written only
+        because the training stopped there, and an uninterrupted run would not have it.
     """
     rows = [row for row in read_log(path) if row["iteration"] <= iteration]
     if rows and rows[-1]["iteration"] == iteration and not due(iteration):

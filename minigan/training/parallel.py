@@ -1,29 +1,29 @@
-"""Data parallelism: several processes take one network's steps, each on its part of every batch.
+"""Data parallelism: several processes train one system, each on its part of every batch.
 
-All run the same program from the same seed. Each draws what the whole batch would need, places in the data, noise and
-codes, and takes its own rows. Before an update the gradients are averaged, so that all weights stay equal without ever
-being sent; batch normalisation takes the moments of the whole batch. What P processes do is therefore what one does, up
-to rounding, whatever P is, and another number of them can go on with a run. (Machines of one kind round alike. Others
-may not, and then their weights drift apart.)
+All run the same program from the same seed. Each draws what the whole batch needs (indices of the data, noise and
+codes) and takes its own rows. Gradients are averaged before an update, so the weights stay equal without ever being
+sent; batch normalisation uses the moments of the whole batch. P processes therefore compute what one does, up to
+rounding, and a run can be resumed by another number of them. (Identical machines round identically. Others may not, and
+then their weights drift apart.)
 """
 
 import numpy as np
 
 
 def distribute(system, communicator):
-    """Let a system's steps be those of all processes' batches together.
+    """Make a system's steps those of the whole batch, shared by all processes.
 
     Raises
     ------
     ValueError
-        For a system whose step on a batch is no mean of steps on its parts.
+        For a system whose step on a batch is not the mean of steps on its parts.
     """
     if communicator.size == 1:
         return
-    if not getattr(system, "divisible", False):
+    if not system.divisible:
         raise ValueError(
-            f"mpi: a step of {type(system).__name__} sees its batch as a whole, which {communicator.size} processes "
-            "cannot take in parts"
+            f"mpi: a step of {type(system).__name__} needs its batch as a whole, which {communicator.size} processes "
+            "cannot share"
         )
     for module in system.modules.values():
         for part in module.modules():
@@ -33,7 +33,9 @@ def distribute(system, communicator):
 
 
 def step(system, batches, rng, communicator):
-    """This process's part of a distributed system's step; returns the scalars of the whole batch.
+    """Take this process's part of a distributed system's step; return the scalars of the whole batch.
+
+    Averaging them over the processes turns them into NumPy float64 scalars, at every step.
 
     Parameters
     ----------
@@ -47,9 +49,9 @@ def step(system, batches, rng, communicator):
 
 
 class OwnRows:
-    """Random numbers of which each process takes its own rows: all draw those of the whole batch, and stay in step.
+    """A random generator that draws for the whole batch, so that processes stay in step, and returns this one's rows.
 
-    Has the methods of numpy.random.Generator that steps need; the first axis of what is drawn counts the batch's rows.
+    It has the methods of numpy.random.Generator that steps need; the first axis of every draw is the batch.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Hooks that draw what a system makes, so that a training can be watched and, at the end, seen in a few seconds."""
+"""Hooks that draw what a system generates: pictures along the way, and an animation of them at the end."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ ANIMATION_FRAMES = 100
 
 
 class Pictures:
-    """A series of pictures: at the start, every ``every`` iterations, and at the end. A subclass draws one.
+    """A series of pictures: at the start, every ``every`` iterations, and at the end. A subclass has ``draw``.
 
     Parameters
     ----------
     folder : path
-        Gets 0000250.png and so on.
+        Receives 0000250.png and so on.
     every : int
     """
 
@@ -23,7 +23,7 @@ class Pictures:
         self.folder, self.every = Path(folder), every
 
     def start(self, trainer):
-        """Draw the first picture; on a resumed run, throw later ones away."""
+        """Draw the first picture; in a resumed run, delete later ones."""
         self.folder.mkdir(exist_ok=True)
         for picture in found(self.folder):
             if int(picture.stem) > trainer.iteration:
@@ -46,16 +46,16 @@ class Pictures:
 
 
 class Samples(Pictures):
-    """Pictures of what the system makes of the same latent rows.
+    """Pictures of what the system generates from the same latent rows.
 
     Parameters
     ----------
     folder, every
-        As of :class:`Pictures`.
+        See :class:`Pictures`.
     z : array (n, latents.size)
         Drawn once, before training.
     columns : int, optional
-        Images of a row.
+        Images per row.
     """
 
     def __init__(self, folder, z, *, every, columns=None):
@@ -73,12 +73,12 @@ class Samples(Pictures):
 
 
 class Reconstructions(Pictures):
-    """Pictures of images, and below each what a system that can ``reconstruct`` makes of it.
+    """Pictures of images, each above its reconstruction by a system that has ``reconstruct``.
 
     Parameters
     ----------
     folder, every
-        As of :class:`Pictures`.
+        See :class:`Pictures`.
     images : array (n, H, W, C)
     """
 
@@ -97,13 +97,13 @@ def found(folder):
 
 
 class Animation:
-    """Make one moving picture of the samples at the end: the training in a few seconds. Belongs after the samples."""
+    """Turn the sample pictures into one animation at the end of training. Must come after :class:`Samples`."""
 
     def __init__(self, path, folder):
         self.path, self.folder = path, folder
 
     def stop(self, trainer):
-        """Write it, of all pictures or of evenly chosen ones, first and last among them."""
+        """Write the animation, of all pictures or of an even choice that includes the first and the last."""
         frames = found(self.folder)
         if len(frames) > 1:
             chosen = np.linspace(0, len(frames) - 1, min(len(frames), ANIMATION_FRAMES)).round().astype(int)

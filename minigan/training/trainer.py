@@ -1,8 +1,5 @@
-"""The loop: batch, step, hooks. And the order of everything random, so that one seed decides a run."""
+"""The training loop: batches, steps and hooks, with all randomness derived from one seed."""
 
-import signal
-import threading
-from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -11,27 +8,27 @@ from .. import kernels
 from ..communicator import ALONE
 from ..device import CPU
 from ..recording import detect_nonfinite
+from . import signals
 from .graph import DeviceStep
 from .parallel import OwnRows, distribute, step
 
-SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; kill, or a batch system's limit; a terminal that is closed
 STREAMS = ("init", "order", "noise", "samples")
 
 
 def random_streams(seed):
-    """Independent generators for each use of chance in a run, so that more of one does not change another.
+    """Independent generators for each use of randomness in a run: drawing more from one does not affect the others.
 
     Returns
     -------
     dict of str to numpy.random.Generator
-        init (weights), order (of the data), noise (training), samples (the fixed ones).
+        init (weights), order (of the data), noise (training), samples (the latents of the sample pictures).
     """
     children = np.random.SeedSequence(seed).spawn(len(STREAMS))
     return {name: np.random.default_rng(child) for name, child in zip(STREAMS, children, strict=True)}
 
 
 class Batches:
-    """Endless batches of a data set: each epoch in a new order, the incomplete batch at its end left out.
+    """Endless batches of a data set: every epoch in a new order, without the incomplete batch at its end.
 
     Parameters
     ----------
@@ -39,20 +36,20 @@ class Batches:
     batch : int
     rng : numpy.random.Generator
     labels : array (N,), optional
-        Then a batch is a pair (images, labels).
+        If given, a batch is a pair (images, labels).
     communicator : Communicator
-        Of processes that each take so many images, of a batch that all draw alike.
+        Of the processes that share each batch: all draw the same one, and each takes ``batch`` images of it.
 
     Raises
     ------
     ValueError
-        For a batch larger than the data set, or labels of another number.
+        For a batch larger than the data set, or a wrong number of labels.
     """
 
     def __init__(self, images, batch, rng, labels=None, communicator=ALONE):
         whole = batch * communicator.size
         if not 1 <= whole <= len(images):
-            raise ValueError(f"batch: {whole} images asked for, the data set has {len(images)}")
+            raise ValueError(f"batch: expected 1 to {len(images)}, the size of the data set, got {whole}")
         if labels is not None and len(labels) != len(images):
             raise ValueError(f"labels: expected {len(images)}, one for each image, got {len(labels)}")
         self.images, self.labels, self.rng = images, labels, rng
@@ -71,7 +68,7 @@ class Batches:
         return self.images[chosen] if self.labels is None else (self.images[chosen], self.labels[chosen])
 
     def choose(self):
-        """Places of the next batch's images in the data set, those of this process's part."""
+        """Indices of the next batch's images in the data set: this process's part of them."""
         if self._next + self.batch > len(self.images):
             self._start_epoch()
         chosen = self._order[self._next : self._next + self.batch]
@@ -79,18 +76,18 @@ class Batches:
         return chosen[self.own]
 
     def state_dict(self):
-        """Where it stands: the generator before this epoch's shuffle, and the place in the epoch."""
+        """The position: the generator's state before this epoch's shuffle, and the place in the epoch."""
         return {"before_shuffle": self._before_shuffle, "next": self._next}
 
     def load_state_dict(self, state):
-        """Stand where ``state`` stood: the same data give the same batches from here on."""
+        """Return to the position ``state``: the same data give the same batches from there on."""
         self.rng.bit_generator.state = state["before_shuffle"]
         self._start_epoch()
         self._next = state["next"]
 
 
 class Trainer:
-    """Trains a system on data, and lets hooks watch.
+    """Trains a system on data, calling hooks along the way.
 
     Parameters
     ----------
@@ -100,30 +97,30 @@ class Trainer:
     streams : dict of Generators
         From :func:`random_streams`.
     batch : int
-        Real images of one update; of several processes', those that each takes.
+        Real images per update; with several processes, those of each.
     labels : array (N,), optional
         Classes, for a system that needs them.
     hooks : sequence
         Objects with any of ``start(trainer)``, ``after_step(trainer, scalars)``, ``interrupt(trainer)``,
         ``stop(trainer)``, called in order.
     find_nonfinite : bool
-        Check every result of every operation, and name the first that is not finite; slower.
+        Whether to check the result of every operation and name the first that is not finite; slower.
     device : Device
         Where to train (see :mod:`minigan.device`); the system is moved there.
     graph : bool
-        Whether a step shall run as one graph of the device (see :mod:`minigan.training.graph`).
+        Whether a step runs as one graph of the device (see :mod:`minigan.training.graph`).
     precision : {"float32", "tf32", "bfloat16"}
-        Of a GPU's products; see :class:`minigan.kernels.use`.
+        Of a GPU's convolutions and matrix products; see :class:`minigan.kernels.use`.
     communicator : Communicator
         Of the processes that train this system together (see :mod:`minigan.training.parallel`).
 
     Attributes
     ----------
     iteration : int
-        Steps done, over all runs of this training.
+        Steps done, including those before a resume.
     interrupted, failed : bool
-        Whether the last run ended with Ctrl-C (or SIGTERM, SIGHUP); with a step that raised, or a hook that says so:
-        then the weights may be half updated, or not worth keeping.
+        Whether the last run ended with Ctrl-C (or SIGTERM, SIGHUP); and whether it ended with a step that raised or a
+        hook that set ``failed``, after which the weights may be half updated or not worth keeping.
     """
 
     def __init__(
@@ -146,7 +143,7 @@ class Trainer:
         self.find_nonfinite, self.device, self.precision = find_nonfinite, device, precision
         self.communicator = communicator
         if communicator.size > 1 and device is not CPU:
-            raise ValueError(f"mpi: several processes train on CPUs, got device {device.name}")
+            raise ValueError(f"mpi: expected device cpu for several processes, got {device.name}")
         distribute(system, communicator)
         for part in (*system.modules.values(), *system.optimizers.values()):
             part.to(device)
@@ -161,30 +158,31 @@ class Trainer:
         self.iteration, self.last_iteration, self.interrupted, self.failed = 0, 0, False, False
 
     def run(self, iterations):
-        """Train until ``iterations`` steps are done in all; on Ctrl-C (or SIGTERM, SIGHUP), until the one under way is.
+        """Train until ``iterations`` steps have been done in total, or until the current step ends after Ctrl-C.
 
-        Hooks' ``stop`` is called in every case, in order.
+        SIGTERM and SIGHUP do as Ctrl-C does. The hooks' ``stop`` is called in every case, in order.
         """
         self.last_iteration, self.interrupted, self.failed = iterations, False, False
         try:
-            self._call("start")
-            with self._interruptible(), detect_nonfinite(self.find_nonfinite), kernels.use(precision=self.precision):
-                while self.iteration < iterations and not self._shall_stop():
-                    self.failed = True  # until the step is whole
-                    scalars = self.step()
-                    self.failed = False
-                    self.iteration += 1
-                    self._call("after_step", scalars)
+            with signals.handled(self._interrupt):
+                self._call("start")
+                with detect_nonfinite(self.find_nonfinite), kernels.use(precision=self.precision):
+                    while self.iteration < iterations and not self._should_stop():
+                        self.failed = True  # until the step is complete
+                        scalars = self.step()
+                        self.failed = False
+                        self.iteration += 1
+                        self._call("after_step", scalars)
         except BaseException:
-            self._stop()  # what goes wrong now as well is not what began it
+            self._stop()  # its errors must not hide the original one
             raise
         if errors := self._stop():
             raise errors[0]
 
-    def _shall_stop(self):
-        """Whether this process, or another of those that train together, was interrupted."""
+    def _should_stop(self):
+        """Whether this process, or another that trains with it, was interrupted."""
         stop = self.communicator.any(self.interrupted)
-        if stop:  # and never the other way round: a signal may come while the others are asked
+        if stop:  # never reset it: a signal may arrive while the others are asked
             self.interrupted = True
         return stop
 
@@ -194,7 +192,7 @@ class Trainer:
                 getattr(hook, event)(self, *arguments)
 
     def _stop(self):
-        """Stop each hook, whatever befalls the others: a picture that cannot be written must not cost a checkpoint."""
+        """Stop every hook even if others fail: a picture that cannot be written must not cost a checkpoint."""
         errors = []
         for hook in self.hooks:
             try:
@@ -204,41 +202,23 @@ class Trainer:
                 errors.append(error)
         return errors
 
-    @contextmanager
-    def _interruptible(self):
-        """Let a signal end the loop after the step under way, where the state is whole; another ends it at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield  # signals reach the main thread only
-            return
-
-        def interrupt(number, frame):
-            if self.interrupted:
-                raise KeyboardInterrupt
-            self.interrupted = True
-            self._call("interrupt")
-
-        numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-        before = {number: signal.getsignal(number) for number in numbers}
-        # Under nohup SIGHUP is ignored, and stays so; None is a handler that is not Python's, which cannot be put back.
-        heard = [number for number in numbers if before[number] not in (signal.SIG_IGN, None)]
-        for number in heard:
-            signal.signal(number, interrupt)
-        try:
-            yield
-        finally:
-            for number in heard:
-                signal.signal(number, before[number])
+    def _interrupt(self, number, frame):
+        """Let a signal end the loop after the current step, when the state is consistent; a second ends it at once."""
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+        self._call("interrupt")
 
     def state_dict(self):
-        """Everything that decides the steps to come, besides the data and the config.
+        """Everything that determines the following steps, besides the data and the config.
 
         Returns
         -------
         arrays : dict of str to array
             Weights, buffers and optimiser state: "module.g.0.w", "optimizer.g.m.0.w", ...; all in host memory.
         counters : dict
-            Iteration, place in the data, and the state of every random stream; plain enough for JSON. Steps on a device
-            draw their noise there: its state is "device_noise", and the stream "noise" stays where it was.
+            Iteration, place in the data, and the state of every random stream, in types that JSON can hold. Steps on a
+            device draw their noise there: its state is "device_noise", and the stream "noise" does not advance.
         """
         arrays = {}
         for kind, parts in (("module", self.system.modules), ("optimizer", self.system.optimizers)):
@@ -254,12 +234,12 @@ class Trainer:
         return arrays, counters
 
     def load_state_dict(self, arrays, counters):
-        """Continue where ``state_dict`` was taken.
+        """Continue from where ``state_dict`` was taken.
 
         Raises
         ------
         ValueError
-            If the arrays are those of another model; says what is missing, unexpected and misshapen.
+            If the arrays are those of another model; says what is missing, unexpected or misshapen.
         """
         for kind, parts in (("module", self.system.modules), ("optimizer", self.system.optimizers)):
             for part, owner in parts.items():
@@ -269,7 +249,7 @@ class Trainer:
         self.batches.load_state_dict(counters["batches"])
         self.iteration = counters["iteration"]
         if self.device is not CPU:
-            # After steps on the CPU the device's noise starts at a place that no step can have reached before.
+            # After steps on the CPU, the device's noise starts at an offset that no earlier step can have reached.
             self.noise.state = counters.get("device_noise", (self.noise.state[0], self.iteration << 40))
 
 

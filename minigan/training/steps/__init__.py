@@ -1,13 +1,15 @@
-"""The algorithms of training, and nothing else: one function an update, as the papers write them, one file a family.
+"""The training algorithms and nothing else: one function per update, as the papers write them, one file per family.
 
-Losses come back as scalars on the device; only hooks turn them into Python numbers.
+Losses are returned as scalars on the device. Hooks turn them into Python numbers when they need them; with several
+processes :mod:`minigan.training.parallel` reads them at every step, to average them.
 """
 
 from .acgan import acgan_step
 from .autoencoder import autoencoder_step, importance_step, vae_step
 from .discriminator_only import ascend, discriminator_only_step
 from .gan import discriminator_step, gan_step, generator_step
-from .infogan import INFORMATION, infogan_step
+from .infogan import infogan_step
+from .information import INFORMATION
 from .mmd import mmd_step
 
 __all__ = [

@@ -1,7 +1,7 @@
-"""Autoencoders: an encoder names an image by a code, a decoder draws it from the code, both learn from the difference.
+"""Autoencoders: an encoder maps an image to a code, a decoder maps it back, and both learn from the difference.
 
-The variational one makes the code a random variable, and pays for what it tells in nats. Images come as pixels in
-[0, 1], the likelihood's scale.
+In the variational one the code is a random variable, and the information that it carries is penalised, in nats. Images
+are pixels in [0, 1], the likelihood's scale.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from ...autograd import Tensor
 
 
 def autoencoder_step(encoder, decoder, likelihood, opt, x, codes):
-    """Ascend ln p(x | z), z the code of x: encoder and decoder learn to repeat the images.
+    """Ascend ln p(x | z), where z is the code of x: encoder and decoder learn to reconstruct the images.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def autoencoder_step(encoder, decoder, likelihood, opt, x, codes):
     x : array (N, ...)
         Pixels in [0, 1].
     codes : CodeGaussian
-        Observes the codes.
+        Tracks the codes' mean and covariance.
 
     Returns
     -------
@@ -53,16 +53,16 @@ def vae_step(encoder, decoder, likelihood, opt, x, noise, *, beta=1.0):
     x : array (N, ...)
         Pixels in [0, 1].
     noise : Tensor (k, N, Z)
-        From N(0, 1): k codes an image.
+        From N(0, 1): k codes per image.
     beta : float
-        Weight of the KL divergence; 1 is the bound, other values trade reconstruction for it (beta-VAE, Higgins et
-        al., ICLR 2017).
+        Weight of the KL divergence; 1 gives the bound, larger values trade reconstruction for a smaller divergence
+        (beta-VAE, Higgins et al., ICLR 2017).
 
     Returns
     -------
     dict of scalars
         loss_nats = reconstruction_nats + beta kl_nats; reconstruction_nats = -E ln p(x | z); kl_nats =
-        KL(q(z | x) || p(z)); elbo_nats, the bound, which has no beta. Means over images of sums over pixels and codes.
+        KL(q(z | x) || p(z)); elbo_nats, the bound, without beta. Means over images of sums over pixels and codes.
     """
     mean, logvar = encoder(Tensor(x))
     z = reparameterise(mean, logvar, noise)
@@ -83,14 +83,14 @@ def vae_step(encoder, decoder, likelihood, opt, x, noise, *, beta=1.0):
 def importance_step(encoder, decoder, likelihood, opt, x, noise):
     """Ascend the importance-weighted bound E ln mean_k p(x, z_k) / q(z_k | x) (Burda et al., arXiv:1509.00519, eq. 8).
 
-    Takes what :func:`vae_step` takes. The bound is tighter the more codes an image has, and with one it is the ELBO; so
-    q need not fit the posterior as closely.
+    Takes what :func:`vae_step` takes, except beta. With one code per image the bound is the ELBO; it is tighter the
+    more codes there are, so q need not fit the posterior as closely.
 
     Returns
     -------
     dict of scalars
-        As vae_step's, but loss_nats = -bound. elbo_nats and the others are of the same codes, kl_nats too, which is
-        the mean of ln q(z | x) - ln p(z) here.
+        As for vae_step, but loss_nats = -bound. All are estimated from the same codes, even kl_nats, which is the mean
+        of ln q(z | x) - ln p(z) here.
     """
     mean, logvar = encoder(Tensor(x))
     z = reparameterise(mean, logvar, noise)
@@ -121,7 +121,7 @@ def gaussian_kl(mean, logvar):
 
 
 def log_likelihood(decoder, likelihood, x, z):
-    """ln p(x | z) of k codes an image: x array (N, ...), z Tensor (k, N, Z): Tensor (k, N)."""
+    """ln p(x | z) of k codes per image: x array (N, ...), z Tensor (k, N, Z): Tensor (k, N)."""
     k, n, size = z.shape
     again = np.broadcast_to(x, (k, *x.shape)).reshape(k * n, *x.shape[1:])
     return likelihood.log_prob(decoder(z.reshape(k * n, size)), again).reshape(k, n)
@@ -130,6 +130,7 @@ def log_likelihood(decoder, likelihood, x, z):
 def log_ratio(z, noise, logvar):
     """ln q(z | x) - ln p(z) of codes z = mean + sigma noise: z, noise (k, N, Z), logvar (N, Z): Tensor (k, N).
 
-    ln q is written in the noise: (z - mean) / sigma would divide by a sigma that may be tiny. The terms ln 2 pi cancel.
+    ln q is computed from the noise, as (z - mean) / sigma would divide by a possibly tiny sigma. The terms ln 2 pi
+    cancel.
     """
     return 0.5 * (ops.square(z) - ops.square(noise) - logvar).sum(2)

@@ -10,8 +10,8 @@ from .passes import outputs_of_both
 def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None, *, loss=NON_SATURATING, penalty=None):
     """One iteration: d learns to tell real from fake, then g learns to fool it (arXiv:1406.2661, algorithm 1, k = 1).
 
-    Where algorithm 1 has g descend log(1 - d(g(z))) for noise of its own, the defaults are the non-saturating loss and
-    one noise for both updates.
+    In algorithm 1 g descends log(1 - d(g(z))) for noise of its own; the defaults here are the non-saturating loss and
+    the same noise for both updates.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None, *, loss=NON_SATURATING, pe
     z : Tensor (N, Z)
         Noise for d's step.
     z_g : Tensor, optional
-        Fresh noise for g's step; without it g learns from the same fakes that d saw, which saves a pass through g.
+        Fresh noise for g's step; without it g learns from the same fakes that d has seen, which saves a pass through g.
     loss, penalty
         See :func:`discriminator_step`.
 
@@ -47,17 +47,17 @@ def discriminator_step(d, opt_d, x_real, x_fake, *, loss=NON_SATURATING, penalty
         Images (N, ...) to logits (N, 1).
     opt_d : Optimizer
     x_real, x_fake : Tensor (N, ...)
-        Real and generated images, to batch normalisation two separate batches; x_fake without a graph.
+        Real and generated images, two separate batches to batch normalisation; x_fake without a graph.
     loss : Loss
         From :mod:`minigan.training.losses`.
     penalty : callable(d, x_real, x_fake) -> scalar Tensor, optional
-        What is added to d's loss, such as ``partial(r1, rng=rng)`` of :mod:`minigan.training.penalties`.
+        Added to d's loss, such as ``partial(r1, rng=rng)`` of :mod:`minigan.training.penalties`.
 
     Returns
     -------
     dict of scalars
-        loss_d, without the penalty; penalty, if there is one; d_real and d_fake, what d thinks of x and g(z) (for the
-        default loss mean probabilities).
+        loss_d, without the penalty; penalty, if there is one; d_real and d_fake, d's mean output for x and for g(z)
+        (probabilities, for the default loss).
     """
     real, fake = outputs_of_both(d, x_real, x_fake)
     objective, scalars = d_objective(d, x_real, x_fake, real, fake, loss, penalty)
@@ -94,15 +94,15 @@ def generator_step(d, opt_g, x_fake, *, loss=NON_SATURATING):
 
 
 def fakes(g, z, z_g):
-    """g(z) for d to see: recorded where g will learn from these same fakes, which is so without fresh noise z_g."""
+    """g(z) for d's update, recorded only if g will learn from the same fakes: if there is no fresh noise z_g."""
     with nullcontext() if z_g is None else no_grad():
         return g(z)
 
 
 def d_objective(d, x_real, x_fake, real, fake, loss, penalty):
-    """What d descends in the game, given its outputs ``real`` and ``fake`` for the images, and the scalars to log."""
+    """d's objective, given its outputs ``real`` and ``fake`` for the images, and the scalars to log."""
     loss_d = loss.d(real, fake)
-    scalars = {"loss_d": loss_d.data, "d_real": loss.opinion(real), "d_fake": loss.opinion(fake)}
+    scalars = {"loss_d": loss_d.data, "d_real": loss.mean_output(real), "d_fake": loss.mean_output(fake)}
     if penalty is None:
         return loss_d, scalars
     extra = penalty(d, x_real, x_fake)

@@ -1,5 +1,7 @@
 """A generator without a discriminator: it learns to make samples that a fixed kernel cannot tell from the data."""
 
+import numpy as np
+
 from ... import ops
 from ...autograd import Tensor
 
@@ -8,7 +10,7 @@ def mmd_step(g, opt_g, x_real, z, bandwidths):
     """g descends the squared maximum mean discrepancy between its samples and real ones.
 
     One iteration of a generative moment matching network (Li et al., arXiv:1502.02761, algorithm 1; Dziugaite et al.,
-    arXiv:1505.03906): there is no game, a loss that falls means samples that are nearer.
+    arXiv:1505.03906). There is no game: a falling loss means samples closer to the data.
 
     Parameters
     ----------
@@ -19,16 +21,17 @@ def mmd_step(g, opt_g, x_real, z, bandwidths):
         Points, or codes of images.
     z : Tensor (N, Z)
     bandwidths : sequence of float
-        Of the mixture of kernels, in units of the root mean squared distance between real rows: so the same numbers do
-        for data of any scale, and for codes whose scale changes as they are learnt.
+        Bandwidths of the mixture of kernels, in units of the root mean squared distance between real rows, so that the
+        same numbers suit data of any scale, and codes whose scale changes while they are learned.
 
     Returns
     -------
     dict of scalars
-        mmd2, the unbiased estimate; it is zero on average where the two laws agree, and then as often negative.
+        mmd2, the unbiased estimate; if the two distributions are equal it is zero on average, so it may be negative.
     """
-    x = Tensor(x_real)
-    scale2 = squared_distances(x, x).data.mean()
+    x, m = Tensor(x_real), len(x_real)
+    # Over pairs of different rows. If all rows are equal there is no scale: a tiny one keeps the kernels finite.
+    scale2 = np.maximum(squared_distances(x, x).data.sum() / max(m * (m - 1), 1), 1e-12)
     loss = mmd2(x, g(z), [width * width * scale2 for width in bandwidths])
     opt_g.zero_grad()
     loss.backward()
@@ -40,8 +43,8 @@ def mmd2(x, y, variances):
     """The unbiased estimate of the squared MMD under a sum of Gaussian kernels.
 
     mean k(x, x') + mean k(y, y') - 2 mean k(x, y), the first two over pairs of **different** rows, with k(a, b) = sum_i
-    exp(-|a - b|^2 / (2 variance_i)) (Gretton et al., JMLR 13 (2012), eq. 3). With a row's distance from itself, zero,
-    among the pairs the estimate is biased by as much as it should measure in the end.
+    exp(-|a - b|^2 / (2 variance_i)) (Gretton et al., JMLR 13 (2012), eq. 3). Including each row's zero distance to
+    itself would bias the estimate by as much as it has to measure late in training.
 
     Parameters
     ----------
@@ -77,8 +80,8 @@ def _kernel(squares, variances):
 def squared_distances(x, y):
     """|x - y|^2 of all pairs of rows: (M, F), (N, F): (M, N).
 
-    |x|^2 + |y|^2 - 2 x y, which costs one matrix product; rounding can leave less than nothing, which is cut off. The
-    terms cancel least near the origin, so all rows are moved there first.
+    Computed as |x|^2 + |y|^2 - 2 x y, with one matrix product; results that rounding makes negative are set to zero.
+    Cancellation is least near the origin, so all rows are shifted there first.
     """
     middle = Tensor(x.data.mean(axis=0))
     x, y = x - middle, y - middle

@@ -1,4 +1,4 @@
-"""A GAN whose discriminator names the class."""
+"""AC-GAN: a GAN whose discriminator also classifies the images."""
 
 from ...autograd import Tensor
 from ..steps import acgan_step
@@ -6,14 +6,14 @@ from .infogan import InfoGAN
 
 
 class ACGAN(InfoGAN):
-    """InfoGAN whose one code is the class, which Q also learns from labels (Odena et al., arXiv:1610.09585).
+    """InfoGAN whose only code is the class, which Q also learns from labels (Odena et al., arXiv:1610.09585).
 
     Parameters
     ----------
     latents : Latents
         With one Categorical code.
     weight : float
-        Of the classifier's loss; see the trap in :func:`~minigan.training.steps.acgan_step`.
+        Weight of the classifier's loss; see the known trap in :func:`~minigan.training.steps.acgan_step`.
     **game
         loss, penalty, average, fresh_noise: as for a GAN.
     """

@@ -1,4 +1,4 @@
-"""Autoencoders as systems: they encode, decode, reconstruct, and draw new images from codes that no image had."""
+"""Autoencoders as systems: they encode, decode and reconstruct images, and generate new ones from sampled codes."""
 
 import numpy as np
 
@@ -6,13 +6,12 @@ from ...autograd import Tensor
 from ...plots import Curve, Panel
 from ..steps import autoencoder_step, importance_step, vae_step
 from ..steps.autoencoder import gaussian_kl, log_likelihood, log_ratio, reparameterise
-from .inference import inference
+from .modes import in_blocks, inference
+from .system import System
 
-ROWS = 256  # of images or codes that go through a network at a time, outside training
 
-
-class Codec:
-    """What both autoencoders are: an encoder, a decoder, and a likelihood that says what the decoder's logits mean.
+class Codec(System):
+    """What both autoencoders share: an encoder, a decoder, and a likelihood that defines what its logits mean.
 
     Parameters
     ----------
@@ -29,83 +28,82 @@ class Codec:
     divisible = True
 
     def __init__(self, encoder, decoder, likelihood, latents, opt, *, batch):
-        self.modules = {"encoder": encoder, "decoder": decoder, "likelihood": likelihood}
-        self.optimizers = {"autoencoder": opt}
+        modules = {"encoder": encoder, "decoder": decoder, "likelihood": likelihood}
+        super().__init__(modules, {"autoencoder": opt}, latents, batch)
         self.encoder, self.decoder, self.likelihood = encoder, decoder, likelihood
-        self.latents, self.batch = latents, batch
 
     def _networks(self):
-        """What a step takes first: all that learns, and the optimiser."""
+        """The first arguments of a step: everything that learns, and the optimiser."""
         return self.encoder, self.decoder, self.likelihood, self.optimizers["autoencoder"]
 
     def encode(self, images):
-        """Codes (N, Z) of images (N, H, W, C) in [-1, 1], where the encoder lives."""
+        """Codes (N, Z) of images (N, H, W, C) in [-1, 1], on the encoder's device."""
         pixels = self.likelihood.pixels(self.encoder.device.upload(images))
         with inference(self.encoder):
-            return _in_blocks(lambda x: self._codes(Tensor(x)).data, pixels)
+            return in_blocks(lambda x: self._codes(Tensor(x)).data, pixels)
 
     def decode(self, z):
-        """Images in [-1, 1] of codes (N, Z): NumPy arrays."""
+        """Images in [-1, 1] for codes (N, Z), as a NumPy array."""
         z = self.decoder.device.upload(z)
         with inference(self.decoder):
-            return _in_blocks(lambda rows: self.likelihood.images(self.decoder(Tensor(rows))).numpy(), z)
+            return in_blocks(lambda rows: self.likelihood.images(self.decoder(Tensor(rows))).numpy(), z)
 
     def reconstruct(self, images):
-        """What is left of images (N, H, W, C) in [-1, 1] when they have been through their codes."""
+        """Images (N, H, W, C) in [-1, 1], encoded and decoded again."""
         return self.decode(self.encode(images))
 
 
 class Autoencoder(Codec):
-    """A codec trained to repeat images. Its decoder is a generator, too: of codes from a Gaussian fitted to those seen.
+    """A codec trained to reconstruct images; it generates new ones from a Gaussian fitted to the codes it has seen.
 
     Parameters
     ----------
     encoder, decoder, likelihood, latents, opt, batch
-        As :class:`Codec`'s.
+        See :class:`Codec`.
     codes : CodeGaussian
     """
 
     headline = {"reconstruction": "reconstruction_nats"}
-    panels = [Panel("nats an image", [Curve("reconstruction_nats", "reconstruction, -ln p(x | z)")], settled=True)]
+    panels = [Panel("nats per image", [Curve("reconstruction_nats", "reconstruction, -ln p(x | z)")], settled=True)]
 
     def __init__(self, encoder, decoder, likelihood, codes, latents, opt, *, batch):
         super().__init__(encoder, decoder, likelihood, latents, opt, batch=batch)
         self.modules["codes"] = self.codes = codes
 
     def step(self, batches, rng):
-        """One iteration; returns the step's scalars."""
+        """Do one iteration; return the step's scalars."""
         x = self.likelihood.pixels(next(batches), rng)
         return autoencoder_step(*self._networks(), x, self.codes)
 
     def _codes(self, x):
         return self.encoder(x)
 
-    def sample(self, z):
-        """New images: normal rows z (n, Z) are given the mean and covariance of the codes seen, and decoded."""
+    def generate(self, z):
+        """New images: normal rows z (n, Z) are mapped to the mean and covariance of the codes seen, and decoded."""
         return self.decode(self.codes(z))
 
 
 class VAE(Codec):
-    """The variational autoencoder (Kingma & Welling, arXiv:1312.6114): its codes are trained to be normal themselves.
+    """The variational autoencoder (Kingma & Welling, arXiv:1312.6114), whose codes are trained to be normal.
 
     Parameters
     ----------
     encoder : GaussianEncoder
         Pixels to mean and log-variance of q(z | x).
     decoder, likelihood, latents, opt, batch
-        As :class:`Codec`'s.
+        See :class:`Codec`.
     beta : float
-        Weight of the KL divergence.
+        Weight of the KL divergence; unused with ``importance``.
     k : int
-        Codes an image.
+        Codes per image.
     importance : bool
-        Ascend the importance-weighted bound of the k codes (arXiv:1509.00519), instead of the mean of their ELBOs.
+        Whether to ascend the importance-weighted bound of the k codes (arXiv:1509.00519) instead of their mean ELBO.
     """
 
     headline = {"loss": "loss_nats", "reconstruction": "reconstruction_nats", "KL": "kl_nats"}
     panels = [
         Panel(
-            "nats an image",
+            "nats per image",
             [
                 Curve("loss_nats", "loss"),
                 Curve("reconstruction_nats", "reconstruction, -E ln p(x | z)"),
@@ -120,7 +118,7 @@ class VAE(Codec):
         self.beta, self.k, self.importance = beta, k, importance
 
     def step(self, batches, rng):
-        """One iteration; returns the step's scalars."""
+        """Do one iteration; return the step's scalars."""
         x = self.likelihood.pixels(next(batches), rng)
         noise = self._noise(rng, len(x), self.k)
         if self.importance:
@@ -128,13 +126,13 @@ class VAE(Codec):
         return vae_step(*self._networks(), x, noise, beta=self.beta)
 
     def _noise(self, rng, n, k):
-        noise = np.stack([self.latents.sample(rng, n) for _ in range(k)])  # rows by rows: of some, in a part of a batch
+        noise = np.stack([self.latents.sample(rng, n) for _ in range(k)])  # (n, Z) at a time, as OwnRows needs
         return Tensor(self.encoder.device.upload(noise))
 
     def _codes(self, x):
         return self.encoder(x)[0]
 
-    def sample(self, z):
+    def generate(self, z):
         """Images of codes from the prior: normal rows z (n, Z)."""
         return self.decode(z)
 
@@ -146,13 +144,13 @@ class VAE(Codec):
         images : array (N, H, W, C)
             In [-1, 1].
         rng : numpy.random.Generator
-            Draws the codes, and the pixels where the likelihood is of binarised ones.
+            Draws the codes, and the pixels if the likelihood binarises them.
 
         Returns
         -------
         elbo, reconstruction, kl : float64 arrays (N,)
-            elbo = -reconstruction - kl. With grey pixels under a Bernoulli likelihood this is the "grey BCE", which is
-            no bound of a density.
+            elbo = -reconstruction - kl. With grey pixels under a Bernoulli likelihood this is the "grey BCE", which
+            bounds no density.
         """
 
         def of(block):
@@ -164,13 +162,13 @@ class VAE(Codec):
             return np.stack([-reconstruction - kl, reconstruction, kl], axis=1)
 
         with inference(self.encoder), inference(self.decoder):
-            return tuple(_in_blocks(of, images).T)
+            return tuple(in_blocks(of, images).T)
 
     def log_likelihood_nats(self, images, rng, k=5000, at_a_time=4):
-        """An estimate of ln p(x) of each image: the importance-weighted bound with k codes (arXiv:1509.00519, eq. 8).
+        """Estimate ln p(x) of each image by the importance-weighted bound with k codes (arXiv:1509.00519, eq. 8).
 
-        It lies below ln p(x) on average, and comes nearer as k grows. The sum over codes is carried as a logarithm, in
-        float64: the weights themselves overflow.
+        On average it lies below ln p(x), and closer to it the larger k is. The sum over codes is kept as a logarithm in
+        float64, as the weights themselves would overflow.
 
         Parameters
         ----------
@@ -178,9 +176,9 @@ class VAE(Codec):
             In [-1, 1].
         rng : numpy.random.Generator
         k : int
-            Codes an image.
+            Codes per image.
         at_a_time : int
-            Codes of one pass through the decoder, for 256 images: memory.
+            Codes per pass of 256 images through the decoder; limits memory.
 
         Returns
         -------
@@ -192,7 +190,7 @@ class VAE(Codec):
             For k below 1.
         """
         if k < 1:
-            raise ValueError(f"k: expected at least 1 code an image, got {k}")
+            raise ValueError(f"k: expected at least 1 code per image, got {k}")
 
         def of(block):
             x = self.encoder.device.upload(self.likelihood.pixels(block, rng))
@@ -206,9 +204,4 @@ class VAE(Codec):
             return total - np.log(k)
 
         with inference(self.encoder), inference(self.decoder):
-            return _in_blocks(of, images)
-
-
-def _in_blocks(function, rows):
-    """The results of a function for rows, as many at a time as memory likes."""
-    return np.concatenate([function(rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)])
+            return in_blocks(of, images)

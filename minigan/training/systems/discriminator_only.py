@@ -1,4 +1,4 @@
-"""A system without a generator: the discriminator is searched for the images that it takes for real."""
+"""A system without a generator: gradient ascent on the discriminator finds images that it takes for real."""
 
 import numpy as np
 
@@ -7,44 +7,45 @@ from ...autograd import Tensor
 from ...plots import Curve, Panel
 from ..steps import ascend, discriminator_only_step
 from ..steps.discriminator_only import blurred
-from .inference import inference
+from .modes import inference
+from .system import System
 
 
 class Negatives(nn.Module):
-    """Images found by earlier ascents, so that d does not forget what it had learnt to reject: a buffer, replayed.
+    """A replay buffer of images from earlier ascents, so that d does not forget what it has learned to reject.
 
     Parameters
     ----------
     images : array (M, ...)
-        What to begin with: noise.
+        The initial contents: noise.
     """
 
     def __init__(self, images):
         self.images = images
 
     def replace(self, images, rng):
-        """Put new images, as many as there is room for, in the place of others, drawn at random."""
+        """Overwrite random images with new ones, as many as there is room for."""
         places = rng.permutation(len(self.images))[: len(images)]
         self.images[places] = images[: len(places)]
 
     def draw(self, n, rng):
-        """n of the images, at random."""
+        """n images, drawn at random with replacement."""
         return self.images[rng.integers(len(self.images), size=n)]
 
     def __repr__(self):
         return f"Negatives{self.images.shape}"
 
 
-class DiscriminatorOnly:
+class DiscriminatorOnly(System):
     """d against its own best inputs: train d, find images that maximise d(x), use them as the new negatives, repeat.
 
     What makes it work:
 
-    - an ascent begins at fresh noise each time, as ``sample`` does: d learns to reject what it would be asked to draw;
-    - half of the negatives are replayed from earlier rounds, or the landscape swings from one mistake to its opposite;
-    - d's slope is penalised, or there is nothing to climb but a cliff around the data;
-    - the steps are as long as the way: rate times slope times their number must lead from the noise to the data;
-    - of images, noise and steps are smooth (``grain``, ``blur``): single pixels fool d sooner than strokes do.
+    - each ascent starts from fresh noise, as ``sample`` does: d learns to reject what it would otherwise generate;
+    - half of the negatives are replayed from earlier iterations, or d would swing from one mistake to its opposite;
+    - d's gradient is penalised, or d would become a cliff around the data with nothing to climb elsewhere;
+    - steps are long enough: rate times gradient times their number must cover the way from the noise to the data;
+    - for images, noise and steps are smooth (``grain``, ``blur``): single pixels fool d sooner than strokes do.
 
     Parameters
     ----------
@@ -52,25 +53,25 @@ class DiscriminatorOnly:
         Images to logits (N, 1), without batch normalisation.
     negatives : Negatives
     latents : Latents
-        Noise: a point, or a value for each square of an image.
+        Noise: a point, or a value for each square and channel of an image.
     opt_d : Optimizer
     batch : int
-        Real, and found, images of one update.
+        Real images per update, and as many found ones.
     shape : tuple
         Of an image, or of a point.
     ascent_steps, rate, blur : int, float, int
         See :func:`~minigan.training.steps.ascend`.
     d_steps : int
-        Updates of d for each ascent.
+        Updates of d per ascent.
     penalty : float
-        Weight of d's squared slope.
+        Weight of d's squared gradient norm; see :func:`~minigan.training.steps.discriminator_only_step`.
     grain : int
-        Side of an image's squares.
+        Side of the uniform squares in the noise from which an image's ascent starts.
     """
 
     headline = {"loss d": "loss_d", "D(x)": "d_real", "D(found)": "d_fake", "penalty": "penalty"}
     panels = [
-        Panel("loss (nats)", [Curve("loss_d", "discriminator", 2 * np.log(2), "2 ln 2, it cannot tell")], settled=True),
+        Panel("loss (nats)", [Curve("loss_d", "discriminator", 2 * np.log(2), "2 ln 2: it cannot tell")], settled=True),
         Panel(
             "probability of real",
             [Curve("d_real", "D(x), real", 0.5), Curve("d_fake", "D(x), found")],
@@ -81,9 +82,8 @@ class DiscriminatorOnly:
     def __init__(
         self, d, negatives, latents, opt_d, *, batch, shape, ascent_steps, rate, d_steps=1, penalty=0.1, grain=1, blur=0
     ):
-        self.modules, self.optimizers = {"d": d, "negatives": negatives}, {"d": opt_d}
-        self.d, self.negatives, self.latents = d, negatives, latents
-        self.batch, self.shape, self.d_steps, self.penalty = batch, tuple(shape), d_steps, penalty
+        super().__init__({"d": d, "negatives": negatives}, {"d": opt_d}, latents, batch)
+        self.d, self.negatives, self.shape, self.d_steps, self.penalty = d, negatives, tuple(shape), d_steps, penalty
         self.grain = grain
         self.ascent = {
             "steps": ascent_steps,
@@ -93,7 +93,7 @@ class DiscriminatorOnly:
         }
 
     def step(self, batches, rng):
-        """One iteration: an ascent, and d's updates; returns the last one's scalars."""
+        """Do one iteration: an ascent, then d's updates; return the last one's scalars."""
         found = ascend(self.d, self._start(self.latents.sample(rng, self.batch)), **self.ascent)
         for _ in range(self.d_steps):
             x_real, old = next(batches), self.negatives.draw(self.batch // 2, rng)
@@ -104,18 +104,16 @@ class DiscriminatorOnly:
         return scalars
 
     def _start(self, z):
-        """Where to climb from: points as they are; of an image, each value fills a square, whose edges are blurred."""
+        """Where an ascent starts: points as they are; for images each value fills a square, and edges are blurred."""
         if len(self.shape) == 1:
             return z
         h, w, c = self.shape
         squares = z.reshape(len(z), h // self.grain, w // self.grain, c)
         return blurred(squares.repeat(self.grain, axis=1).repeat(self.grain, axis=2), self.grain - 1)
 
-    def sample(self, z):
-        """Images (or points) that d takes for real, found by ascent from noise z (n, size): NumPy arrays."""
-        z = self.d.device.upload(z)
-        blocks = (self._start(z[i : i + 256]) for i in range(0, len(z), 256))
-        return device.CPU.upload(np.concatenate([ascend(self.d, block, **self.ascent) for block in blocks]))
+    def generate(self, z):
+        """Images (or points) that d takes for real, found by ascent from a block of noise."""
+        return device.download(ascend(self.d, self._start(self.d.device.upload(z)), **self.ascent))
 
     def landscape(self, points):
         """d's logit at points (M, 2) of the plane."""

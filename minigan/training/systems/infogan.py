@@ -1,4 +1,4 @@
-"""A GAN with a network Q that reads codes off the images."""
+"""InfoGAN: a GAN with a network Q that reads codes off the images."""
 
 from itertools import pairwise
 
@@ -6,12 +6,13 @@ import numpy as np
 
 from ...autograd import Tensor
 from ...latents import Categorical
+from ...near import near
 from ...plots import GREEN, PURPLE, Curve, Panel
-from ..steps import infogan_step
+from ..steps import INFORMATION
 from .gan import GAN
-from .inference import batch_statistics, inference
+from .modes import batch_statistics, inference
 
-COLOURS = (GREEN, PURPLE, "#b0853b", "#4b9aa8")  # of codes, apart from those of the two players
+COLOURS = (GREEN, PURPLE, "#b0853b", "#4b9aa8")  # of codes, distinct from those of d and g
 
 
 class InfoGAN(GAN):
@@ -20,15 +21,16 @@ class InfoGAN(GAN):
     Parameters
     ----------
     q : Module
-        Features of d's trunk (or images: "separate") to the parameters of all codes.
+        Maps features of d's trunk (images, if "separate") to the parameters of all codes.
     opt_q : Optimizer, optional
-        Of the update that is the information's own: "joint" and "none".
+        For the third update, in "joint" and "none".
     weight : float
-        Of the information bound: the paper's lambda.
+        Weight of the information bound: the paper's lambda.
     information : {"both", "generator", "separate", "joint", "none"}
-        Who ascends the bound, and what each optimiser must hold; see :func:`~minigan.training.steps.infogan_step`.
+        Which networks learn from the bound, and what each optimiser must hold; see
+        :mod:`minigan.training.steps.information`.
     d_batch : int, optional
-        Real and generated images of d's update, where they are fewer than g's, which then takes fresh noise.
+        Real images, and generated ones, of d's update, if not ``batch``; g then needs fresh noise.
     **game
         loss, penalty, average, fresh_noise: as for a GAN.
     """
@@ -42,12 +44,19 @@ class InfoGAN(GAN):
         self.modules["q"] = self.q = q
         if opt_q is not None:
             self.optimizers["q"] = opt_q
+        if information not in INFORMATION:
+            raise ValueError(f"information: unknown {information!r}; {near(information, INFORMATION)}")
         self.d_batch = d_batch or batch
         self.weight, self.information = weight, information
 
     @property
+    def data_batch(self):
+        """Items of one batch of the data: those of d's update."""
+        return self.d_batch
+
+    @property
     def panels(self):
-        """The chart of the log: a GAN's, and what Q knows of each code."""
+        """The chart of the log: a GAN's, and the information on each code."""
         curves = [_curve(i, code) for i, (code, _) in enumerate(self.latents.codes)]
         return [*super().panels, Panel("information (nats)", curves, colours=COLOURS)]
 
@@ -56,27 +65,23 @@ class InfoGAN(GAN):
         opt_g, opt_d, opt_q = (self.optimizers.get(name) for name in ("g", "d", "q"))
         x_real = Tensor(next(batches))
         z, z_g = self._rows(rng)
-        z_q = self.latents.sample(rng, self.batch) if opt_q else None
-        options = {
-            "weight": self.weight,
-            "information": self.information,
-            "opt_q": opt_q,
-            "z_q": z_q,
-            **self._game(rng),
-        }
-        return infogan_step(self.g, self.d, self.q, opt_g, opt_d, x_real, z, z_g, self.latents, **options)
+        options = {"weight": self.weight, **self._game(rng)}
+        if opt_q:
+            options |= {"opt_q": opt_q, "z_q": self.latents.sample(rng, self.batch)}
+        step = INFORMATION[self.information]
+        return step(self.g, self.d, self.q, opt_g, opt_d, x_real, z, z_g, self.latents, **options)
 
     def _rows(self, rng):
-        """Latent rows for d's update, and for g's unless it learns from the same."""
+        """Latent rows for d's update, and for g's (None if it learns from the same)."""
         z = self.latents.sample(rng, self.d_batch)
         return z, self.latents.sample(rng, self.batch) if self.fresh_noise else None
 
     def read(self, images, *, by_batch=False):
-        """What Q believes the codes of images (N, H, W, C) to be; see Latents.read.
+        """Q's posterior of the codes of images (N, H, W, C); see :meth:`.Latents.read`.
 
-        In inference mode, each image by itself; ``by_batch`` normalises some thousand images at a time by their own
-        statistics, as training does. The running averages of inference mode lag behind a network whose features drift,
-        which batch normalisation hides from the loss.
+        In inference mode each image is read by itself. ``by_batch`` normalises up to a thousand images at a time by
+        their own statistics, as in training: the running averages of inference mode lag behind a network whose features
+        drift, and batch normalisation hides that drift from the loss.
         """
         own_trunk, images = self.information == "separate", self.q.device.upload(images)
         mode, block = (batch_statistics, 1000) if by_batch else (inference, 256)
@@ -88,7 +93,7 @@ class InfoGAN(GAN):
 
 
 def _curve(i, code):
-    """What Q knows of a code; of a categorical one H(c) at most, of a real value there is no bound."""
+    """The curve of the information on a code: at most H(c) for a categorical one, unbounded for a continuous one."""
     key = f"information_nats_{i}"
     if isinstance(code, Categorical):
         h = code.entropy_nats

@@ -2,14 +2,23 @@
 
 from contextlib import contextmanager
 
+import numpy as np
+
 from ...nn import batches_alone
 from ...recording import frozen, no_grad
+
+ROWS = 256  # per pass through a network, outside training
+
+
+def in_blocks(function, rows):
+    """Apply a function to all rows, in blocks that limit memory; return the concatenated results."""
+    return np.concatenate([function(rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)])
 
 
 @contextmanager
 def inference(module):
-    """Run a module in inference mode without recording; its running averages stay as they are."""
-    with fixed(module), no_grad():
+    """Run a module in inference mode without recording; its running averages stay unchanged."""
+    with frozen_inference(module), no_grad():
         yield
 
 
@@ -17,7 +26,8 @@ def inference(module):
 def batch_statistics(module):
     """Run a module without recording, but normalise each batch by its own statistics, as in training.
 
-    Of several processes one may do so by itself: the batch is its own.
+    The statistics are those of this process's batch alone, so one of several processes may do this by itself. Running
+    averages stay unchanged.
     """
     before = [(buffer, buffer.copy()) for _, buffer in module.named_buffers()]
     try:
@@ -29,15 +39,15 @@ def batch_statistics(module):
 
 
 @contextmanager
-def fixed(*modules):
-    """Run modules as functions that do not change: in inference mode, frozen. Gradients still flow to their inputs."""
+def frozen_inference(*modules):
+    """Run modules in inference mode with frozen parameters; gradients still flow to their inputs."""
     with _mode(False, *modules), frozen(*modules):
         yield
 
 
 @contextmanager
 def _mode(training, *modules):
-    """Put modules into training or inference mode, and each of their parts back into its own afterwards."""
+    """Put modules into training or inference mode, and restore the mode of each part afterwards."""
     before = [(part, part.training) for module in modules for part in module.modules()]
     for module in modules:
         module.train(training)
