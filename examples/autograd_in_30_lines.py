@@ -9,7 +9,7 @@ from minigan import Tensor, grad, gradcheck, ops
 
 
 class Value:
-    """A number that remembers from which numbers it was made, and its derivative in each of them."""
+    """A number that remembers which numbers it was computed from, and its derivative with respect to each."""
 
     def __init__(self, data, parents=()):
         self.data, self.parents, self.grad = data, parents, 0.0
@@ -27,7 +27,7 @@ class Value:
     def backward(self):
         order, seen = [], set()
 
-        def visit(value):  # parents before children, so that walking the list backwards meets children first
+        def visit(value):  # parents before children, so that the reversed list has children first
             if value not in seen:
                 seen.add(value)
                 for parent, _ in value.parents:
@@ -38,17 +38,17 @@ class Value:
         self.grad = 1.0
         for value in reversed(order):
             for parent, slope in value.parents:
-                parent.grad += slope * value.grad  # the chain rule, summed over all ways
+                parent.grad += slope * value.grad  # the chain rule, summed over all paths
 
 
 def main():
-    # One neuron, y = tanh(w x + b), by the thirty lines ...
+    # One neuron, y = tanh(w x + b), with the thirty lines ...
     x, w, b = Value(0.5), Value(-1.5), Value(0.25)
     y = (w * x + b).tanh()
     y.backward()
     print(f"thirty lines: y = {y.data:+.6f}  dy/dw = {w.grad:+.6f}  dy/dx = {x.grad:+.6f}  dy/db = {b.grad:+.6f}")
 
-    # ... and by minigan, whose tape works in the same way, on arrays.
+    # ... and with minigan, whose tape works the same way, on arrays.
     tx, tw, tb = (Tensor(v.data, requires_grad=True) for v in (x, w, b))
     ty = ops.tanh(tw * tx + tb)
     dw, dx, db = grad(ty, [tw, tx, tb], create_graph=True)
@@ -58,10 +58,10 @@ def main():
     assert math.isclose(dx.item(), x.grad)
     assert math.isclose(db.item(), b.grad)
 
-    # Its rules are made of operations themselves, so a gradient can be differentiated again.
+    # Its gradient rules are themselves made of operations, so a gradient can be differentiated again.
     print(f"second derivative d2y/dw2 = {grad(dw, tw).item():+.6f}")
 
-    # And every rule can be checked against finite differences.
+    # And every gradient can be checked against finite differences.
     error = gradcheck(lambda w, x, b: ops.tanh(w * x + b), tw.data, tx.data, tb.data, order=2)
     print(f"largest relative error against finite differences: {error:.1e}")
 

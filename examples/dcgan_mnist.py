@@ -12,7 +12,7 @@ from minigan.training.trainer import Trainer, random_streams
 
 
 class Watch:
-    """A hook is any object with some of start, after_step and stop."""
+    """A hook: any object with some of the methods start, after_step, interrupt and stop."""
 
     def __init__(self, every):
         self.every = every
@@ -32,7 +32,7 @@ def main():
     preset = presets.get("dcgan-mnist")
     config = dataclasses.replace(preset.config, **({"width": 8, "batch": 16} if arguments.quick else {}))
     images = data.load(config.data).images
-    streams = random_streams(config.seed)  # one seed, and an independent stream for each use of chance
+    streams = random_streams(config.seed)  # one seed, and an independent stream for each use of randomness
     system = preset.build(config, presets.check_images(preset, images), streams["init"])
     print("generator", system.g, "discriminator", system.d, sep="\n")
 

@@ -1,10 +1,10 @@
 """Why GANs circle: the smallest GAN there is, its orbits under each loss, and what the penalties do to them.
 
-All data are at 0, g makes one point theta, d(x) = psi x. At the goal, theta = psi = 0, the bare game rotates for ever;
-R1 turns the rotation into a spiral inwards (Mescheder et al., "Which training methods for GANs do actually converge?",
-arXiv:1801.04406, sections 2 and 4).
+All data are at 0, g generates one point theta, d(x) = psi x. Around the equilibrium, theta = psi = 0, the bare game
+rotates for ever; R1 turns the rotation into an inward spiral (Mescheder et al., "Which training methods for GANs do
+actually converge?", arXiv:1801.04406, sections 2 and 4).
 
-Run: python examples/dirac_gan.py            some seconds
+Run: python examples/dirac_gan.py            a few seconds
      python examples/dirac_gan.py --quick    short orbits, to see that it works
 """
 
@@ -24,14 +24,14 @@ GAMES = [  # title, loss, penalty, its weight
     ("wasserstein with WGAN-GP", "wasserstein", "wgan-gp", 0.5),
     ("non-saturating with DRAGAN", "non-saturating", "dragan", 0.5),
 ]
-KINKED = ("wasserstein with WGAN-GP", "non-saturating with DRAGAN")  # they draw d's slope, abs(psi), to 1
+KINKED = ("wasserstein with WGAN-GP", "non-saturating with DRAGAN")  # they pull d's gradient norm, abs(psi), to 1
 START, LR = (0.9, 0.0), 0.05
 
 
 def field(loss, penalty, theta, psi):
-    """Minus the gradients of g's loss in theta and of d's in psi, Tensors (1, 1) that can be differentiated again."""
+    """Minus the gradient of g's loss in theta and of d's loss in psi: Tensors (1, 1), differentiable again."""
     zero = Tensor(np.zeros((1, 1)))
-    neutral = 0.5 if loss is LOSSES["least-squares"] else 0.0  # what d says where it cannot tell
+    neutral = 0.5 if loss is LOSSES["least-squares"] else 0.0  # d's output where it cannot tell real from fake
 
     def d(x):
         return x @ psi + neutral
@@ -43,12 +43,12 @@ def field(loss, penalty, theta, psi):
 
 
 def at(place):
-    """Leaves theta, psi at a place of the plane."""
+    """Leaf tensors theta, psi at a point of the plane."""
     return [Tensor(np.full((1, 1), value), requires_grad=True) for value in place]
 
 
 def eigenvalues(loss, penalty):
-    """Those of the field's Jacobian at the goal: the real part says how fast it draws near, the other how it turns."""
+    """Those of the field's Jacobian at the equilibrium: real part, rate of growth; imaginary part, rate of rotation."""
     leaves = at((0.0, 0.0))
     rows = [grad(part.sum(), leaves, keep_graph=True) for part in field(loss, penalty, *leaves)]
     return np.linalg.eigvals([[g.item() for g in row] for row in rows])
@@ -64,7 +64,7 @@ def orbit(loss, penalty, steps):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="thirty steps of each")
+    parser.add_argument("--quick", action="store_true", help="thirty steps per orbit")
     parser.add_argument("--out", default="dirac_gan.png", help="where to put the picture")
     arguments = parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""InfoGAN on digits, by hand: codes that are declared, a Q network that reads them back, and a row of digits for each.
+"""InfoGAN on digits, by hand: declared codes, a Q network that reads them back, a row of digits for each category.
 
 Run: python examples/infogan_mnist.py            about 6 minutes on two cores
      python examples/infogan_mnist.py --quick    a few seconds, to see that it works
@@ -40,7 +40,7 @@ def main():
 
     with inference(g):
         plots.save_grid(arguments.out, g(Tensor(latents.rows_by_class(rng, 10))).numpy(), columns=10)
-    print(f"one row of digits a category in {arguments.out}")
+    print(f"one row of digits per category in {arguments.out}")
 
 
 if __name__ == "__main__":

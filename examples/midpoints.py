@@ -1,13 +1,13 @@
-"""What lies between two codes? An autoencoder and a variational one decode midpoints, and codes drawn at random.
+"""What lies between two codes? A plain and a variational autoencoder decode midpoints, and codes drawn at random.
 
-Both repeat digits equally well. But nothing asks the plain one to use its codes up: where no digit's code lies, its
-decoder was never asked anything. The variational one's codes are noisy, so they must lie close, around zero.
+Both reconstruct digits equally well. But nothing makes the plain one fill its code space: where no digit's code lies,
+its decoder was never trained. The variational one's codes are noisy and pulled to zero, so they lie close together.
 
 Run: python examples/midpoints.py            about 2 minutes on two cores
      python examples/midpoints.py --quick    a few seconds, to see that it works
      python examples/midpoints.py --z 20     with no room to waste, the plain one's midpoints are as good
 
-The picture, in pairs of rows: two digits; between their codes, plain and variational; codes from N(0, 1), the same.
+The picture, in pairs of rows: two digits; midpoints of their codes, plain and variational; random codes, likewise.
 """
 
 import argparse
@@ -30,9 +30,9 @@ def trained(name, images, z, steps):
 
 
 def overlap(images, references):
-    """How much of a digit they are: the share of white pixels in common with the nearest reference, on average.
+    """How digit-like images are: the share of white pixels in common with the nearest reference, on average.
 
-    Of all pixels that are white in either, so that neither blank nor blurred images are near to everything.
+    The share is of all pixels that are white in either, so that neither blank nor blurred images match everything.
     """
     white, others = ((x.reshape(len(x), -1) > 0).astype(np.float32) for x in (images, references))
     common = white @ others.T
@@ -63,7 +63,7 @@ def main():
         system = trained(name, digits, arguments.z, steps)
         between.append(system.decode((system.encode(x) + system.encode(y)) / 2))
         random.append(system.decode(noise))
-        results = {"repeated": system.reconstruct(x), "midpoints": between[-1], "random codes": random[-1]}
+        results = {"reconstructed": system.reconstruct(x), "midpoints": between[-1], "random codes": random[-1]}
         print(f"  {name:<11} " + "   ".join(f"{what} {overlap(made, digits):.1%}" for what, made in results.items()))
 
     rows = [part[:12] for part in (x, y, *between, *random)]

@@ -1,4 +1,4 @@
-"""How good is a run? Its generator's samples measured, the numbers printed, and kept in RUN/eval.json with pictures."""
+"""Evaluation of a run: scores of its generator's samples, kept in RUN/eval.json with pictures beside it."""
 
 import json
 import warnings
@@ -22,7 +22,7 @@ class Evaluation(NamedTuple):
     pictures: list
 
     def describe(self):
-        """The scores as a table, under what they were measured on."""
+        """Return the facts, then the scores as a table, then the paths of the pictures."""
         facts = {name: value for name, value in self.facts.items() if value is not None}
         width = max(map(len, facts))
         head = "\n".join(f"{name:<{width}}  {value}" for name, value in facts.items())
@@ -30,23 +30,24 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
-    """Measure a run's generator by every metric that fits it and its data.
+    """Measure a run's generator with every metric that fits it and its data.
 
     Parameters
     ----------
     run : path
-        A run's folder; gets eval.json and pictures, or a warning where it cannot be written.
+        A run's folder, which gets eval.json and pictures; warns if it cannot be written.
     data : str, optional
-        Judge by these data instead of those that it was trained on.
+        Evaluate against these data instead of those that it was trained on.
     n : int, optional
-        How much to generate, of images at most as many as there are to train on; as many as the papers otherwise.
+        How many samples to generate; by default as many as in the papers. Distances between sets of images use at most
+        as many as there are training images.
     seed : int
-        Decides what is generated, and nothing in the run.
-    features : path, optional
-        Weights of a classifier to measure in. "digits" is minigan's own, which MNIST is measured in unasked; "random"
-        are features of a network that learned nothing, which all other images are.
+        Seed for the samples, and for the choice and order of the real data; changes nothing in the run.
+    features : str or path, optional
+        The feature space: a path to a classifier's weights; "digits", minigan's own classifier, the default for MNIST;
+        or "random", a network of random weights, the default for all other images.
     best : bool
-        Measure best.npz, which a training with --eval-every keeps, and not the last checkpoint.
+        Evaluate best.npz, which training with --eval-every keeps, instead of the last checkpoint.
 
     Returns
     -------
@@ -55,8 +56,8 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
     Raises
     ------
     FileNotFoundError, ValueError
-        For a folder without a run, data that are not here, that cannot be judged, or of which the run may have seen
-        what is to be unseen; features for points.
+        For a folder without a run; data that are not here, cannot be evaluated against, or whose test images the run
+        may have seen; features for points.
     """
     folder = Path(run)
     trained = runs.load(folder, "best.npz" if best else "checkpoint.npz")
@@ -66,8 +67,8 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
     train, test = load_sets(config, trained.image_shape)
     if test is not None and data is None and not checkpoint.same_images(trained.data, train.images):
         raise ValueError(
-            f"data: {folder} was trained on other images than the {len(train):,} that {config.data} now has to train "
-            "on, and may have seen those to measure by; train anew, or give --data"
+            f"data: expected the images that {folder} was trained on, got {len(train):,} others from {config.data}; it "
+            "may have seen the test images: retrain, or give --data"
         )
     yardsticks = scores.fitting(trained.system, train, test, real_rng, n=n, features=network)
     found, pictures = {}, []
@@ -83,17 +84,17 @@ def evaluate(run, *, data=None, n=None, seed=0, features=None, best=False):
         "features": seen_by[0] if seen_by else None,
         "seed": seed,
     }
-    try:  # the numbers are there: that they cannot be kept must not cost them
+    try:  # a failed write must not lose the scores
         with whole_file(folder / "eval.json") as file:
             file.write(json.dumps(facts | {"scores": scores.to_json(found)}, indent=1) + "\n")
         for yardstick in yardsticks:
             pictures += yardstick.draw(folder) if hasattr(yardstick, "draw") else []
     except OSError as error:
-        warnings.warn(f"{folder} keeps no eval.json or pictures of this: {error.strerror}", stacklevel=2)
+        warnings.warn(f"could not write eval.json or pictures to {folder}: {error.strerror}", stacklevel=2)
     return Evaluation(facts, found, pictures)
 
 
 def load_sets(config, image_shape):
-    """Training and test data of a config; the test set is None for points, whose law is known instead."""
+    """Training and test data of a config; the test set is None for points, whose distribution is known instead."""
     train = runs.load_data(config, image_shape=image_shape)
     return train, runs.load_unseen(config, image_shape) if train.images.ndim == 4 else None

@@ -69,7 +69,7 @@ def test_good_file_is_fetched_once(server, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("wrong", "the file has a wrong SHA-256 and was thrown away"),
+        ("wrong", "the file has the wrong SHA-256 and was discarded"),
         ("cut", "the connection was cut before the file was complete"),
         ("absent", "the server answered 404 Not Found"),
     ],

@@ -63,6 +63,11 @@ def test_two_codes_for_one_digit_by_hand():
     assert found.ari == pytest.approx((together - chance) / ((in_codes + in_classes) / 2 - chance))
 
 
+def test_a_code_that_nobody_has_covers_no_class():
+    assert clusters.agreement(np.array([[0, 0], [3, 4]])).missing == 1
+    assert clusters.agreement(np.array([[0, 0, 0], [0, 3, 0], [0, 0, 3]])).missing == 1
+
+
 def test_scores_do_not_depend_on_the_order_of_codes_or_classes(rng):
     counts = rng.integers(0, 50, (7, 10))
     other = clusters.agreement(counts[rng.permutation(7)][:, rng.permutation(10)])
@@ -208,6 +213,13 @@ def test_a_turned_code_has_a_small_gap_and_real_values_are_cut_into_equal_parts(
     assert np.diag(found.information_nats) == pytest.approx(log(20), abs=1e-3)
 
 
+def test_the_gap_is_a_mean_of_shares_of_each_factors_own_entropy(rng):
+    """One code knows a factor of 8 values, another one bit of 2 of a factor of 4."""
+    factors = np.stack([rng.integers(8, size=100_000), rng.integers(4, size=100_000)], axis=1)
+    found = disentanglement.mutual_information_gap(np.stack([factors[:, 0], factors[:, 1] // 2], axis=1), factors)
+    assert found.gap == pytest.approx((1 + 0.5) / 2, abs=1e-3)
+
+
 IMAGES = np.zeros((3, 28, 28, 1))
 
 
@@ -218,7 +230,7 @@ IMAGES = np.zeros((3, 28, 28, 1))
         (lambda: clusters.confusion(np.array([0, 1]), np.array([0]), 3, 2), "labels: expected 2 values .* got 1"),
         (lambda: clusters.agreement(np.zeros((2, 2))), "counts: expected numbers of rows, 0 or more and not all 0"),
         (lambda: clusters.agreement(np.array([[1, -1]])), "counts: expected numbers of rows"),
-        (lambda: information.categorical([[0.0, np.nan]], np.array([0])), "logits: 1 values are NaN"),
+        (lambda: information.categorical([[0.0, np.nan]], np.array([0])), "logits: expected finite values, got 1 NaN"),
         (lambda: information.categorical([[0.0, 1.0]], np.array([2])), "codes: expected 0 to 1, got 2 to 2"),
         (lambda: information.gaussian([0.0], [0.0], [0.0], 1.0), "std: expected numbers above 0, got 0"),
         (lambda: information.gaussian([0.0], [1.0, 1.0], [0.0], 1.0), "std: expected 1 values .* got 2"),
@@ -227,13 +239,13 @@ IMAGES = np.zeros((3, 28, 28, 1))
         (lambda: shape.stroke_width(IMAGES + np.nan), "images: expected finite values"),
         (lambda: shape.correlation([1.0], [1.0]), "a: expected at least 2 rows, got 1"),
         (lambda: shape.multiple_correlation([[1.0], [2.0]], [1.0]), "seen: expected 2 values .* got 1"),
-        (lambda: shape.monotonicity([[1, 2]]), "values: expected at least 3 steps a row"),
+        (lambda: shape.monotonicity([[1, 2]]), "values: expected at least 3 steps per row"),
         (lambda: shape.identity_kept([1, 2]), r"labels: expected shape \(R, S\), got \(2,\)"),
-        (lambda: disentanglement.mutual_information_gap(np.ones((9, 1)), np.ones((9, 1))), "at least 2 codes"),
+        (lambda: disentanglement.mutual_information_gap(np.ones((9, 1)), np.ones((9, 1))), "codes: .* at least 2"),
         (lambda: disentanglement.mutual_information_gap(np.ones((9, 2)), np.ones((8, 1))), "factors: expected 9 rows"),
         (
             lambda: disentanglement.mutual_information_gap(np.eye(9), np.ones((9, 1))),
-            "column 0 falls into one of",
+            "got column 0, all in one of 20 bins",
         ),
         (lambda: disentanglement.mutual_information_gap(np.eye(9), np.eye(9), bins=1), "bins: expected at least 2"),
     ],

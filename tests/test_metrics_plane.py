@@ -53,7 +53,7 @@ def test_a_cells_probability_is_the_gaussians_integral():
     np.testing.assert_allclose(np.exp(plane.log_cell_probability(corners, normal, cell)), expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("law", [toy2d.ring(), toy2d.moons(std=0.2)], ids=lambda law: law.name)
+@pytest.mark.parametrize("law", [toy2d.ring(), toy2d.moons(std=0.2)], ids=["ring", "moons"])
 def test_the_probabilities_of_all_cells_sum_to_one(law):
     low, high = (
         np.floor((end + side * 8 * law.std) / law.std)
@@ -126,7 +126,7 @@ def test_the_expected_count_of_stacked_digits(rng):
     [
         (lambda: plane.modes(np.zeros((3, 3)), np.zeros((1, 2)), 1.0), "points: expected 2 columns"),
         (lambda: plane.modes(np.zeros((3, 2)), np.zeros((0, 2)), 1.0), "centres: expected at least 1 row"),
-        (lambda: plane.modes(np.full((3, 2), np.inf), np.zeros((1, 2)), 1.0), "points: 6 values are NaN or inf"),
+        (lambda: plane.modes(np.full((3, 2), np.inf), np.zeros((1, 2)), 1.0), "points: .* got 6 NaN or inf"),
         (lambda: plane.modes(np.zeros((3, 2)), np.zeros((1, 2)), 0.0), "std: expected a finite number above 0, got 0"),
         (lambda: plane.divergence(np.zeros((0, 2)), normal, 1.0), "points: expected at least 1 row, got 0"),
         (lambda: plane.divergence(np.zeros((2, 2)), normal, -1.0), "cell: expected a finite number above 0, got -1"),

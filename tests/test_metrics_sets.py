@@ -104,6 +104,13 @@ def test_the_kernel_distance_of_shifted_points_is_the_closed_form():
     assert found == pytest.approx((1.5**3 + 3**3 - 2 * 1, 0.0))
 
 
+def test_the_standard_error_is_that_of_the_blocks_mean(rng):
+    x, y = rng.standard_normal((2, 30, 3))
+    blocks = [kernel_distance.squared_mmd(x[i : i + 10], y[i : i + 10]) for i in (0, 10, 20)]
+    found = kernel_distance.distance(x, y, block=10)
+    assert found == pytest.approx((np.mean(blocks), np.std(blocks, ddof=1) / np.sqrt(3)))
+
+
 def test_a_single_block_has_no_standard_error(rng):
     assert np.isnan(kernel_distance.distance(*rng.standard_normal((2, 30, 2))).standard_error)
 
@@ -162,6 +169,15 @@ def test_neighbours_are_brute_force_in_any_blocks(rng, monkeypatch):
         np.testing.assert_allclose(radii, np.sort(((x[:, None] - x) ** 2).sum(axis=-1))[:, 2], rtol=1e-9)
 
 
+def test_copies_within_a_set_are_at_distance_0_far_from_the_origin_too(rng):
+    x = np.repeat(rng.standard_normal((40, 8)), 10, axis=0) + 1e6
+    for other in (x[::-1], rng.permutation(x)):
+        assert manifold.measure(x, other)[:2] == (1, 1)
+        assert not nearest(x, other).any()
+    near = x + 1e-3
+    np.testing.assert_allclose(nearest(near, x), 1e-3 * np.sqrt(8), rtol=1e-4)
+
+
 # --- memorisation -----------------------------------------------------------------------------------------------------
 
 
@@ -175,6 +191,12 @@ def test_copies_are_found_and_new_rows_are_not(rng):
     assert ideal.farther_share == pytest.approx(0.5, abs=0.06)
     assert memorisation.copying(train, unseen, unseen)[::2] == (0.5, 1.0)
     assert memorisation.copying(train, unseen, new + 50).farther_share == 1
+
+
+def test_where_all_are_copies_nothing_is_farther(rng):
+    train = rng.standard_normal((200, 5)) + 3
+    found = memorisation.copying(train, rng.permutation(train), train[::-1])
+    assert found[:2] == (0.5, 0)
 
 
 def test_copying_is_mann_and_whitneys_statistic_by_hand():
@@ -227,21 +249,21 @@ NAN = np.where(np.arange(30).reshape(10, 3) == 4, np.nan, GOOD)
         (lambda: frechet.distance(GOOD[0], GOOD), r"x: expected shape \(N, F\), got \(3,\)"),
         (lambda: frechet.distance(GOOD, GOOD[:, :2]), r"y: expected 3 columns, got shape \(10, 2\)"),
         (lambda: frechet.distance(GOOD, GOOD[:1]), "y: expected at least 2 rows, got 1"),
-        (lambda: frechet.distance(NAN, GOOD), r"x: 1 values are NaN or infinite; the first stands at \(1, 1\)"),
-        (lambda: frechet.distance(GOOD, frechet.Moments().update(GOOD[:1])), "needs at least 2 rows, got 1"),
+        (lambda: frechet.distance(NAN, GOOD), r"x: .* got 1 NaN or infinite, the first at \(1, 1\)"),
+        (lambda: frechet.distance(GOOD, frechet.Moments().update(GOOD[:1])), "moments: expected at least 2 rows"),
         (lambda: frechet.Moments().update(GOOD).update(GOOD[:, :2]), r"values: expected 3 columns"),
-        (lambda: kernel_distance.distance(GOOD, NAN), "y: 1 values are NaN"),
+        (lambda: kernel_distance.distance(GOOD, NAN), "y: expected finite values, got 1 NaN"),
         (lambda: kernel_distance.distance(GOOD[:1], GOOD), "x: expected at least 2 rows, got 1"),
         (lambda: kernel_distance.distance(GOOD, GOOD, block=1), "block: expected at least 2, got 1"),
         (lambda: manifold.measure(GOOD[:5], GOOD), "real: expected at least 6 rows, got 5"),
-        (lambda: manifold.measure(GOOD, NAN), "fake: 1 values are NaN"),
+        (lambda: manifold.measure(GOOD, NAN), "fake: expected finite values, got 1 NaN"),
         (lambda: manifold.measure(GOOD, GOOD, k_density=0), "k: expected at least 1, got .*k_density = 0"),
         (lambda: memorisation.copying(GOOD, GOOD[:0], GOOD), "unseen: expected at least 1 row, got 0"),
         (lambda: memorisation.copying(GOOD, GOOD, GOOD[:, :1]), "fake: expected 3 columns"),
         (lambda: labels.balance(np.array([0, 10]), 10), "labels: expected 0 to 9, got 0 to 10"),
-        (lambda: labels.balance(np.array([0.5]), 10), "labels: expected whole numbers, got float64"),
+        (lambda: labels.balance(np.array([0.5]), 10), "labels: expected integers, got float64"),
         (lambda: labels.balance(np.array([], int), 10), r"labels: expected shape \(N,\) with N >= 1, got \(0,\)"),
-        (lambda: labels.confident_share(NAN), "logits: 1 values are NaN"),
+        (lambda: labels.confident_share(NAN), "logits: expected finite values, got 1 NaN"),
     ],
 )
 def test_what_cannot_be_measured_is_told_by_name(call, message):

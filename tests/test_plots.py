@@ -1,5 +1,8 @@
 """So that a picture shows what the arrays hold: right pixels, right places, and errors that say what is wrong."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,6 +19,60 @@ PANELS = GAN(None, None, None, None, None, batch=1).panels
 
 def line(iteration, **more):
     return {"iteration": iteration, "loss_d": 1.2, "loss_g": 0.8, "d_real": 0.6, "d_fake": 0.4} | more
+
+
+def full(descriptor):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "save"),
+    [
+        (".png", lambda path: plots.save_grid(path, np.zeros((1, 4, 4, 1)))),
+        (".jpg", lambda path: plots.save_captioned(path, np.zeros((1, 4, 4, 1)), 1)),
+        (".webp", lambda path: plots.save_animation(path, [path.with_name("frame.png")])),
+        (".png", lambda path: plots.save_points(path, np.zeros((1, 2)), np.zeros((1, 2)))),
+        (".SVG", lambda path: plots.save_flow(path, [Line("a")], "a step")),
+    ],
+)
+def test_a_picture_is_written_whole_or_the_old_one_stays(tmp_path, monkeypatch, suffix, save):
+    path = tmp_path / f"picture{suffix}"
+    plots.save_grid(tmp_path / "frame.png", np.zeros((1, 4, 4, 1)))
+    path.write_text("old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left") as told:
+            save(path)
+    assert told.value.filename == str(path)
+    assert path.read_text() == "old"
+    assert save(path) == path
+    assert path.stat().st_size > 100
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, "frame.png"}
+
+
+def test_a_picture_that_its_format_has_no_room_for_is_refused(tmp_path):
+    shape = (300, 28, 28, 1)
+    assert plots.grid_size(shape, 2) == (62, 4502)
+    plots.check_picture(tmp_path / "x.WEBP", plots.captioned_size(shape, 2))
+    message = (
+        r"out: expected a sheet of at most 16,383 pixels a side, as WEBP allows, got 92 x 26,404; a \.png has room"
+    )
+    with pytest.raises(ValueError, match=message):
+        plots.check_picture(tmp_path / "x.WEBP", plots.captioned_size(shape, 1))
+    plots.check_picture(tmp_path / "x.png", plots.captioned_size(shape, 1))
+    with pytest.raises(ValueError, match="as WEBP allows, got 16,386 x 3"):
+        plots.save_grid(tmp_path / "x.webp", np.zeros((1, 1, 16_384, 1)), pad=1)
+    with pytest.raises(ValueError, match=r"out: expected a name that ends in \.png, \.webp or another that Pillow"):
+        plots.save_grid(tmp_path / "x.foo", np.zeros((1, 4, 4, 1)))
+
+
+def test_charts_have_the_formats_of_matplotlib(tmp_path):
+    plots.check_chart(tmp_path / "x.SVG")
+    for name in ("x.bmp", "x.pgf", "x"):
+        with pytest.raises(
+            ValueError, match=r"out: expected a name that ends in \.png, \.svg or another that matplotlib"
+        ):
+            plots.check_chart(tmp_path / name)
 
 
 def test_grid_puts_each_image_in_its_place_row_by_row():
@@ -151,7 +208,7 @@ def test_an_animation_shows_every_frame_in_order(tmp_path, suffix):
 def test_an_animation_refuses_no_frame_and_another_suffix(tmp_path):
     with pytest.raises(ValueError, match="frames: expected at least one picture, got none"):
         plots.save_animation(tmp_path / "moving.webp", [])
-    with pytest.raises(ValueError, match=r"path: an animation is a \.webp or a \.gif, got moving\.mp4"):
+    with pytest.raises(ValueError, match=r"path: expected \.webp or \.gif for an animation, got moving\.mp4"):
         plots.save_animation(tmp_path / "moving.mp4", ["a.png"])
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from PIL import Image
 from minigan import Tensor, cli, nn, ops, plots, runs
 from minigan.data import load
 from minigan.latents import Categorical, Gaussian, Label, Latents, Noise, Uniform
-from minigan.study import inversion, reading, sheets, traversals
-from minigan.training.systems import GAN, fixed
-from minigan.training.systems.inference import batch_statistics, inference
+from minigan.plots import captions
+from minigan.study import inversion, reading, traversals
+from minigan.training.systems import GAN, frozen_inference
+from minigan.training.systems.modes import batch_statistics, inference
 
 RNG = np.random.default_rng
 
@@ -52,10 +54,10 @@ def test_whoever_looks_leaves_every_layer_in_its_own_mode():
     module = nn.Sequential(norm, other)
     x = Tensor(3 + RNG(0).standard_normal((8, 1)).astype(np.float32))
     other.eval()
-    for context, training in ((fixed, False), (inference, False), (batch_statistics, True)):
+    for context, training in ((frozen_inference, False), (inference, False), (batch_statistics, True)):
         with context(module):
             assert [norm.training, other.training] == [training, training]
-            with fixed(module):
+            with frozen_inference(module):
                 module(x)
             assert [norm.training, other.training] == [training, training]
             module(x)
@@ -70,7 +72,7 @@ def test_what_is_hidden_is_found_where_the_rest_decides_it():
     system = linear_system(Noise(3))
     z = RNG(0).standard_normal((5, 3), np.float32)
     images, known = system.sample(z), inversion.mask("right", (4, 4), None)
-    hidden = np.where(known > 0, images, 7)  # must not be looked at
+    hidden = np.where(known > 0, images, np.nan)  # must not be looked at
     found = inversion.inpaint(system, hidden, known, RNG(1), steps=400, prior_weight=0)
     np.testing.assert_allclose(found.filled, images, atol=0.05)
     np.testing.assert_allclose(found.z, z, atol=0.15)
@@ -123,6 +125,27 @@ def test_the_prior_draws_to_what_the_discriminator_likes():
     assert (liked.context > free.context).all()
 
 
+def test_the_context_loss_is_the_weighted_mean_over_known_pixels(monkeypatch):
+    monkeypatch.setattr(inversion, "context_weights", partial(inversion.context_weights, reach=1))
+    system = linear_system(Noise(3))
+    images = RNG(0).uniform(-1, 1, (2, 4, 4, 1)).astype(np.float32)
+    found = inversion.inpaint(system, images, inversion.mask("right", (4, 4), None), RNG(1), steps=0, starts=1)
+    weights = 0.1 + np.array([[0, 2], [0, 3], [0, 3], [0, 2]]) / 9
+    apart = np.abs(found.generated - images)[:, :, :2, 0]
+    np.testing.assert_allclose(found.context, (apart * weights).sum(axis=(1, 2)) / weights.sum(), rtol=1e-5)
+
+
+def test_of_all_starts_the_best_by_both_losses_is_kept():
+    system = linear_system(Noise(3))
+    system.d.w.assign_(np.full((16, 1), 1.0))
+    image, known = np.zeros((1, 4, 4, 1), np.float32), inversion.mask("left", (4, 4), None)
+    each = inversion.inpaint(system, image.repeat(10, axis=0), known, RNG(0), steps=0, starts=1)
+    both = each.context + each.prior
+    assert len({each.context.argmin(), each.prior.argmin(), both.argmin()}) == 3
+    found = inversion.inpaint(system, image, known, RNG(0), steps=0, starts=10, prior_weight=1.0)
+    np.testing.assert_array_equal(found.z[0], each.z[both.argmin()])
+
+
 def test_weights_are_highest_beside_the_hole_and_zero_in_it():
     known = inversion.mask("center", (12, 12), None)[None]
     weights = inversion.context_weights(known, reach=1)[0, ..., 0]
@@ -135,7 +158,7 @@ def test_weights_are_highest_beside_the_hole_and_zero_in_it():
 def test_gradients_reach_z_and_nothing_else():
     system = linear_system(Noise(3))
     z = Tensor(RNG(0).standard_normal((2, 3), np.float32), requires_grad=True)
-    with fixed(system.g, system.d):
+    with frozen_inference(system.g, system.d):
         ops.square(system.g(z)).sum().backward()
     assert np.abs(z.grad).min() > 0
     assert all(p.grad is None for p in system.g.parameters())
@@ -201,14 +224,14 @@ def test_an_attribute_is_the_difference_of_two_means():
 )
 def test_a_code_that_is_not_continuous_is_refused(code, there):
     latents = Latents(Noise(2), Categorical(3), Uniform(), Gaussian())
-    with pytest.raises(ValueError, match=f"code: expected a continuous code of Latents.*, got {code}; .*{there}"):
+    with pytest.raises(ValueError, match=f"code: expected the number of a continuous code, got {code}; .*{there}"):
         traversals.along_code(latents, latents.sample(RNG(0), 1), code)
 
 
 def test_other_impossible_walks_are_refused():
     latents = Latents(Noise(2), Categorical(3))
     z = latents.sample(RNG(0), 9)
-    with pytest.raises(ValueError, match="it has no continuous code"):
+    with pytest.raises(ValueError, match="got 0; there is none"):
         traversals.along_code(latents, z, 0)
     with pytest.raises(ValueError, match="dim: expected 0 to 4, got 5"):
         traversals.along_dimension(latents, z, 5)
@@ -242,7 +265,7 @@ def test_files_that_are_no_pictures_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.png: no such picture"):
         reading.read_pictures([tmp_path / "gone.png"], (28, 28, 1))
     (tmp_path / "a.png").write_text("hello")
-    with pytest.raises(ValueError, match=r"a\.png: not a picture of a known kind"):
+    with pytest.raises(ValueError, match=r"a\.png: not a picture in a known format"):
         reading.read_pictures([tmp_path / "a.png"], (28, 28, 1))
 
 
@@ -263,20 +286,20 @@ def test_a_sheet_has_room_for_its_words(tmp_path):
     images = RNG(0).uniform(-1, 1, (6, 28, 28, 1))
     sizes = []
     for words in ({}, {"headings": ["a", "b", "c"]}, {"captions": list("abcdef")}):
-        with Image.open(sheets.save(tmp_path / "sheet.png", images, 3, **words)) as picture:
+        with Image.open(captions.save_captioned(tmp_path / "sheet.png", images, 3, **words)) as picture:
             sizes.append(picture.size)
     plain, headed, captioned = sizes
     assert plain == (3 * 88 + 4, 2 * 88 + 4)
-    assert headed == (plain[0], plain[1] + sheets.TEXT_PIXELS)
-    assert captioned == (plain[0], plain[1] + 2 * sheets.TEXT_PIXELS)
+    assert headed == (plain[0], plain[1] + captions.TEXT_PIXELS)
+    assert captioned == (plain[0], plain[1] + 2 * captions.TEXT_PIXELS)
 
 
 def test_pixels_on_a_sheet_are_the_images_in_colour_or_grey(tmp_path):
     for channels in (1, 3):
         images = RNG(0).uniform(-1, 1, (2, 28, 28, channels))
-        with Image.open(sheets.save(tmp_path / "s.png", images, 2, headings=["a", "b"])) as picture:
+        with Image.open(captions.save_captioned(tmp_path / "s.png", images, 2, headings=["a", "b"])) as picture:
             pixels = np.asarray(picture)
-        top, left = sheets.TEXT_PIXELS + 4, 4 + 88
+        top, left = captions.TEXT_PIXELS + 4, 4 + 88
         expected = plots.grid(images[1:], pad=0)
         np.testing.assert_array_equal(
             pixels[top : top + 84 : 3, left : left + 84 : 3], np.broadcast_to(expected, (28, 28, 3))
@@ -286,9 +309,9 @@ def test_pixels_on_a_sheet_are_the_images_in_colour_or_grey(tmp_path):
 def test_words_of_another_number_are_refused(tmp_path):
     images = np.zeros((4, 8, 8, 1))
     with pytest.raises(ValueError, match="headings: expected 2, got 3"):
-        sheets.save(tmp_path / "s.png", images, 2, headings=["a", "b", "c"])
+        captions.save_captioned(tmp_path / "s.png", images, 2, headings=["a", "b", "c"])
     with pytest.raises(ValueError, match="captions: expected 4, got 1"):
-        sheets.save(tmp_path / "s.png", images, 2, captions=["a"])
+        captions.save_captioned(tmp_path / "s.png", images, 2, captions=["a"])
 
 
 # --- the commands -----------------------------------------------------------------------------------------------------
@@ -343,7 +366,7 @@ def test_classify_takes_files_and_tells_what_it_turned_over(informed, capsys, tm
     text = capsys.readouterr().out
     assert text.splitlines()[1].startswith("mine.png ")
     assert "label" not in text
-    assert text.endswith("dark on light, read with tones turned over: mine.png\n")
+    assert text.endswith("dark on light, read with inverted tones: mine.png\n")
     assert "give pictures or --data, not both" in refused(
         capsys, "classify", informed, tmp_path / "mine.png", "--data=x"
     )
@@ -354,7 +377,7 @@ def test_classify_needs_a_q(trained, capsys):
     assert message == (
         "minigan: error: run: a run of cgan has no Q that reads codes; infogan, infogan-paper and acgan have one\n"
     )
-    assert "run: classify takes a run that makes images" in refused(capsys, "classify", trained / "points")
+    assert "run: classify expects a run that generates images" in refused(capsys, "classify", trained / "points")
 
 
 def test_inpaint_draws_four_columns(trained, capsys, tmp_path):
@@ -363,11 +386,11 @@ def test_inpaint_draws_four_columns(trained, capsys, tmp_path):
     assert cli.main(arguments) == 0
     text = capsys.readouterr().out
     assert "mean error of the hidden pixels" in text
-    assert "of the mean of the other images in their place" in text
+    assert "with the mean of the other images instead" in text
     assert text.endswith(f"{out}\n")
     with Image.open(out) as picture:
-        assert picture.size == (4 * 88 + 4, sheets.TEXT_PIXELS + 2 * 88 + 4)
-    assert "run: inpaint takes a run that makes images" in refused(capsys, "inpaint", trained / "points")
+        assert picture.size == (4 * 88 + 4, captions.TEXT_PIXELS + 2 * 88 + 4)
+    assert "run: inpaint expects a run that generates images" in refused(capsys, "inpaint", trained / "points")
 
 
 def test_inpainting_one_picture_has_no_other_to_compare_with(trained, capsys):
@@ -378,15 +401,60 @@ def test_inpainting_one_picture_has_no_other_to_compare_with(trained, capsys):
 def test_pictures_of_ones_own_can_be_inpainted_and_have_no_test_set(trained, capsys, tmp_path):
     for i, image in enumerate(load("mnist-10k", n=2).images):
         plots.save_grid(tmp_path / f"{i}.png", image[None], pad=0)
-    own = ["inpaint", trained / "told", "--data", tmp_path, "--steps=1", "--n=2"]
-    assert cli.main([*map(str, own), "--split=train"]) == 0
+    own = ["inpaint", trained / "told", "--data", tmp_path, "--steps=1"]
+    assert cli.main([*map(str, own), "--split=train"]) == 0  # both, which are fewer than it takes by default
+    assert "n: expected 1 to 2, the number of items" in refused(capsys, *own, "--split=train", "--n=3")
     assert "has no test set; give --split train" in refused(capsys, *own)
 
 
 @pytest.mark.parametrize("command", ["classify", "inpaint", "traverse", "sample"])
-@pytest.mark.parametrize(("name", "message"), [("x.foo", "no name of a picture; end it in .png"), (".", "is a folder")])
+@pytest.mark.parametrize(("name", "message"), [("x.foo", "expected a name that ends in .png"), (".", "is a folder")])
 def test_a_picture_that_cannot_be_written_is_told_before_any_work(trained, command, name, message, capsys, tmp_path):
-    assert message in refused(capsys, command, trained / "nowhere", "--out", tmp_path / name)
+    assert message in refused(capsys, command, trained / "told", "--out", tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["sample"], ["inpaint", "--n=2"], ["traverse", "--dim=1", "--columns=3"], ["compare", "--rows=2"]],
+    ids=lambda command: command[0],
+)
+def test_a_sheet_too_large_for_its_format_is_told_before_any_work(trained, command, capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(plots.files.LONGEST, "WEBP", 100)
+    monkeypatch.setattr(GAN, "sample", None)
+    monkeypatch.setattr(inversion, "inpaint", None)
+    name, *options = command
+    chosen = [trained / "told"] * (1 + (name == "compare"))
+    message = refused(capsys, name, *chosen, *options, f"--out={tmp_path / 'x.webp'}")
+    assert "out: expected a sheet of at most 100 pixels a side, as WEBP allows, got " in message
+
+
+def test_a_sheet_of_digits_too_large_for_its_format_is_told_before_they_are_read(informed, capsys, monkeypatch):
+    monkeypatch.setitem(plots.files.LONGEST, "WEBP", 100)
+    message = refused(capsys, "classify", informed, "--n=2", f"--out={informed / 'x.webp'}")
+    assert message.endswith("got 180 x 108; a .png has room for it\n")
+
+
+def test_points_are_drawn_in_the_formats_of_charts(trained, capsys, tmp_path):
+    points = trained / "points"
+    for command in (["sample", points], ["compare", points, points]):
+        assert cli.main([*map(str, command), f"--out={tmp_path / 'x.svg'}"]) == 0
+        assert "another that matplotlib writes, got" in refused(capsys, *command, f"--out={tmp_path / 'x.bmp'}")
+
+
+def test_a_tilde_that_the_shell_leaves_in_a_path_is_the_home_folder(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    told, points = trained / "told", trained / "points"
+    commands = {
+        "sample.npy": ["sample", told],
+        "step.npz": ["step", points],
+        "inpaint.png": ["inpaint", told, "--n=1", "--steps=1"],
+        "compare.png": ["compare", told, told],
+    }
+    for name, command in commands.items():
+        assert cli.main([*map(str, command), f"--out=~/{name}"]) == 0
+        assert (tmp_path / name).exists()
+    Image.new("L", (28, 28)).save(tmp_path / "mine.png")
+    assert cli.main(["inpaint", str(told), "~/mine.png", "--steps=1"]) == 0
 
 
 def test_slant_is_measured_on_grey_images(capsys, monkeypatch):
@@ -408,19 +476,26 @@ def test_inpainting_needs_a_discriminator_and_a_search(trained, informed, capsys
     assert "steps: expected at least 1, got 0" in refused(capsys, "inpaint", informed, "--steps=0")
     monkeypatch.delattr(GAN, "judge")
     message = refused(capsys, "inpaint", informed)
-    assert message.endswith("with the help of its discriminator; a run of infogan-paper has not both\n")
+    assert message.endswith("with the help of its discriminator; a run of infogan-paper does not have both\n")
 
 
 def test_traverse_draws_a_row_for_each_class(trained, informed, capsys):
     out = informed / "walk.png"
     assert cli.main(["traverse", str(informed), "--code=1", "--columns=5", f"--out={out}"]) == 0
     with Image.open(out) as picture:
-        assert picture.size == (5 * 88 + 4, sheets.TEXT_PIXELS + 10 * 88 + 4)
+        assert picture.size == (5 * 88 + 4, captions.TEXT_PIXELS + 10 * 88 + 4)
     assert "got 0; the continuous codes are 1, 2" in refused(capsys, "traverse", informed, "--code=0")
     message = refused(capsys, "traverse", informed)
     assert message == "minigan: error: traverse: give one of --code, --dim and --attribute, got none\n"
     assert "columns: expected at least 1, got 0" in refused(capsys, "traverse", informed, "--code=1", "--columns=0")
     assert "got code and dim" in refused(capsys, "traverse", informed, "--code=1", "--dim=1")
+
+
+def test_traverse_walks_as_far_to_both_sides(trained, monkeypatch):
+    walked, walk = [], traversals.images_along
+    monkeypatch.setattr(traversals, "images_along", lambda s, line, at: walked.extend(at) or walk(s, line, at))
+    assert cli.main(["traverse", str(trained / "told"), "--dim=3", "--columns=5", "--reach=1.5"]) == 0
+    np.testing.assert_allclose(walked, [-1.5, -0.75, 0, 0.75, 1.5])
 
 
 @pytest.mark.parametrize("asked", ["--dim=3", "--attribute=ink", "--attribute=slant"])
@@ -446,19 +521,23 @@ def test_compare_draws_a_block_for_each_run(pair, capsys, tmp_path):
     out = tmp_path / "new" / "both.png"
     assert cli.main(["compare", *map(str, pair), "--rows=3", f"--out={out}"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["not measured: told; minigan eval does it", "not measured: plain; minigan eval does it", str(out)]
+    assert lines == [
+        "not measured: told; run minigan eval on it",
+        "not measured: plain; run minigan eval on it",
+        str(out),
+    ]
     assert cli.main(["sample", str(pair[0]), "--n=20", f"--out={tmp_path / 'x.npy'}"]) == 0
     assert np.load(tmp_path / "x.npy").shape == (20, 28, 28, 1)
-    assert "n: expected a multiple of 10, as many of each value, got 25" in refused(capsys, "sample", pair[0], "--n=25")
+    assert "n: expected a multiple of 10, the number of values, got 25" in refused(capsys, "sample", pair[0], "--n=25")
     block, gap = 5 * 88, 28
     with Image.open(out) as picture:
         pixels = np.asarray(picture)
-    assert pixels.shape == (sheets.TEXT_PIXELS + 10 * 88 + 4, 2 * block + gap + 4, 3)  # a row for each of ten classes
-    assert (pixels[:, block + 4 : block + gap] == sheets.PAPER).all()
+    assert pixels.shape == (captions.TEXT_PIXELS + 10 * 88 + 4, 2 * block + gap + 4, 3)  # a row for each of ten classes
+    assert (pixels[:, block + 4 : block + gap] == captions.PAPER).all()
     told = runs.load(pair[0]).system
     first = told.sample(told.latents.rows_by_class(RNG(0), 5))
     for row, column in [(0, 0), (9, 4)]:
-        top, left = sheets.TEXT_PIXELS + 4 + 88 * row, 4 + 88 * column
+        top, left = captions.TEXT_PIXELS + 4 + 88 * row, 4 + 88 * column
         expected = plots.grid(first[5 * row + column][None], pad=0)
         np.testing.assert_array_equal(
             pixels[top : top + 84 : 3, left : left + 84 : 3], np.broadcast_to(expected, (28, 28, 3))
@@ -479,11 +558,11 @@ def test_compare_sets_what_was_measured_side_by_side(pair, capsys, tmp_path):
         "score          a/run  b/run  reference",
         "frechet        2      inf    real data 0.25",
         "class as told  0.5",
-        "not measured alike, samples: a/run 100; b/run 50",
+        "measured with different samples: a/run 100; b/run 50",
     ]
     (told / "eval.json").write_text((told / "eval.json").read_text().replace('"iteration": 2', '"iteration": 1'))
     assert cli.main(["compare", str(told), str(plain), f"--out={tmp_path / 'c.png'}"]) == 0
-    assert "a/run was measured at iteration 1, and is drawn at 2" in capsys.readouterr().out
+    assert "a/run was measured at iteration 1, but is drawn at 2" in capsys.readouterr().out
     (plain / "eval.json").write_text("{")
     assert f"{plain / 'eval.json'} does not hold the scores" in refused(capsys, "compare", told, plain)
 
@@ -498,7 +577,7 @@ def test_compare_draws_points_in_a_frame_each(trained, tmp_path, capsys):
 def test_compare_refuses_what_cannot_stand_beside_one_another(trained, capsys, tmp_path):
     assert "runs: expected at least 2 to compare, got 1" in refused(capsys, "compare", trained / "told")
     message = refused(capsys, "compare", trained / "told", trained / "points")
-    assert "told makes images (28, 28, 1)" in message
-    assert message.endswith("points (2,)\n")
+    assert "runs: expected images of one shape, got (28, 28, 1) of" in message
+    assert message.endswith(f" and (2,) of {trained / 'points'}\n")
     assert "rows: expected at least 1, got 0" in refused(capsys, "compare", "a", "b", "--rows=0")
     assert "no checkpoint" in refused(capsys, "compare", trained / "told", tmp_path)

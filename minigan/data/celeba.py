@@ -1,4 +1,4 @@
-"""So that CelebA, which may not be passed on, is read as its authors publish it, and decoded only once."""
+"""CelebA, which may not be redistributed: read as its authors publish it, and decoded only once."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from .dataset import Dataset, Pixels, check_shape
+from .dataset import Dataset, Pixels, check_count, check_shape
 from .download import cache_folder, search_folders
 from .folder import DEFAULT_SIZE, open_pictures, read_pictures
 
@@ -31,37 +31,37 @@ def load(
     n: int | None = None,
     cache: str | Path | None = None,
 ) -> Dataset:
-    """Load the aligned faces: the centre square of 178 x 178 pixels, resized. The bytes are kept in the cache.
+    """Load the aligned faces, cropped to the centre square of 178 x 178 pixels and resized.
 
-    They are mapped from there (2 GB for the training split at 64 x 64 x 3), and read as they are needed.
+    The decoded array is kept in the cache (2 GB for the training split at 64 x 64 x 3); later loads memory-map it.
 
     Parameters
     ----------
     path : path, optional
-        The zip, the folder of JPEGs, or a folder that holds either; ``celeba`` in the `search_folders` otherwise.
+        The zip, the folder of JPEGs, or a folder that holds either; by default ``celeba`` in the `search_folders`.
     split : str
         "train", "valid", "test", or "all".
     size, channels : int, optional
-        The side, 64 otherwise; 1 or 3 (the default).
+        Side of the square images, by default 64; 1 or 3, by default 3.
     n : int, optional
-        Only the first `n` of the split.
+        Load only the first `n` of the split.
     cache : path, optional
-        Where the decoded array is kept; the user's cache otherwise.
+        Where the decoded array is kept; by default the user's cache.
 
     Returns
     -------
     Dataset
-        Pixels (N, size, size, channels), float32 in [-1, 1]; with the attributes' file, 40 int64 factors of 0 and 1.
+        Pixels (N, size, size, channels), float32 in [-1, 1]; with the attributes file, 40 int64 factors of 0 and 1.
 
     Raises
     ------
     FileNotFoundError
-        When CelebA is not here; says where to get it.
+        If CelebA is not here; says where to get it.
     ValueError
-        For an unknown split, a split without images, or a broken image.
+        For an unknown split, a split without images or with fewer than `n`, or a broken image.
     """
     if split not in SPLITS:
-        raise ValueError(f"split = {split!r}: expected one of {', '.join(map(repr, SPLITS))}")
+        raise ValueError(f"split: expected one of {', '.join(map(repr, SPLITS))}, got {split!r}")
     check_shape(size, channels)
     source = find(path)
     if source is None:
@@ -71,9 +71,11 @@ def load(
         raise FileNotFoundError(f"{asked}. {WHERE}; put it into {cache_folder() / 'celeba'}, or give its path.")
     first, last = SPLITS[split]
     with open_pictures(source) as (names, read):
-        names = [name for name in names if first <= _number(name) <= last][:n]
+        names = [name for name in names if first <= _number(name) <= last]
         if not names:
             raise ValueError(f"{source}: no image numbered {first} to {last}, the split {split!r}")
+        check_count(n, len(names), "celeba")
+        names = names[:n]
         folder = cache_folder() if cache is None else Path(cache)
         pixels = _cached(folder, source, names, read, DEFAULT_SIZE if size is None else size, channels or 3)
     attributes = _find_attributes(source)
@@ -107,7 +109,7 @@ def _number(name: str) -> int:
 def _cached(
     folder: Path, source: Path, names: list[str], read: Callable[[str], bytes], size: int, channels: int
 ) -> np.ndarray:
-    # The key holds all that decides the pixels, so that a changed source or another split never meets an old array.
+    # The key covers all that determines the pixels, so that a changed source or split never gets a stale array.
     stamp = (str(source.resolve()), source.stat().st_mtime_ns, names[0], names[-1], len(names), size, channels)
     kept = folder / "celeba" / f"decoded-{hashlib.sha256(repr(stamp).encode()).hexdigest()[:16]}.npy"
     if kept.is_file():
@@ -126,17 +128,17 @@ def _find_attributes(source: Path) -> Path | None:
 
 
 def read_attributes(path: Path, names: list[str]) -> dict[str, np.ndarray]:
-    """Read list_attr_celeba.txt: a count, the attributes' names, then a line of -1 and 1 for each image.
+    """Read list_attr_celeba.txt: a count, the attributes' names, then a line of -1s and 1s for each image.
 
     Returns
     -------
     dict of str to ndarray
-        For each attribute int64 (N,), 0 or 1, in the order of `names`.
+        For each attribute int64 (N,) of 0 and 1, in the order of `names`.
 
     Raises
     ------
     ValueError
-        For an image that the file lacks, or a line of the wrong length.
+        For an image missing from the file, or a line of the wrong length.
     """
     _, header, *lines = path.read_text().splitlines()
     attributes = header.split()

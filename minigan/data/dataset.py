@@ -1,4 +1,4 @@
-"""So that every part of the engine agrees on what data is: arrays in [-1, 1] that passed one check, and a source."""
+"""Data sets as arrays in [-1, 1] with their source, and the one check that they pass before training."""
 
 from dataclasses import dataclass, replace
 
@@ -6,15 +6,15 @@ import numpy as np
 
 
 class Pixels:
-    """Images that are kept as bytes, and become float32 in [-1, 1] as they are taken: a quarter of the memory.
+    """Images stored as bytes and converted to float32 in [-1, 1] when indexed: a quarter of the memory.
 
-    ``pixels[index]`` is an array, for any index that NumPy knows, and ``numpy.asarray(pixels)`` all of them. Shape,
-    dtype and sizes are those of that array.
+    ``pixels[index]`` is an array, for any index that NumPy accepts; ``numpy.asarray(pixels)`` converts all of them. The
+    shape, dtype and sizes are those of the converted array.
 
     Parameters
     ----------
     levels : ndarray
-        uint8 (N, H, W, C); may be mapped from a file, of which then only what is taken is read.
+        uint8 (N, H, W, C); may be memory-mapped, so that only what is indexed is read.
     """
 
     dtype = np.dtype(np.float32)
@@ -37,7 +37,7 @@ class Pixels:
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         if copy is False:
-            raise ValueError("Pixels: an array of them is always a copy")
+            raise ValueError("copy: expected True or None, as converting Pixels always makes a copy, got False")
         return np.asarray(self[:], dtype)
 
     def __repr__(self) -> str:
@@ -46,23 +46,23 @@ class Pixels:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Arrays, and the place they came from.
+    """Arrays, and where they came from.
 
     Attributes
     ----------
     images : ndarray or Pixels
-        float32 images (N, H, W, C) in [-1, 1], or float32 points (N, 2) for the distributions of the plane.
+        float32 images (N, H, W, C) in [-1, 1], or float32 points (N, 2).
     labels : ndarray or None
         int64 classes (N,).
     name : str
-        What was asked for.
+        The name it was loaded by, or of the user's file or folder.
     source : str
-        A sentence or a path that says where the arrays came from.
+        A phrase or a path that says where the arrays came from.
     factors : dict of str to ndarray, or None
-        What is known about each item: arrays of length N, such as the factors a toy face was drawn from.
+        Known factors of variation, arrays of length N: such as those that a toy face was drawn from.
     content : str or None
-        What the measures know of a set that is part of minigan: "digits", "stacked digits", or for points the name of
-        their law. None for all else, and for the user's own, whatever its name is.
+        What the metrics may take the items for: "digits", "stacked digits", or for points the name of their
+        distribution. None for all other data, and for the user's own, whatever their name.
     """
 
     images: np.ndarray | Pixels
@@ -79,18 +79,17 @@ class Dataset:
         return f"Dataset({self.name!r}, {self.images.shape} {self.images.dtype}, from {self.source})"
 
     def head(self, n: int | None) -> "Dataset":
-        """Return the first `n` items, or this very set for ``n=None``; ValueError where there are fewer."""
+        """Return the first `n` items, or the data set itself for ``n=None``; ValueError if there are fewer."""
         if n is None:
             return self
-        if not 1 <= n <= len(self):
-            raise ValueError(f"n = {n}: expected 1 to {len(self)}, the number of items in {self.name!r}")
+        check_count(n, len(self), self.name)
         factors = self.factors and {key: values[:n] for key, values in self.factors.items()}
         labels = None if self.labels is None else self.labels[:n]
         return replace(self, images=self.images[:n], labels=labels, factors=factors)
 
 
 def validate(images: np.ndarray | Pixels, *, channels: int | None = None) -> np.ndarray | Pixels:
-    """Return `images` if the engine can train on them, and say what is wrong with them otherwise.
+    """Return `images` if they can be trained on; raise an error that says what is wrong otherwise.
 
     Parameters
     ----------
@@ -102,9 +101,9 @@ def validate(images: np.ndarray | Pixels, *, channels: int | None = None) -> np.
     Raises
     ------
     TypeError
-        For anything but a float32 array.
+        For anything but a float32 array or Pixels.
     ValueError
-        For a wrong number of axes or channels, no item at all, NaN or infinity, values outside [-1, 1].
+        For a wrong number of axes or channels, no items, NaN or infinity, or values outside [-1, 1].
     """
     if not isinstance(images, np.ndarray | Pixels):
         raise TypeError(f"images: expected a NumPy array, got {type(images).__name__}")
@@ -119,13 +118,13 @@ def validate(images: np.ndarray | Pixels, *, channels: int | None = None) -> np.
     if channels is not None and images.shape[3] != channels:
         hint = "; the channels seem to come first: transpose(0, 2, 3, 1)" if images.shape[1] == channels else ""
         raise ValueError(f"images: expected {channels} channel(s), got {images.shape[3]} in shape {images.shape}{hint}")
-    if not isinstance(images, Pixels):  # which bytes cannot leave
+    if not isinstance(images, Pixels):  # bytes are always in range
         _check_values(images, bounded=not points)
     return images
 
 
 def _check_values(images: np.ndarray, bounded: bool) -> None:
-    # The extremes are NaN or infinite exactly where some value is: two passes, no mask as large as the data.
+    # The extremes are finite only if every value is: two passes, and no mask as large as the data.
     low, high = images.min(), images.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = ~np.isfinite(images)
@@ -138,7 +137,7 @@ def _check_values(images: np.ndarray, bounded: bool) -> None:
 
 
 def scale(pixels: np.ndarray) -> np.ndarray:
-    """Map bytes 0..255 to float32 in [-1, 1], both ends exact."""
+    """Map bytes 0..255 to float32 in [-1, 1], with both ends exact."""
     images = pixels.astype(np.float32)
     images /= 127.5
     images -= 1
@@ -146,14 +145,14 @@ def scale(pixels: np.ndarray) -> np.ndarray:
 
 
 def refit(pixels: np.ndarray, *, size: int | None, channels: int | None) -> np.ndarray:
-    """Resize square grey images and repeat them over the channels asked for.
+    """Resize square grey images, and repeat them over the requested channels.
 
     Parameters
     ----------
     pixels : ndarray
         uint8 (N, H, H, 1).
     size : int, optional
-        The new H; by bicubic interpolation with antialiasing (Parmar et al. 2022, arXiv:2104.11222).
+        The new H, by bicubic interpolation with antialiasing (Parmar et al. 2022, arXiv:2104.11222).
     channels : int, optional
         1 or 3.
 
@@ -173,9 +172,23 @@ def refit(pixels: np.ndarray, *, size: int | None, channels: int | None) -> np.n
     return np.repeat(pixels, 3, axis=3) if channels == 3 else pixels
 
 
+class TooFew(ValueError):
+    """More items were requested than the data have; ``there`` is how many they have."""
+
+    def __init__(self, n: int, there: int, name: str):
+        super().__init__(f"n: expected 1 to {there}, the number of items in {name!r}, got {n}")
+        self.there = there
+
+
+def check_count(n: int | None, there: int, name: str) -> None:
+    """Raise TooFew for a number of items that data of this name and length do not have."""
+    if n is not None and not 1 <= n <= there:
+        raise TooFew(n, there, name)
+
+
 def check_shape(size: int | None, channels: int | None) -> None:
     """Raise ValueError for a `size` below 1 or `channels` other than 1 and 3."""
     if size is not None and size < 1:
-        raise ValueError(f"size = {size}: expected a side of at least 1 pixel")
+        raise ValueError(f"size: expected at least 1 pixel, got {size}")
     if channels not in (None, 1, 3):
-        raise ValueError(f"channels = {channels}: expected 1 (grey) or 3 (RGB)")
+        raise ValueError(f"channels: expected 1 (grey) or 3 (RGB), got {channels}")

@@ -1,4 +1,4 @@
-"""So that a data file is fetched once, from the first mirror that answers, and trusted only once its hash is right."""
+"""Downloads each data file once, from the first mirror that works, and keeps it only if its hash is right."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,14 @@ SYSTEM_FOLDER = Path("/usr/share/datasets")
 
 
 def cache_folder() -> Path:
-    """Return the user's cache folder of minigan (``~/.cache/minigan`` on Linux); it may not exist yet."""
+    """Return minigan's folder in the user's cache (``~/.cache/minigan`` on Linux); it may not exist yet."""
     import pooch
 
     return Path(pooch.os_cache("minigan"))
 
 
 def search_folders() -> list[Path]:
-    """Return the folders where data sets may lie: ``MINIGAN_DATA`` if set, the user's cache, /usr/share/datasets."""
+    """Return the folders searched for data sets: ``MINIGAN_DATA`` if set, the user's cache, /usr/share/datasets."""
     own = os.environ.get("MINIGAN_DATA")
     return [*([Path(own).expanduser()] if own else []), cache_folder(), SYSTEM_FOLDER]
 
@@ -25,16 +25,16 @@ def search_folders() -> list[Path]:
 def fetch(files: Mapping[str, str], *, mirrors: Sequence[str], folder: Path, instead: str) -> list[Path]:
     """Download files to a folder, trying each mirror in turn.
 
-    A mirror that fails once, for whatever reason, is not asked again: without a network the first file decides.
+    A mirror that fails once, for whatever reason, is not tried again: without a network, the first file settles it.
 
     Parameters
     ----------
     files : mapping of str to str
         File name to SHA-256, in hexadecimal.
     mirrors : sequence of str
-        Addresses to which a file name can be appended.
+        URLs to which a file name can be appended.
     folder : Path
-        Where the files go; made if missing. A file appears there only when complete and of the right hash.
+        Where the files go; created if missing. A file appears there only when it is complete and its hash is right.
     instead : str
         What the user can do without a download; ends the error message.
 
@@ -46,7 +46,7 @@ def fetch(files: Mapping[str, str], *, mirrors: Sequence[str], folder: Path, ins
     Raises
     ------
     FileNotFoundError
-        When no mirror gave a file; names every mirror, what went wrong there, and `instead`.
+        If no mirror delivers a file; names every mirror, what went wrong there, and `instead`.
     """
     import pooch
     import requests
@@ -59,7 +59,7 @@ def fetch(files: Mapping[str, str], *, mirrors: Sequence[str], folder: Path, ins
             url = left[0].rstrip("/") + "/" + name
             try:
                 path = pooch.retrieve(url, f"sha256:{sha256}", fname=name, path=folder, downloader=downloader)
-            # ValueError is pooch's word for a wrong hash. A full disk is no mirror's fault: its error goes through.
+            # pooch raises ValueError for a wrong hash. A full disk is not the mirror's fault: its OSError propagates.
             except (requests.RequestException, ValueError) as error:
                 failures.append(f"  {url}: {_reason(error)}")
                 left.pop(0)
@@ -74,7 +74,7 @@ def _reason(error: Exception) -> str:
     import requests
 
     if isinstance(error, ValueError) and "hash" in str(error):
-        return "the file has a wrong SHA-256 and was thrown away"
+        return "the file has the wrong SHA-256 and was discarded"
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server answered {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.Timeout):

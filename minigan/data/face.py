@@ -1,8 +1,8 @@
-"""So that toyfaces has a painter: a face is a stack of soft-edged shapes, painted back to front.
+"""The painter of toyfaces: a face is a stack of soft-edged shapes, painted back to front.
 
-Each shape is a signed distance, negative inside; half a pixel around zero becomes the antialiased edge. The plane is x
-to the right and y down; a head is about one unit wide. Features sit on a sphere, so that turning the head moves and
-narrows them as it should.
+Each shape is a signed distance, negative inside; half a pixel on either side of zero becomes the antialiased edge. The
+x axis points right, the y axis down; a head is about one unit wide. Features sit on a sphere, so that turning the head
+moves and foreshortens them.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ IRIS = np.array([[82, 52, 32], [58, 110, 170], [70, 128, 82], [120, 124, 130]]) 
 SHIRT = np.array([[206, 74, 72], [62, 104, 172], [74, 146, 104], [236, 178, 66], [126, 86, 158], [232, 232, 228]]) / 255
 BACKGROUND = np.array([[176, 212, 232], [244, 214, 190], [198, 224, 196], [220, 204, 232], [250, 232, 176]]) / 255
 
-# style: cap's thickness, hairline's y, side of the parting, fringe's depth; back hair's half width, lower end, curls
+# style: cap thickness, hairline y, side of the parting, fringe depth; back hair's half width, lower end, curls
 STYLES = {
     "bald": (-0.30, -0.90, 0.0, 0.00, 0.00, -0.50, 0.000),
     "short": (0.07, -0.36, 0.5, 0.10, 0.47, -0.10, 0.000),
@@ -25,7 +25,7 @@ STYLES = {
 GLASSES = ("none", "round", "square")
 
 YAW_RADIANS, TILT_RADIANS = 0.46, 0.22
-# The picture shows 2 VIEW units around (0, VIEW_Y); the head leans about NECK_Y.
+# The picture is 2 VIEW units wide, centred on (0, VIEW_Y); the head tilts about (0, NECK_Y).
 VIEW, VIEW_Y, NECK_Y = 0.88, -0.08, 0.55
 HEAD_Y, HEAD_X_RADIUS, HEAD_Y_RADIUS = -0.06, 0.47, 0.58
 
@@ -77,17 +77,17 @@ class Face:
         return self.canvas
 
     def fill(self, distance, colour, window, opacity=1.0) -> None:
-        """Blend `colour` (N, 3, rows, columns or 1) where `distance` (N, rows, columns) is below zero."""
+        """Paint `colour` (N, 3, rows, columns or 1) where `distance` (N, rows, columns) is below zero."""
         alpha = np.clip(0.5 - distance * (self.size / (2 * VIEW)), 0, 1) * opacity
         self.blend(alpha, colour, window)
 
     def blend(self, alpha, colour, window) -> None:
-        """Mix `colour` into the window by alpha (N, rows, columns)."""
+        """Blend `colour` into the window by alpha (N, rows, columns)."""
         part = self.canvas[:, :, *window]
         part += alpha[:, None] * (colour - part)
 
     def window(self, left, right, top, bottom):
-        """Return the rows and columns that cover a rectangle of the upright head wherever it leans and turns."""
+        """Return the rows and columns that cover a rectangle of the upright head at every tilt."""
         tilt = TILT_RADIANS * np.array([-1, 1])
         x, y = (a.ravel()[:, None] for a in np.meshgrid([left, right], [top - NECK_Y, bottom - NECK_Y]))
         leaning_x, leaning_y = (
@@ -99,7 +99,7 @@ class Face:
         return slice(low_y, high_y), slice(low_x, high_x)
 
     def on_sphere(self, longitude, radius=HEAD_X_RADIUS):
-        """Return the x of a point of the head at `longitude` from its front, and how much it is narrowed there."""
+        """Return the x of a point of the head at `longitude` from its front, and its foreshortening there."""
         return radius * np.sin(longitude + self.yaw), np.cos(longitude + self.yaw)
 
     def paint_background(self) -> None:
@@ -157,7 +157,7 @@ class Face:
             self.blend(on_face * spot, blush, window)
 
     def head_distance(self, x, y):
-        """Return the distance to an egg: an ellipse that narrows towards the chin."""
+        """Return the signed distance to an egg: an ellipse that narrows towards the chin."""
         return ellipse(x / (1 - 0.16 * y - 0.12 * y * np.abs(y)), y, HEAD_X_RADIUS, HEAD_Y_RADIUS)
 
     def paint_eye(self, side: int) -> None:
@@ -191,7 +191,7 @@ class Face:
         centre, narrow = self.on_sphere(0, 0.45)
         across = (self.x[:, *window] - centre) / (narrow * (0.19 + 0.03 * self.smile))
         bow = np.clip(1 - across**2, 0, 1)
-        # Height above the line between the lips, whose corners rise with a smile.
+        # Distance below the line between the lips, whose corners rise with a smile.
         y = self.y[:, *window] - (0.285 - 0.075 * self.smile * (across**2 - 0.5))
         gap = 0.075 * self.mouth_open * bow
         ends = (np.abs(across) - 1) * 0.2
@@ -208,7 +208,7 @@ class Face:
         x, y = self.x[:, *window], self.y[:, *window]
         turned = x - 0.30 * self.yaw
         angle = np.arctan2(y - HEAD_Y, x)
-        # Growing the head keeps the hair's outline off the skull by its thickness.
+        # The hair's outline is the head's, grown by the hair's thickness.
         cap = self.head_distance(x, y - HEAD_Y) - thick - curls * 0.8 * np.sin(17 * angle)
         edge = hairline + fringe * np.abs(turned - 0.3 * parting) * 2.2 + 0.55 * turned**2
         hair = np.maximum(cap, (y - edge) * 0.8)
@@ -236,7 +236,7 @@ class Face:
 
 
 def ellipse(x, y, x_radius, y_radius):
-    """Return the signed distance to an ellipse around the origin, exact to first order at its edge."""
+    """Return the signed distance to an ellipse around the origin, to first order at its edge."""
     u, v = x / x_radius, y / y_radius
     level = np.sqrt(u**2 + v**2)
     slope = np.sqrt((u / x_radius) ** 2 + (v / y_radius) ** 2)
@@ -244,6 +244,6 @@ def ellipse(x, y, x_radius, y_radius):
 
 
 def rounded_box(x, y, half_width, half_height, corner):
-    """Return the signed distance to a rectangle around the origin with round corners."""
+    """Return the signed distance to a rectangle around the origin with rounded corners."""
     u, v = np.abs(x) - half_width + corner, np.abs(y) - half_height + corner
     return np.hypot(np.maximum(u, 0), np.maximum(v, 0)) + np.minimum(np.maximum(u, v), 0) - corner

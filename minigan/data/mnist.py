@@ -1,4 +1,4 @@
-"""So that MNIST, Fashion-MNIST and the embedded mnist-10k are read by one small, strict reader of the IDX format."""
+"""MNIST, Fashion-MNIST and the embedded mnist-10k, read by one small, strict reader of the IDX format."""
 
 import gzip
 import lzma
@@ -23,7 +23,7 @@ OPENERS = {"": open, ".gz": gzip.open, ".xz": lzma.open}
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a set in MNIST's format is found: its folder names, its mirrors, the SHA-256 of its .gz files."""
+    """Where a data set in MNIST's format is found: its folder names, its mirrors, the SHA-256 of its .gz files."""
 
     folders: tuple[str, ...]
     mirrors: tuple[str, ...]
@@ -81,11 +81,11 @@ def load(
     folder : path, optional
         The only place to look. Without it: the folders of `search_folders`, then the mirrors.
     size, channels : int, optional
-        Resize to size x size (28 otherwise); repeat the grey value over 3 channels.
+        Side to resize to (by default as in the files, 28 for MNIST); 3 repeats the grey value over 3 channels.
     mirrors : sequence of str, optional
-        Addresses to use instead of the known mirrors.
+        URLs to use instead of the known mirrors.
     cache : path, optional
-        Where downloads go; the user's cache otherwise.
+        Where downloads go; by default the user's cache.
 
     Returns
     -------
@@ -95,25 +95,26 @@ def load(
     Raises
     ------
     FileNotFoundError
-        When the files are neither here nor at a mirror; says what was tried and what to do.
+        If the files are neither here nor on a mirror; says what was tried and what to do.
     ValueError
-        For an unknown split, and for files that are not what their names say.
+        For an unknown split, or files that are not what their names say.
     """
     if split not in FILES:
-        raise ValueError(f"split = {split!r}: expected one of {', '.join(map(repr, FILES))}")
+        raise ValueError(f"split: expected one of {', '.join(map(repr, FILES))}, got {split!r}")
     content = "digits" if folder is None and name in ("mnist", "mnist-10k") else None
-    if name == "mnist-10k" and folder is None:
+    embedded = name == "mnist-10k" and folder is None
+    if embedded:
         folder = EMBEDDED
     paths = find(folder, split) if folder is not None else _search(name, split)
     if paths is None and folder is not None:
-        raise FileNotFoundError(f"folder = {str(folder)!r}: expected {' and '.join(FILES[split])}, raw, .gz or .xz")
+        raise FileNotFoundError(f"folder: expected {' and '.join(FILES[split])}, raw, .gz or .xz, in {str(folder)!r}")
     if paths is None:
         paths = _download(name, split, mirrors, cache)
     pixels, labels = read_idx(paths[0], ndim=3), read_idx(paths[1], ndim=1)
     if len(pixels) != len(labels):
         raise ValueError(f"{paths[0]} holds {len(pixels)} images, but {paths[1]} holds {len(labels)} labels")
     images = scale(refit(pixels[..., None], size=size, channels=channels))
-    where = "10,000 + 2,000 images of MNIST, embedded in minigan" if name == "mnist-10k" else str(paths[0].parent)
+    where = "10,000 + 2,000 images of MNIST, embedded in minigan" if embedded else str(paths[0].parent)
     return Dataset(images, labels.astype(np.int64), name, where, content=content)
 
 
@@ -127,7 +128,7 @@ def find(folder: str | Path, split: str) -> list[Path] | None:
 
 
 def is_here(name: str) -> bool:
-    """Say whether the training images of "mnist" or "fashion-mnist" can be loaded without a download."""
+    """Return whether the training images of "mnist" or "fashion-mnist" can be loaded without a download."""
     return _search(name, "train") is not None
 
 
@@ -165,7 +166,7 @@ def read_idx(path: str | Path, *, ndim: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        For a wrong magic number, and for fewer or more bytes than the header announces.
+        For a wrong magic number, a broken compressed file, or fewer or more bytes than the header announces.
     """
     path = Path(path)
     try:
@@ -173,7 +174,7 @@ def read_idx(path: str | Path, *, ndim: int) -> np.ndarray:
             content = file.read()
     except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         raise ValueError(
-            f"{path}: the compressed file ({path.stat().st_size} bytes) is cut or broken: {error}"
+            f"{path}: the compressed file ({path.stat().st_size} bytes) is truncated or broken: {error}"
         ) from error
     magic, expected = content[:4], bytes([0, 0, 8, ndim])
     if magic != expected:

@@ -19,17 +19,17 @@ def load(name: str, *, split: str, n: int, seed: np.random.SeedSequence, size: i
     name : str
         One of SOURCES.
     split : str
-        "train" or "test", of the digits.
+        Of the digits: "train" or "test".
     n : int
     seed : SeedSequence
-        Decides which digits meet.
+        Seed for choosing the digits.
     size : int, optional
-        The side of the images, 28 otherwise.
+        Side of the images, by default 28.
 
     Returns
     -------
     Dataset
-        float32 images (n, size, size, 3) in [-1, 1]; labels 100 r + 10 g + b of the three digits' own.
+        float32 images (n, size, size, 3) in [-1, 1]; labels 100 r + 10 g + b of the three digits.
     """
     source = mnist.load(SOURCES[name], split=split, size=size)
     chosen = np.random.default_rng(seed).integers(len(source), size=(3, n))

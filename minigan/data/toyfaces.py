@@ -1,4 +1,4 @@
-"""So that colour images with known factors of variation need no download: faces drawn from twelve numbers each."""
+"""Toy faces: colour images with known factors of variation and no download, each drawn from twelve numbers."""
 
 from collections.abc import Mapping
 
@@ -6,8 +6,9 @@ import numpy as np
 
 from .dataset import Dataset
 from .face import BACKGROUND, GLASSES, HAIR, IRIS, SHIRT, SKIN, STYLES, Face
+from .pool import workers
 
-# Whole factors count from 0 up to the number here; the others are uniform between two ends.
+# Categorical factors count from 0 to below the number here; the others are uniform over a range.
 CATEGORIES = {
     "skin": len(SKIN),
     "hair_colour": len(HAIR),
@@ -24,7 +25,7 @@ RANGES = {
     "yaw": (-1.0, 1.0),
     "tilt": (-1.0, 1.0),
 }
-# So many faces at once stay in a core's cache.
+# As many faces at once as stay in a core's cache.
 BLOCK = 16
 
 
@@ -54,7 +55,7 @@ def draw(factors: Mapping[str, np.ndarray], *, size: int = 64) -> np.ndarray:
     factors : mapping of str to array_like
         One array (N,) for each name of CATEGORIES and RANGES.
     size : int
-        The side in pixels, at least 8.
+        Side in pixels, at least 8.
 
     Returns
     -------
@@ -64,13 +65,11 @@ def draw(factors: Mapping[str, np.ndarray], *, size: int = 64) -> np.ndarray:
     Raises
     ------
     ValueError
-        For a missing or unknown factor, arrays of different lengths, values out of range.
+        For a missing or unknown factor, arrays of different lengths, or values that are not integers or out of range.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     factors = _check(factors)
     if size < 8:
-        raise ValueError(f"size = {size}: a face takes at least 8 pixels")
+        raise ValueError(f"size: expected at least 8 pixels for a face, got {size}")
     n = len(factors["skin"])
     images = np.empty((n, size, size, 3), np.float32)
 
@@ -79,7 +78,7 @@ def draw(factors: Mapping[str, np.ndarray], *, size: int = 64) -> np.ndarray:
         face = Face({name: values[block] for name, values in factors.items()}, size)
         np.moveaxis(face.paint(), 1, -1).clip(0, 1, out=images[block])
 
-    with ThreadPoolExecutor() as pool:
+    with workers() as pool:
         list(pool.map(draw_block, range(0, n, BLOCK)))
     images *= 2
     images -= 1
@@ -89,15 +88,15 @@ def draw(factors: Mapping[str, np.ndarray], *, size: int = 64) -> np.ndarray:
 def _check(factors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     expected = [*CATEGORIES, *RANGES]
     if set(factors) != set(expected):
-        raise ValueError(f"factors: expected {', '.join(expected)}; got {', '.join(factors)}")
+        raise ValueError(f"factors: expected {', '.join(expected)}, got {', '.join(factors)}")
     arrays = {name: np.asarray(factors[name]) for name in expected}
     shape = arrays["skin"].shape
     for name, values in arrays.items():
         if values.ndim != 1 or values.shape != shape:
-            raise ValueError(f"factors[{name!r}]: expected shape (N,), as skin {shape}, got {values.shape}")
+            raise ValueError(f"factors[{name!r}]: expected shape (N,), as skin's {shape}, got {values.shape}")
         low, high = RANGES.get(name, (0, CATEGORIES.get(name, 1) - 1))
         if values.size and not (low <= values.min() and values.max() <= high):
             raise ValueError(f"factors[{name!r}]: expected {low} to {high}, got {values.min()} to {values.max()}")
         if name in CATEGORIES and values.dtype.kind not in "iu":
-            raise ValueError(f"factors[{name!r}]: expected whole numbers, got {values.dtype}")
+            raise ValueError(f"factors[{name!r}]: expected integers, got {values.dtype}")
     return arrays

@@ -1,9 +1,9 @@
-"""What generated images are compared in: the features of a network that was trained, by this project, to read digits.
+"""The feature spaces in which sets of images are compared: a digit classifier that this project trained, or random.
 
-For all other images there is a network of random weights. A distance between sets of images means something only
-together with the network that it was taken in: the ``digest`` of its weights is printed beside each score. Supply your
-own as any callable with a ``name``, a ``digest`` and a number of ``classes`` (None where it knows none) that returns
-:class:`Seen`, or as the path of another network's weights, which ``python -m benchmarks.train_classifier`` writes.
+For all images but digits there is a network of random weights. A distance between sets of images is meaningful only
+together with the network it was measured in, so a digest of its weights is printed above the table of scores. Supply
+your own as any callable that returns :class:`Seen` and has a number of ``classes`` (None if it knows none) and a repr
+for the table, or as the path of a classifier's weights, which ``python -m benchmarks.train_classifier`` writes.
 """
 
 from pathlib import Path
@@ -16,17 +16,18 @@ __all__ = ["DIGITS", "ClassifierFeatures", "RandomFeatures", "Seen", "find", "lo
 
 
 def find(name_or_path, image_shape):
-    """The features called "digits", minigan's own, or "random", for images of this shape (H, W, C); or a file's.
+    """Return the features called "digits" or "random" for images of this shape (H, W, C), or load those of a file.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        As :func:`load`, and for points, or images too small for random ones.
+        As :func:`load`, and for points, or images too small for random features.
     """
     if len(image_shape) != 3:
-        raise ValueError(f"features: images have some, points of shape {image_shape} are measured without")
+        raise ValueError(f"features: expected none for points of shape {image_shape}, got {name_or_path}")
     if name_or_path == "random":
         return RandomFeatures(image_shape)
-    if name_or_path != "digits" and not Path(name_or_path).is_file():
-        raise FileNotFoundError(f"features: no file {name_or_path}; by name there are digits and random")
-    return load(DIGITS if name_or_path == "digits" else name_or_path)
+    path = DIGITS if name_or_path == "digits" else Path(name_or_path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"features: expected digits, random or a file of weights, got {name_or_path}")
+    return load(path)

@@ -11,18 +11,18 @@ from ..models import classifier
 from .seen import Seen, look
 
 DIGITS = Path(__file__).parent / "weights" / "digits.npz"
-"""The weights that come with minigan; benchmarks/results/classifier.json says how well they read."""
+"""The weights that come with minigan; their accuracy is in benchmarks/results/classifier.json."""
 
 
 class ClassifierFeatures:
-    """Digits to features and logits, by a trained :func:`minigan.models.classifier.digits`.
+    """Features and logits of digits, by a trained :func:`minigan.models.classifier.digits`.
 
     Parameters
     ----------
     network : TrunkAndHead
-        Put into inference mode for good.
+        Switched to inference mode permanently.
     name, digest : str
-        What to call it, and the first twelve digits of its weights' SHA-256.
+        What to call it, and the first twelve hexadecimal digits of the SHA-256 of its weights' file.
 
     Attributes
     ----------
@@ -69,12 +69,12 @@ def load(path=DIGITS):
     Parameters
     ----------
     path : path
-        Written by :func:`save`; the weights that come with minigan otherwise.
+        Written by :func:`save`; by default the weights that come with minigan.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        Where there is no such file, or it holds something else.
+        If there is no such file, or it holds something else.
     """
     path = Path(path)
     try:
@@ -84,16 +84,16 @@ def load(path=DIGITS):
     except FileNotFoundError:
         raise FileNotFoundError(f"features: no file {path}") from None
     except (ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"features: {path} holds no weights of a classifier ({error})") from None
+        raise ValueError(f"features: expected a classifier's weights in {path} ({error})") from None
     if "head.0.w" not in state or state["head.0.w"].ndim != 2:
-        raise ValueError(f"features: {path} holds no weights of a classifier (no head.0.w of shape (F, K))")
+        raise ValueError(f"features: expected a classifier's weights in {path}, got no head.0.w of shape (F, K)")
     network = classifier.digits(state["head.0.w"].shape[1], rng=np.random.default_rng(0))
     network.load_state_dict(state)
     return ClassifierFeatures(network, path.stem, hashlib.sha256(content).hexdigest()[:12])
 
 
 def save(path, network):
-    """Write a classifier's weights and running averages in half precision, which loses no digit that matters here."""
+    """Write a classifier's weights and running averages in half precision, whose accuracy suffices here."""
     halves = {name: array.astype(np.float16) for name, array in network.state_dict().items()}
     wrong = [name for name, array in halves.items() if not np.isfinite(array).all()]
     if wrong:

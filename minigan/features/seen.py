@@ -1,4 +1,4 @@
-"""What every feature network answers, and how images are shown to it."""
+"""What every feature network returns, and how images are passed through it in batches."""
 
 from typing import NamedTuple
 
@@ -7,35 +7,35 @@ import numpy as np
 from ..autograd import Tensor
 from ..recording import no_grad
 
-BATCH = 256  # images of one pass: what fits the caches
+BATCH = 256  # images per pass: what fits the caches
 
 
 class Seen(NamedTuple):
-    """What a network saw in N images.
+    """A network's view of N images.
 
     Attributes
     ----------
     features : float32 array (N, F)
     logits : float32 array (N, K), or None
-        Of a network that was trained to tell K classes apart.
+        Of a network that was trained to distinguish K classes.
     """
 
     features: np.ndarray
     logits: np.ndarray | None
 
     def take(self, index):
-        """What was seen in some of the images."""
+        """Select some of the images."""
         return Seen(self.features[index], None if self.logits is None else self.logits[index])
 
     @staticmethod
     def join(parts):
-        """What was seen in several sets of images, one after the other."""
+        """Concatenate the views of several sets of images."""
         features, logits = zip(*parts, strict=True)
         return Seen(np.concatenate(features), None if logits[0] is None else np.concatenate(logits))
 
 
 def look(network, images, see):
-    """Show images to a network, a batch at a time.
+    """Pass images through a network, a batch at a time.
 
     Parameters
     ----------
@@ -51,10 +51,10 @@ def look(network, images, see):
     """
     if images.shape[1:] != network.image_shape or not len(images):
         expected = ", ".join(map(str, network.image_shape))
-        raise ValueError(f"images: {network.name} takes shape (N, {expected}) with N >= 1, got {images.shape}")
+        raise ValueError(f"images: expected shape (N, {expected}) with N >= 1 for {network.name}, got {images.shape}")
     from tqdm import tqdm
 
-    # disable=None: on a terminal only, and there for what takes more than the delay.
+    # disable=None shows the bar on a terminal only; delay hides it for what is quick.
     starts = tqdm(range(0, len(images), BATCH), f"{network.name} features", leave=False, disable=None, delay=3)
     with no_grad():
         return Seen.join([see(Tensor(images[i : i + BATCH])) for i in starts])

@@ -1,8 +1,8 @@
-"""Features for images that no network was trained on: what a convolutional network sees before it has learned anything.
+"""Features for images without a trained network: those of a convolutional network before it has learned anything.
 
-Random filters tell textures, edges and shapes of any kind of image apart, and favour no data set that a network was
-trained on (Naeem et al., arXiv:2002.09797, who use such features for that). They know no classes: that one is missing
-moves these distances little. benchmarks/features.py holds them against the digit classifier's.
+Random filters distinguish textures, edges and shapes in any kind of image, and do not favour the data set that a
+network was trained on (which is why Naeem et al., arXiv:2002.09797, use such features). They know nothing of classes: a
+missing class changes these distances little. benchmarks/features.py compares them with the digit classifier's.
 """
 
 import hashlib
@@ -15,24 +15,24 @@ from .. import nn
 from .seen import Seen, look
 
 FEATURES = 256
-LAST_MAP = 4  # pixels of the last map's shorter side, about
+LAST_MAP = 4  # shorter side of the last map in pixels, approximately
 
 
 class RandomFeatures:
-    """Images to features by halving convolutions of random weights, and the mean of each map of the last.
+    """Features from convolutions of stride 2 with random weights: the mean of each of the last feature maps.
 
     Parameters
     ----------
     image_shape : (H, W, C)
         At least 2 x 2.
     seed : int
-        Decides the weights: distances compare only within one.
+        Seed for the weights; distances are comparable only within one seed.
 
     Attributes
     ----------
     classes : None
     name, digest : str
-        "random", and the first twelve digits of the network's SHA-256: of its layers, in words, and their weights.
+        "random", and the first twelve hexadecimal digits of the SHA-256 of the network's repr and weights.
 
     Raises
     ------

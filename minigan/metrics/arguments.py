@@ -1,25 +1,25 @@
-"""So that every metric refuses the same bad input in the same words: what rows, columns and labels must be."""
+"""The checks of rows, columns and labels that all metrics share, so that they refuse bad input in the same words."""
 
 import numpy as np
 
 
 def rows(name, values, *, least=1, width=None):
-    """Return values as float64 rows.
+    """Return values as float64 (N, F).
 
     Parameters
     ----------
     name : str
-        The argument that they came in, for the messages.
+        The argument's name, for the messages.
     values : array_like (N, F)
     least : int
-        Rows that the metric needs.
+        Fewest rows that the metric needs.
     width : int, optional
-        The F expected.
+        Expected F.
 
     Raises
     ------
     ValueError
-        For another number of axes, another F, fewer rows, NaN or infinity.
+        For a wrong number of axes or columns, too few rows, NaN or infinity.
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or not values.shape[1]:
@@ -44,7 +44,7 @@ def _checked(name, values, least):
     finite = np.isfinite(values)
     if not finite.all():
         first = tuple(int(i) for i in np.unravel_index(finite.argmin(), values.shape))
-        raise ValueError(f"{name}: {int((~finite).sum())} values are NaN or infinite; the first stands at {first}")
+        raise ValueError(f"{name}: expected finite values, got {np.sum(~finite)} NaN or infinite, the first at {first}")
     return values
 
 
@@ -54,13 +54,13 @@ def labels(name, values, classes, *, length=None):
     Raises
     ------
     ValueError
-        For another shape, no value, numbers that are not whole, or outside of the classes.
+        For a wrong shape, no values, or values that are not integers or outside the classes.
     """
     values = np.asarray(values)
     if values.ndim != 1 or not len(values):
         raise ValueError(f"{name}: expected shape (N,) with N >= 1, got {values.shape}")
     if values.dtype.kind not in "iu":
-        raise ValueError(f"{name}: expected whole numbers, got {values.dtype}")
+        raise ValueError(f"{name}: expected integers, got {values.dtype}")
     _check_length(name, values, length)
     if values.min() < 0 or values.max() >= classes:
         raise ValueError(f"{name}: expected 0 to {classes - 1}, got {values.min()} to {values.max()}")
@@ -69,4 +69,4 @@ def labels(name, values, classes, *, length=None):
 
 def _check_length(name, values, length):
     if length is not None and len(values) != length:
-        raise ValueError(f"{name}: expected {length} values as the other argument has, got {len(values)}")
+        raise ValueError(f"{name}: expected {length} values as in the other argument, got {len(values)}")

@@ -1,4 +1,4 @@
-"""How well a code that nobody labelled agrees with the classes: InfoGAN's categorical code against the digits."""
+"""How well a code learned without labels agrees with the classes: InfoGAN's categorical code and the digits."""
 
 from typing import NamedTuple
 
@@ -8,25 +8,25 @@ from . import arguments
 
 
 class Agreement(NamedTuple):
-    """What a confusion matrix says of codes (K) and classes (C).
+    """What a confusion matrix says about codes (K) and classes (C).
 
     Attributes
     ----------
     matching_error : float
-        Share of rows outside the best one-to-one matching of codes to classes: the paper's error, and the honest one.
+        Share of rows outside the best one-to-one matching of codes to classes: the InfoGAN paper's error, the stricter.
     majority_error : float
-        Share of rows whose class is not their code's most frequent: several codes may stand for one class.
+        Share of rows whose class is not their code's most frequent one: several codes may stand for one class.
     nmi, ari : float
-        Normalised mutual information (over the mean entropy), adjusted Rand index (Hubert & Arabie 1985): 1 for equal
+        Mutual information normalised by the mean entropy, and adjusted Rand index (Hubert & Arabie 1985): 1 for equal
         partitions, about 0 for unrelated ones.
     missing : int
-        Classes that are no code's most frequent.
+        Number of classes that are no code's most frequent one.
     pair : (int, int)
-        The two classes that are confused most.
+        The two classes most often confused; twice the same one where none are.
     pair_error : float
-        The part of ``matching_error`` that is between them: the share of rows of either that have the other's code.
+        Their part of ``matching_error``: the share of all rows that belong to one of the two but have the other's code.
     matching : int array (K,)
-        The class of each code, -1 for a code without.
+        The class matched to each code, -1 for none.
     """
 
     matching_error: float
@@ -40,14 +40,14 @@ class Agreement(NamedTuple):
 
 
 def confusion(codes, labels, n_codes, n_classes):
-    """Count rows by code and class: codes, labels int (N,): (n_codes, n_classes) int64."""
+    """Count rows by code and class: int (N,), (N,) to int64 (n_codes, n_classes)."""
     codes = arguments.labels("codes", codes, n_codes)
     labels = arguments.labels("labels", labels, n_classes, length=len(codes))
     return np.bincount(codes * n_classes + labels, minlength=n_codes * n_classes).reshape(n_codes, n_classes)
 
 
 def agreement(counts):
-    """Summarise a confusion matrix: counts (K, C), whole numbers, at least one above 0: Agreement."""
+    """Summarise a confusion matrix as an Agreement: counts (K, C), integers, at least one above 0."""
     counts = arguments.rows("counts", counts)
     if (counts < 0).any() or not counts.sum():
         raise ValueError(f"counts: expected numbers of rows, 0 or more and not all 0, got {counts.tolist()}")
@@ -69,7 +69,7 @@ def agreement(counts):
 
 
 def _worst_pair(counts, matching):
-    """The two classes of which most rows have the other's code, and how many."""
+    """The two classes of which most rows have the other's code, and how many rows."""
     under = np.zeros((counts.shape[1], counts.shape[1]))  # [a, b]: rows of class b under the code of class a
     under[matching[matching >= 0]] = counts[matching >= 0]
     np.fill_diagonal(under, 0)
@@ -79,9 +79,9 @@ def _worst_pair(counts, matching):
 
 
 def best_matching(gain):
-    """The one-to-one matching of rows to columns with the largest sum: gain (K, C): columns (K,), -1 for none.
+    """The one-to-one matching of rows to columns with the largest total: gain (K, C) to columns (K,), -1 for none.
 
-    Shortest augmenting paths with potentials (Jonker & Volgenant 1987): K^2 C steps.
+    Shortest augmenting paths with potentials (Jonker & Volgenant 1987): K^2 C steps for K <= C.
     """
     gain = np.asarray(gain, np.float64)
     if gain.shape[0] > gain.shape[1]:
@@ -92,7 +92,7 @@ def best_matching(gain):
     cost = gain.max() - gain
     rows_n, columns_n = cost.shape
     row_price, column_price = np.zeros(rows_n), np.zeros(columns_n)
-    owner = np.full(columns_n, -1)  # the row that each column is matched with
+    owner = np.full(columns_n, -1)  # the row matched to each column
     for row in range(rows_n):
         reach, came_from = np.full(columns_n, np.inf), np.full(columns_n, -1)
         done = np.zeros(columns_n, bool)
@@ -125,7 +125,7 @@ def _entropy(p):
 
 
 def _normalised_information(joint):
-    """2 I(code; class) / (H(code) + H(class)); two partitions of one part each are equal: 1."""
+    """2 I(code; class) / (H(code) + H(class)); 1 where both have a single value."""
     of_codes, of_classes = _entropy(joint.sum(axis=1)), _entropy(joint.sum(axis=0))
     if of_codes + of_classes == 0:
         return 1.0
@@ -133,7 +133,7 @@ def _normalised_information(joint):
 
 
 def _adjusted_rand(counts):
-    """Pairs of rows together in both partitions, from 0 at what chance gives to 1 at the most possible."""
+    """Pairs of rows that are together in both partitions, scaled from 0 for chance to 1 for the most possible."""
     pairs = counts * (counts - 1) / 2
     in_codes, in_classes = ((s * (s - 1) / 2).sum() for s in (counts.sum(axis=1), counts.sum(axis=0)))
     total = counts.sum() * (counts.sum() - 1) / 2

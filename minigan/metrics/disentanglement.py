@@ -1,7 +1,7 @@
-"""Whether each factor that images were drawn from is held by one code alone: for data whose true factors are known.
+"""Whether each factor of variation is captured by one code alone: for data whose true factors are known.
 
 The mutual information gap of Chen et al., "Isolating Sources of Disentanglement in VAEs" (arXiv:1802.04942, section 4):
-for each factor, how much more the best code knows of it than the second best, over all that there is to know.
+how much more the best code tells about a factor than the second best, over the factor's entropy; mean over factors.
 """
 
 from typing import NamedTuple
@@ -10,25 +10,25 @@ import numpy as np
 
 from . import arguments
 
-BINS = 20  # as the paper's authors cut real values, into equal counts
+BINS = 20  # of equal counts, for real values; as many as in disentanglement_lib (Locatello et al., arXiv:1811.12359)
 
 
 class Gap(NamedTuple):
-    """The mean ``gap`` over factors, from 0 to 1, and what each code tells of each factor: (D, V)."""
+    """The ``gap``, from 0 to 1, and the mutual information of each code and each factor: (D, V)."""
 
     gap: float
     information_nats: np.ndarray
 
 
 def mutual_information_gap(codes, factors, bins=BINS):
-    """Measure how separately codes hold the factors.
+    """Measure how separately codes capture the factors.
 
     Parameters
     ----------
     codes, factors : array_like (N, D), (N, V)
-        D >= 2. A column of more than ``bins`` different values is cut into as many parts of equal counts.
+        D >= 2. A column of more than ``bins`` distinct values is cut into as many bins of equal counts.
     bins : int
-        N should be far above its square: an estimate from few rows is too high.
+        N should be far above its square: an estimate from few rows is biased upwards.
 
     Returns
     -------
@@ -37,14 +37,14 @@ def mutual_information_gap(codes, factors, bins=BINS):
     Raises
     ------
     ValueError
-        For different lengths, a single code, a factor that is (nearly) constant, NaN or infinity.
+        For different lengths, a single code, fewer than 2 bins, a (nearly) constant factor, NaN or infinity.
     """
     codes = arguments.rows("codes", codes, least=2)
     factors = arguments.rows("factors", factors, least=2)
     if len(codes) != len(factors):
-        raise ValueError(f"factors: expected {len(codes)} rows as codes have, got {len(factors)}")
+        raise ValueError(f"factors: expected {len(codes)} rows as in codes, got {len(factors)}")
     if codes.shape[1] < 2:
-        raise ValueError(f"codes: a gap needs at least 2 codes, got shape {codes.shape}")
+        raise ValueError(f"codes: expected at least 2 columns, got shape {codes.shape}")
     if bins < 2:
         raise ValueError(f"bins: expected at least 2, got {bins}")
     cut_codes, cut_factors = ([_cut(x, bins) for x in table.T] for table in (codes, factors))
@@ -52,13 +52,13 @@ def mutual_information_gap(codes, factors, bins=BINS):
     entropy = np.array([_information(v, v) for v in cut_factors])
     if entropy.min() <= 0:
         column = int(entropy.argmin())
-        raise ValueError(f"factors: column {column} falls into one of {bins} bins whole, nothing can be known of it")
+        raise ValueError(f"factors: expected values that vary, got column {column}, all in one of {bins} bins")
     second, first = np.sort(information, axis=0)[-2:]
     return Gap(float(((first - second) / entropy).mean()), information)
 
 
 def _cut(values, bins):
-    """Whole numbers from 0 for the different values, or where there are many, for parts of equal counts."""
+    """Integers from 0 for the distinct values or, if there are many, for bins of equal counts."""
     different, number = np.unique(values, return_inverse=True)
     if len(different) <= bins:
         return number
@@ -67,7 +67,7 @@ def _cut(values, bins):
 
 
 def _information(a, b):
-    """Mutual information in nats of two columns of whole numbers."""
+    """Mutual information in nats of two integer columns."""
     joint = np.bincount(a * (b.max() + 1) + b, minlength=(a.max() + 1) * (b.max() + 1)).reshape(a.max() + 1, -1)
     joint = joint / joint.sum()
     independent = np.multiply.outer(joint.sum(axis=1), joint.sum(axis=0))

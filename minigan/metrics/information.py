@@ -1,6 +1,6 @@
-"""What Q knows of a code, in nats: the bound L_I = H(c) + mean ln Q(c | x) of Chen et al., arXiv:1606.03657, eq. 5.
+"""What Q knows about a code, in nats: the bound L_I = H(c) + mean ln Q(c | x) of Chen et al., arXiv:1606.03657, eq. 5.
 
-With H(c), which other code leaves out: then a Q that knows nothing scores 0, and one that knows all scores H(c).
+H(c), which many implementations leave out, is included: a Q that knows nothing scores 0, one that knows all H(c).
 """
 
 from math import log, pi
@@ -11,18 +11,18 @@ from . import arguments
 
 
 def categorical(logits, codes):
-    """Bound of a categorical code with K equal values.
+    """Bound for a categorical code with K equally likely values.
 
     Parameters
     ----------
     logits : array_like (N, K)
-        Q's, of the images generated from the codes.
+        Q's, for the images generated from the codes.
     codes : int array_like (N,)
 
     Returns
     -------
     float
-        At most ln K; 0 for a uniform Q, negative for one that is surer than right.
+        At most ln K; 0 for a uniform Q, negative for one more confident than correct.
     """
     logits = arguments.rows("logits", logits)
     codes = arguments.labels("codes", codes, logits.shape[1], length=len(logits))
@@ -32,9 +32,9 @@ def categorical(logits, codes):
 
 
 def gaussian(mean, std, values, entropy_nats):
-    """Bound of a real code with this entropy, under Q's Gaussian for each row: mean, std, values (N,).
+    """Bound for a real-valued code with this entropy, under Q's Gaussian for each row: mean, std, values (N,).
 
-    It has no ceiling: a real value holds as many nats as there are digits to it.
+    It has no ceiling: the more precisely a real number is known, the more nats.
     """
     values = arguments.column("values", values)
     mean, std = (arguments.column(name, x, length=len(values)) for name, x in (("mean", mean), ("std", std)))

@@ -1,4 +1,4 @@
-"""The kernel distance between two sets of features: unlike Frechet's, unbiased at any number of samples.
+"""The kernel distance between two sets of features: unlike the Frechet distance, unbiased for any number of samples.
 
 Squared maximum mean discrepancy (Gretton et al. 2012) under the kernel (x y / F + 1)^3, as in the "KID" of
 Binkowski et al., arXiv:1801.01401.
@@ -11,7 +11,7 @@ import numpy as np
 from .arguments import rows
 
 DEGREE = 3
-BLOCK = 1000  # samples of one estimate, as the paper's
+BLOCK = 1000  # samples per estimate, as in the paper
 
 
 class KernelDistance(NamedTuple):
@@ -27,14 +27,14 @@ def distance(x, y, block=BLOCK):
     Parameters
     ----------
     x, y : array_like (N, F), (M, F)
-        Samples in random order; what is left over after whole blocks is not used.
+        Samples in random order; those left over after whole blocks are not used.
     block : int
-        Samples of each set in a block, fewer where a set is smaller.
+        Samples of each set in a block; fewer if a set is smaller.
 
     Returns
     -------
     KernelDistance
-        May be negative, as an unbiased estimate of 0 must.
+        May be negative, as an unbiased estimate of 0 must be at times.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Whether a generator draws every class as often, as a classifier reads it, and how sure the classifier is."""
+"""Whether a generator draws all classes equally often, as a classifier sees it, and how confident the classifier is."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from . import arguments
 
 
 class LabelBalance(NamedTuple):
-    """Shares (K,) of the classes, their divergence from equal ones, the largest over the smallest (inf for a gap)."""
+    """Shares (K,) of the classes, their divergence from uniform, largest over smallest (inf if a class is missing)."""
 
     shares: np.ndarray
     kl_nats: float
@@ -16,7 +16,7 @@ class LabelBalance(NamedTuple):
 
 
 def balance(labels, classes):
-    """Compare the shares of classes with equal ones.
+    """Compare the shares of the classes with uniform ones.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def balance(labels, classes):
     Returns
     -------
     LabelBalance
-        ``kl_nats``: KL(shares || uniform), from 0 to ln K. N samples of equal classes give about (K - 1) / (2 N).
+        ``kl_nats``: KL(shares || uniform), from 0 to ln K; about (K - 1) / (2 N) for N samples of equal classes.
     """
     counts = np.bincount(arguments.labels("labels", labels, classes), minlength=classes)
     shares = counts / counts.sum()

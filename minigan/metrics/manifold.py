@@ -1,7 +1,7 @@
-"""Quality and variety apart: how much of what is generated looks real, and how much of what is real is generated.
+"""Quality and variety, separately: how much of what is generated looks real, and how much of the real is generated.
 
-Each set stands for the union of balls around its points, each reaching to a point's k-th neighbour. Precision and
-recall: Kynkaanniemi et al., arXiv:1904.06991; density and coverage, which outliers move less: Naeem et al.,
+Each set is taken as the union of balls around its points, each reaching to a point's k-th nearest neighbour. Precision
+and recall: Kynkaanniemi et al., arXiv:1904.06991; density and coverage, less sensitive to outliers: Naeem et al.,
 arXiv:2002.09797.
 """
 
@@ -12,11 +12,11 @@ import numpy as np
 from .arguments import rows
 from .neighbours import squared_distances, squared_radii
 
-K_PRECISION, K_DENSITY = 3, 5  # the two papers' own
+K_PRECISION, K_DENSITY = 3, 5  # as in the two papers
 
 
 class Manifold(NamedTuple):
-    """Shares in [0, 1]; density may pass 1 where samples crowd."""
+    """Shares in [0, 1], except that density exceeds 1 where samples crowd."""
 
     precision: float
     recall: float
@@ -30,15 +30,15 @@ def measure(real, fake, *, k_precision=K_PRECISION, k_density=K_DENSITY):
     Parameters
     ----------
     real, fake : array_like (N, F), (M, F)
-        More rows than k in each; as many of one as of the other for numbers that compare with the papers'.
+        More rows than k in each; equally many for numbers comparable to the papers'.
     k_precision, k_density : int
-        Neighbours that a ball reaches to, for the first and for the second pair of numbers.
+        Which neighbour a ball reaches to, for precision and recall and for density and coverage.
 
     Returns
     -------
     Manifold
         ``precision``: share of fakes within any real ball; ``recall``: share of reals within any fake ball;
-        ``density``: real balls that a fake lies in, over k; ``coverage``: share of real balls with a fake in them.
+        ``density``: mean number of real balls around a fake, over k; ``coverage``: share of real balls with a fake in.
 
     Raises
     ------

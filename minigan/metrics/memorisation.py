@@ -1,8 +1,8 @@
-"""Whether a generator has copied its images: whether they lie nearer to the training images than new ones do.
+"""Whether a generator copies: whether its images lie nearer to the training images than held-out real images do.
 
 The test of Meehan, Chaudhuri & Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models"
-(arXiv:2004.05675), over the whole space: distances of generated rows to the nearest training row, against the distances
-of rows that the training never saw. The latter are the yardstick, so the numbers do not depend on any scale.
+(arXiv:2004.05675), over the whole space: distances of generated rows to the nearest training row, against those of
+held-out rows. Only their ratio and their order count, so the numbers do not depend on the scale of the features.
 """
 
 from typing import NamedTuple
@@ -15,17 +15,18 @@ from .ranks import mid_ranks
 
 
 class Copying(NamedTuple):
-    """How near the training data the generated rows are.
+    """How near the generated rows are to the training data.
 
     Attributes
     ----------
     farther_share : float
-        Chance that a generated row lies farther from the training rows than an unseen real one (ties count half):
+        Probability that a generated row lies farther from the training rows than a held-out one (ties count half):
         0.5 for an ideal generator, 0 for one that copies, 1 for one that misses the data.
     z_score : float
-        The same as Mann & Whitney's statistic, N(0, 1) for an ideal generator: below -3, copying is beyond doubt.
+        The same as a Mann-Whitney statistic, N(0, 1) for an ideal generator and distances without ties (narrower with
+        them); below -3, copying is all but certain.
     distance_ratio : float
-        Median distance of generated rows over that of unseen ones; inf where unseen ones are copies themselves.
+        Median distance of generated rows over that of held-out ones; inf where the latter is 0.
     """
 
     farther_share: float
@@ -39,7 +40,7 @@ def copying(train, unseen, fake):
     Parameters
     ----------
     train, unseen, fake : array_like (T, F), (N, F), (M, F)
-        What was trained on, real rows that were not, and generated ones.
+        Training rows, held-out real rows and generated rows.
 
     Returns
     -------
@@ -56,7 +57,7 @@ def copying(train, unseen, fake):
 
 
 def compare(of_unseen, of_fake):
-    """The test on the distances to the nearest training row themselves: float64 (N,), (M,): Copying."""
+    """Return the Copying from distances to the nearest training row: float64 (N,), (M,)."""
     n, m = len(of_fake), len(of_unseen)
     ranks = mid_ranks(np.concatenate([of_fake, of_unseen]))
     share = (ranks[:n].sum() - n * (n + 1) / 2) / (n * m)

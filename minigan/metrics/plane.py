@@ -1,4 +1,4 @@
-"""Generators of the plane, judged exactly: the density of the data is known, so nothing of it need be estimated."""
+"""Exact metrics for 2-D points: the density of the data is known, so nothing about it need be estimated."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,12 @@ import numpy as np
 from .arguments import rows
 from .labels import kl_to_uniform
 
-GOOD = 3.0  # standard deviations of its mode that a good sample lies within
+GOOD = 3.0  # a good sample lies within so many standard deviations of a mode
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 
 class Modes(NamedTuple):
-    """``captured`` modes (a good sample each), the ``good_share`` of samples, and KL(shares of modes || equal ones)."""
+    """``captured`` modes (those with a good sample), ``good_share`` of samples, KL(shares of modes || uniform)."""
 
     captured: int
     good_share: float
@@ -20,11 +20,11 @@ class Modes(NamedTuple):
 
 
 def modes(points, centres, std):
-    """Count the modes of a mixture of equal, round Gaussians that samples reach.
+    """Count the modes of an equal mixture of isotropic Gaussians that samples reach.
 
     The protocol of Srivastava et al. (VEEGAN, arXiv:1705.07761) and Lin et al. (PacGAN, arXiv:1712.04086): a sample is
-    good within three standard deviations of a mode, a mode is captured by one good sample. Every sample counts for its
-    nearest mode in the divergence.
+    good if it lies within three standard deviations of a mode; a mode is captured if it has a good sample. In the
+    divergence, every sample counts for its nearest mode.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def modes(points, centres, std):
 
 
 class Divergence(NamedTuple):
-    """KL(samples || data), large where samples lie where data never do, and the Jensen-Shannon divergence, <= ln 2."""
+    """KL(samples || data), large if samples lie where data never do, and the Jensen-Shannon divergence, <= ln 2."""
 
     kl_nats: float
     js_nats: float
@@ -56,16 +56,16 @@ class Divergence(NamedTuple):
 def divergence(points, log_density, cell):
     """Divergences of samples from a known density, over the cells of a square lattice.
 
-    Only cells that hold samples are visited: the density's share of all others is what is left of 1. So the whole plane
-    is counted, however far samples stray. N samples of the density itself do not give 0: print that floor too.
+    Only cells that hold samples are visited: the density's share of all the others is what remains of 1. So the whole
+    plane counts, however far samples stray. N samples of the density itself do not give 0: print that floor too.
 
     Parameters
     ----------
     points : array_like (N, 2)
     log_density : callable
-        Points (..., 2) to the natural logarithm of a density that integrates to 1: (...).
+        Maps points (..., 2) to the natural logarithm (...) of a density that integrates to 1.
     cell : float
-        Side of a cell; of the order of the density's finest detail.
+        Side of a cell, of the order of the density's finest detail.
 
     Returns
     -------
@@ -85,9 +85,9 @@ def divergence(points, log_density, cell):
 
 
 def log_cell_probability(corners, log_density, cell):
-    """Logarithm of a density's integral over square cells with these lower corners (M, 2), by Gauss and Legendre: (M,).
+    """Logarithm of a density's integral over square cells with these lower corners (M, 2), by Gauss-Legendre: (M,).
 
-    In logarithms, for a cell far from all data has a probability that float64 cannot hold.
+    In logarithms, because the probability of a cell far from all data underflows float64.
     """
     node = cell * (_NODES + 1) / 2
     log_weight = np.log(cell * _WEIGHTS / 2)

@@ -1,4 +1,4 @@
-"""Ranks, for what goes by order alone."""
+"""Ranks, for statistics that depend on order alone."""
 
 import numpy as np
 

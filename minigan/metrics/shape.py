@@ -1,11 +1,11 @@
-"""What can be seen of a written digit without a network: slant, width, stroke's width; and what follows them."""
+"""The shape of a handwritten digit, without a network: slant, width and stroke width; and what correlates with them."""
 
 import numpy as np
 
 from . import arguments
 from .ranks import mid_ranks
 
-TINY = 1e-12  # instead of a division by 0 for a blank image
+TINY = 1e-12  # avoids division by 0 for a blank image
 
 
 def _ink(images):
@@ -19,7 +19,7 @@ def _ink(images):
 
 
 def _second_moments(images):
-    """Variance down, covariance, and variance across of a digit's ink, in square pixels: (N,) each; 0 if blank."""
+    """Vertical variance, covariance, horizontal variance of a digit's ink, in square pixels: (N,) each; 0 if blank."""
     ink = _ink(images)
     h, w = ink.shape[1:]
     y, x = np.arange(h, dtype=np.float64), np.arange(w, dtype=np.float64)
@@ -31,26 +31,26 @@ def _second_moments(images):
 
 
 def slant(images):
-    """Angle between a digit's main axis and the vertical, in radians, positive to the right: images (N, H, W, 1): (N,).
+    """Angle of a digit's main axis to the vertical, in radians, positive to the right: images (N, H, W, 1) to (N,).
 
-    The shear that makes the ink's covariance of x and y vanish, as in the deslanting of LeCun et al. 1998. A blank
-    image has none: 0.
+    The angle of the shear that makes the ink's covariance of x and y vanish, as in the deslanting of LeCun et al. 1998;
+    0 for a blank image.
     """
     variance_y, covariance, _ = _second_moments(images)
     return np.arctan2(-covariance, np.maximum(variance_y, TINY))
 
 
 def digit_width(images):
-    """How wide a digit is, its slant taken out: standard deviation of its ink across, in pixels: (N, H, W, 1): (N,)."""
+    """Horizontal standard deviation of a digit's ink with its slant removed, in pixels: images (N, H, W, 1) to (N,)."""
     variance_y, covariance, variance_x = _second_moments(images)
     return np.sqrt(np.maximum(variance_x - covariance**2 / np.maximum(variance_y, TINY), 0))
 
 
 def stroke_width(images):
-    """Mean width of the stroke in pixels, twice its area over the length of its outline: images (N, H, W, 1): (N,).
+    """Mean stroke width in pixels, twice the area over the length of the outline: images (N, H, W, 1) to (N,).
 
     Exact for a closed stroke of constant width; an open one of length L and width w comes out as w / (1 + w / L). The
-    outline is the total variation of the brightness, so that grey edges count by their height. A blank image has 0.
+    outline is the total variation of the brightness, so that edges count by their contrast. 0 for a blank image.
     """
     ink = np.pad(_ink(images), ((0, 0), (1, 1), (1, 1)))
     dy = np.diff(ink, axis=1)[:, :, :-1]
@@ -60,10 +60,10 @@ def stroke_width(images):
 
 
 def correlation(a, b):
-    """Pearson's correlation of two columns (N,), N >= 2; 0 where either is constant."""
+    """Pearson's correlation of two columns (N,), N >= 2; 0 if either is constant."""
     a = arguments.column("a", a, least=2)
     b = arguments.column("b", b, least=2, length=len(a))
-    if not (np.ptp(a) and np.ptp(b)):  # less their mean, equal values need not be 0
+    if not (np.ptp(a) and np.ptp(b)):  # equal values minus their mean need not be exactly 0
         return 0.0
     a, b = a - a.mean(), b - b.mean()
     scale = np.sqrt((a**2).sum() * (b**2).sum())
@@ -71,10 +71,10 @@ def correlation(a, b):
 
 
 def multiple_correlation(columns, seen):
-    """Correlation of ``seen`` (N,) with the sum of ``columns`` (N, F) that follows it best; 0 where it is constant.
+    """Correlation of ``seen`` (N,) with its best fit by ``columns`` (N, F); 0 if ``seen`` is constant.
 
-    Least squares: 1 where F values together say all, whichever turn of them lies along what is seen. Where they say
-    nothing, chance alone makes it about sqrt(F / N).
+    By least squares: 1 if the F columns together determine it linearly, however they are rotated. If they are
+    unrelated, chance alone makes it about sqrt(F / N).
     """
     columns = arguments.rows("columns", columns, least=2)
     seen = arguments.column("seen", seen, length=len(columns))
@@ -87,14 +87,14 @@ def multiple_correlation(columns, seen):
 
 
 def monotonicity(values):
-    """How steadily a measured value goes with the step of a traversal: values (R, S), R rows of S >= 3 steps.
+    """How steadily a measured value follows the steps of a traversal: values (R, S), R rows of S >= 3 steps.
 
-    Mean over rows of Spearman's correlation between value and step, signed by the direction of most rows: 1 where every
-    row rises (or every row falls) at each step, 0 where nothing follows the steps.
+    Absolute value of the mean over rows of Spearman's correlation between value and step: 1 if every row rises (or
+    every row falls) at each step, 0 if nothing follows the steps.
     """
     values = arguments.rows("values", values)
     if values.shape[1] < 3:
-        raise ValueError(f"values: expected at least 3 steps a row, got shape {values.shape}")
+        raise ValueError(f"values: expected at least 3 steps per row, got shape {values.shape}")
     steps = np.arange(values.shape[1])
     return abs(float(np.mean([correlation(mid_ranks(row), steps) for row in values])))
 

@@ -1,5 +1,6 @@
-"""So that a run can be seen: arrays in, pictures in files out. Nothing here knows of networks or training."""
+"""Pictures of a run: arrays in, picture files out. Nothing here depends on networks or training."""
 
+from .captions import captioned_size, save_captioned
 from .charts import (
     BLUE,
     GREEN,
@@ -14,8 +15,9 @@ from .charts import (
     save_points,
     save_points_beside,
 )
-from .flow import Line, check_page, save_flow
-from .sheets import COMFORTABLE_PIXELS, GAP_GREY, check_picture, grid, save_animation, save_beside, save_grid
+from .files import check_chart, check_page, check_picture
+from .flow import Line, save_flow
+from .sheets import COMFORTABLE_PIXELS, GAP_GREY, grid, grid_size, save_animation, save_beside, save_grid
 
 __all__ = [
     "BLUE",
@@ -29,11 +31,15 @@ __all__ = [
     "Curve",
     "Line",
     "Panel",
+    "captioned_size",
+    "check_chart",
     "check_page",
     "check_picture",
     "grid",
+    "grid_size",
     "save_animation",
     "save_beside",
+    "save_captioned",
     "save_confusion",
     "save_flow",
     "save_grid",

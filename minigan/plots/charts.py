@@ -1,9 +1,10 @@
-"""Points, curves, tables, by matplotlib's object interface: no global figure, no display, no back end to choose."""
+"""Points, curves and tables by matplotlib's object interface: no global figure, no display, no backend to choose."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+
+from .files import write_figure
 
 INK, GREY, FAINT = "#222222", "#8a8a8a", "#b9b9b9"
 BLUE, ORANGE, GREEN, PURPLE = "#2a6fbb", "#d9722c", "#3a923a", "#8a5bb0"
@@ -11,7 +12,7 @@ STYLE = {"font_size": 10, "dpi": 110}
 
 
 def _figure(width, height):
-    """An empty figure, in inches, that draws with Agg whatever the user's settings are."""
+    """An empty figure of this size in inches that draws with Agg, whatever the user's settings."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -31,31 +32,29 @@ def _plain_axes(ax):
 def save_points(path, points, data, title="", landscape=None):
     """Write generated points (N, 2) in colour over the data (M, 2) in grey; return the path.
 
-    The frame follows the data, with a margin, so that pictures of one run can be laid over each other; generated points
-    outside are counted in the corner. ``landscape``, a function of points (M, 2) to values (M,), is drawn as contours
-    below them: the higher, the lighter.
+    The frame follows the data, with a margin, so that all pictures of a run show the same region; generated points
+    outside are counted in the corner. ``landscape``, a function from points (M, 2) to values (M,), is drawn below them
+    as filled contours: the higher, the lighter.
     """
     figure = _figure(5.2, 5.4)
     _points(figure.add_subplot(aspect="equal"), points, data, title, landscape)
-    figure.savefig(path)
-    return Path(path)
+    return write_figure(path, figure)
 
 
 def save_points_beside(path, points, data, titles):
-    """Write several sets of generated points as :func:`save_points` does one, beside one another; return the path.
+    """Write several sets of generated points side by side, each as by :func:`save_points`; return the path.
 
     Parameters
     ----------
     path : path
     points, data : sequences of arrays (N, 2), (M, 2)
-        One of each for each frame.
+        One of each per frame.
     titles : sequence of str
     """
     figure = _figure(5.2 * len(points), 5.4)
     for i, (made, known, title) in enumerate(zip(points, data, titles, strict=True)):
         _points(figure.add_subplot(1, len(points), i + 1, aspect="equal"), made, known, title)
-    figure.savefig(path)
-    return Path(path)
+    return write_figure(path, figure)
 
 
 def _points(ax, points, data, title, landscape=None):
@@ -80,7 +79,7 @@ def _points(ax, points, data, title, landscape=None):
 
 
 def _contours(ax, landscape, middle, half, side=120):
-    """Fill the frame with a landscape's heights, in steps."""
+    """Fill the frame with contours of a landscape."""
     ticks = np.linspace(-half, half, side)
     x, y = np.meshgrid(middle[0] + ticks, middle[1] + ticks)
     heights = landscape(np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)).reshape(side, side)
@@ -93,7 +92,7 @@ def _contours(ax, landscape, middle, half, side=120):
 
 @dataclass(frozen=True)
 class Curve:
-    """One value of the log, as a chart shows it.
+    """One logged value, as a chart shows it.
 
     Attributes
     ----------
@@ -101,7 +100,7 @@ class Curve:
         Its name in the log.
     label : str
     level, level_label : float, str, optional
-        A value to compare it with: a dashed line of its colour.
+        A value to compare it with, drawn as a dashed line in its colour.
     """
 
     key: str
@@ -120,7 +119,7 @@ class Panel:
     curves : list of Curve
     ylim : (float, float), optional
     settled : bool
-        Frame what comes after the first tenth, where a loss that begins very high has fallen.
+        Scale the axis to what follows the first tenth, in which a loss that starts very high falls.
     colours : sequence of str
     """
 
@@ -132,13 +131,13 @@ class Panel:
 
 
 def save_losses(path, rows, panels):
-    """Write the curves of a training, one panel below the other; return the path.
+    """Write the curves of a run, one panel below the other; return the path.
 
     Parameters
     ----------
     path : path
     rows : list of dict
-        Lines of the log: iteration, and the values that the curves name.
+        Lines of the log: the iteration, and the values that the curves name.
     panels : list of Panel
 
     Raises
@@ -171,19 +170,18 @@ def save_losses(path, rows, panels):
     axes[-1].xaxis.get_major_locator().set_params(integer=True)
     axes[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     figure.align_ylabels(axes)
-    figure.savefig(path)
-    return Path(path)
+    return write_figure(path, figure)
 
 
 def _curve(ax, x, y, label, colour):
-    """Raw values, pale, with their running mean on top: of a thirtieth of the curve to either side."""
+    """Raw values, pale, under their running mean over a thirtieth of the curve on either side."""
     ax.plot(x, y, color=colour, alpha=0.28, linewidth=0.8)
     marker = "." if len(x) < 20 else None
     ax.plot(x, _smoothed(np.asarray(y, float), len(y) // 30), color=colour, linewidth=1.7, marker=marker, label=label)
 
 
 def _smoothed(values, reach):
-    """Mean of each value and ``reach`` neighbours on both sides, fewer at the ends."""
+    """Mean of each value and ``reach`` neighbours on either side, fewer at the ends."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     index = np.arange(len(values))
     first, last = np.maximum(index - reach, 0), np.minimum(index + reach + 1, len(values))
@@ -206,15 +204,15 @@ def _finish(ax):
 
 
 def save_confusion(path, counts, matching):
-    """Write how often each code met each class, as a table in grey; return the path.
+    """Write the confusion matrix of codes and classes as a table in shades of grey; return the path.
 
     Parameters
     ----------
     path : path
     counts : int array (K, C)
-        Rows of the table are codes, columns classes.
+        Rows are codes, columns classes.
     matching : int array (K,)
-        The class that each code is matched with (framed; rows stand in this order), -1 for none.
+        The class matched to each code (framed; rows are in this order), -1 for none.
     """
     k, c = counts.shape
     order = sorted(range(k), key=lambda code: (matching[code] < 0, matching[code]))
@@ -236,8 +234,7 @@ def save_confusion(path, counts, matching):
     ax.tick_params(length=0, colors=INK, labelsize=STYLE["font_size"] - 1)
     for side in ax.spines.values():
         side.set_visible(False)
-    figure.savefig(path)
-    return Path(path)
+    return write_figure(path, figure)
 
 
 def _rectangle(corner, width, height):

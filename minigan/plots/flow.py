@@ -1,7 +1,7 @@
-"""A computation as a page: a line for each operation, and at its left the ways that data take from one to the next.
+"""A computation as a page: a line for each operation and, to its left, the paths that data take between operations.
 
-The ways run in lanes, as in the graph of a version history: a lane is one result, from the line that makes it to the
-last line that takes it.
+The paths run in lanes, as in the graph of a version history: a lane is one result, from the line that computes it to
+the last line that uses it.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from .charts import FAINT, GREY, INK, STYLE, _figure
+from .files import write_figure
 
-LINE_INCHES, LANE_INCHES, MONO_INCHES = 0.2, 0.17, 0.0695  # height of a line, width of a lane, of a letter
-SCALE_INCHES, LEGEND_INCHES = 2.6, 0.085  # width of the scale, of a letter of the legend
-PAGES = (".png", ".svg", ".pdf")
-PNG_PIXELS = (1 << 16) - 1  # the longest side that matplotlib draws
+LINE_INCHES, LANE_INCHES, MONO_INCHES = 0.2, 0.17, 0.0695  # height of a line, widths of a lane and of a letter
+SCALE_INCHES, LEGEND_INCHES = 2.6, 0.085  # widths of the scale and of a letter in the legend
+PNG_PIXELS = (1 << 16) - 1  # the longest side that matplotlib can draw
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class Line:
     Attributes
     ----------
     text : str
-        What stands first.
+        First column.
     note : str
-        A second column.
+        Second column.
     tags : sequence of (str, colour)
-        What it takes besides: a third.
+        Third column: its other inputs.
     inputs : sequence of (int, colour or None)
-        Places in the list of lines of those whose results it takes, and the colour of the way there; None is plain.
+        Indices in the list of lines of the operations whose results it uses, and the path's colour; None is plain.
     values : sequence of (float, colour)
-        Positive sizes, shown as dots on a scale of powers of ten; what is 0 or not finite is left out.
+        Positive magnitudes, shown as dots on a logarithmic scale; those that are 0 or not finite are left out.
     heading : bool
-        Whether this is no operation but says what comes.
+        Whether this is not an operation but a heading of those that follow.
     colour : colour or None
         Of its dot in the lanes, or of a heading.
     """
@@ -51,7 +51,7 @@ class Line:
 def lanes(lines):
     """The lane of each line, counted from 0; None for headings.
 
-    A line goes on in the lane of an input that nobody takes after it, or else in the first one that is free.
+    A line continues in the lane of an input that no later line uses, or else takes the first free lane.
     """
     last = {place: i for i, line in enumerate(lines) for place, _ in line.inputs}
     free, found = [], []
@@ -72,17 +72,8 @@ def lanes(lines):
     return found
 
 
-def check_page(path):
-    """Raise ValueError, before any work, for a path that no page can be written to: a folder, or another ending."""
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"picture: {path} is a folder; give the picture a name in it")
-    if path.suffix.lower() not in PAGES:
-        raise ValueError(f"picture: expected a name that ends in {', '.join(PAGES)}, got {path}")
-
-
 def save_flow(path, lines, title, legend=()):
-    """Draw lines, from the top down; return the path.
+    """Draw lines from top to bottom; return the path.
 
     Parameters
     ----------
@@ -91,12 +82,12 @@ def save_flow(path, lines, title, legend=()):
     lines : list of Line
     title : str
     legend : sequence of (str, colour)
-        What the colours of values stand for, above their scale.
+        What the colours of the values mean; shown above their scale.
 
     Raises
     ------
     ValueError
-        For more lines than a .png can have.
+        For more lines than a .png has room for.
     """
     placed = lanes(lines)
     ways = LANE_INCHES * (2 + max((lane for lane in placed if lane is not None), default=0))
@@ -128,8 +119,7 @@ def save_flow(path, lines, title, legend=()):
     ax.text(0, 0.5 - head, title, fontsize=STYLE["font_size"] + 1, color=INK, va="center")
     for y, (words, colour) in enumerate(legend, 1):
         ax.text(edges[-1] + 0.15, y - 0.5 - head, words, fontsize=STYLE["font_size"] - 1, color=colour, va="center")
-    figure.savefig(path)
-    return Path(path)
+    return write_figure(path, figure)
 
 
 def _columns(lines):
@@ -141,7 +131,7 @@ def _columns(lines):
 
 
 def _ways(ax, lines, placed):
-    """The lanes: down from each input, and over to the line that takes it just above it."""
+    """The paths: down from each input, and across to the line that uses it just above that line."""
     for y, line in enumerate(lines):
         for place, colour in line.inputs:
             x0, x1 = (LANE_INCHES * placed[i] for i in (place, y))
@@ -156,7 +146,7 @@ def _ways(ax, lines, placed):
 
 
 def _scale(ax, lines, left):
-    """The values as dots, one line of them a colour, between powers of ten."""
+    """The values as dots in their colours, on a scale of powers of ten."""
     logs = [np.log10(v) for line in lines for v, _ in line.values if 0 < v < np.inf]
     if not logs:
         return

@@ -1,8 +1,7 @@
-"""Which metrics fit a system and its data, and what they are on real data: from trained networks to named numbers.
+"""From trained networks to named scores: which metrics fit a system and its data, and their values on real data.
 
-A yardstick looks at the real data once, and is then called with a system and a random generator of its own, as often as
-one likes: ``yardstick(system, rng)`` gives a dict of :class:`Score` by name, and ``yardstick.key`` is the name of the
-one to choose a state by.
+A yardstick looks at the real data once, and can then be called any number of times: ``yardstick(system, rng)`` returns
+a dict of :class:`Score` by name, and ``yardstick.key`` is the name of the score that the best checkpoint is chosen by.
 """
 
 from ..data import toy2d
@@ -19,24 +18,25 @@ from .told import ToldScores
 __all__ = ["SAMPLES", "Score", "fitting", "from_json", "table", "to_json"]
 
 SAMPLES = {"images": 10_000, "points": 2_500, "stacked": 26_000}
-"""How much is generated, as in the papers: Lucic et al. (arXiv:1711.10337), PacGAN (arXiv:1712.04086) twice."""
+"""Samples that are generated, as in the papers: Lucic et al. (arXiv:1711.10337), PacGAN (arXiv:1712.04086) twice."""
 
 
 def fitting(system, train, test, rng, *, n=None, features=None):
-    """The yardsticks that fit.
+    """Return the yardsticks that fit a system and its data.
 
     Parameters
     ----------
     system : GAN or another system
     train, test : Dataset
-        ``test`` is not asked for where the data's law is known: None for points.
+        ``test`` is None for points, which are judged by their known distribution.
     rng : numpy.random.Generator
-        Draws what the floors are measured on.
+        Draws the real data that the floors are measured on, and shuffles the test images.
     n : int, optional
-        How much to generate; SAMPLES otherwise. Of images at most as many as there are to train on.
+        How many samples to generate; by default SAMPLES. Distances between sets of images use at most as many as there
+        are training images.
     features : callable, optional
-        Otherwise the digit classifier that comes with minigan, for its digits as they are; random ones for all other
-        images.
+        By default the digit classifier that comes with minigan, for its digits at their original size, and random
+        features for all other images.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def fitting(system, train, test, rng, *, n=None, features=None):
     Raises
     ------
     ValueError
-        For points whose law is not known, too few images, or n below 10.
+        For points of unknown distribution, too few images, or n below 10.
     """
     if n is not None and n < 10:
         raise ValueError(f"n: expected at least 10, got {n}")
@@ -64,7 +64,7 @@ def fitting(system, train, test, rng, *, n=None, features=None):
         classifier = None
     if hasattr(system, "read"):
         found.append(CodeScores(test, n or SAMPLES["images"], classifier))
-    if getattr(system, "needs_labels", False) and test.labels is not None:
+    if system.needs_labels and test.labels is not None:
         found.append(ToldScores(train, test, n or SAMPLES["images"], rng, classifier))
     if hasattr(system, "elbo_nats"):
         found.append(BoundScores(test))
@@ -74,5 +74,5 @@ def fitting(system, train, test, rng, *, n=None, features=None):
 def _points(train, n, rng):
     if train.content is None:
         laws = ", ".join(toy2d.DISTRIBUTIONS)
-        raise ValueError(f"data: the law of {train.name} is not known, nothing to judge points by; known are {laws}")
+        raise ValueError(f"data: expected points of a known distribution ({laws}), got {train.name}")
     return PointScores(toy2d.DISTRIBUTIONS[train.content](), n or SAMPLES["points"], rng)

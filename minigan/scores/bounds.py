@@ -1,31 +1,31 @@
-"""The scores of a model that bounds the likelihood of unseen images: the nats that it spends on each."""
+"""The scores of a model that bounds the likelihood of held-out images: the nats that it spends on each."""
 
 import numpy as np
 
 from .score import less
 
-CODES, IMAGES = 100, 1000  # of the importance-weighted bound: codes an image, and how many images it is measured on
+CODES, IMAGES = 100, 1000  # of the importance-weighted bound: codes per image, and how many images it is measured on
 
 
 class BoundScores:
-    """Everything that is measured on a system with ``elbo_nats(images, rng)`` and ``log_likelihood_nats``: a VAE.
+    """All scores of a system with ``elbo_nats(images, rng)`` and ``log_likelihood_nats``: a VAE.
 
-    All are means over images, with their standard errors; whether they are of grey or of binarised pixels is the
-    system's likelihood's matter, and numbers of the one say nothing about the other.
+    All are means over images, with their standard errors. Whether pixels are grey or binarised depends on the system's
+    likelihood; scores of the one kind cannot be compared with scores of the other.
 
     Parameters
     ----------
     test : Dataset
-        Images that the training did not see.
+        Images held out from training.
     """
 
-    key = "minus_elbo_nats"  # the one number to choose a state by
+    key = "minus_elbo_nats"  # the score that the best checkpoint is chosen by
 
     def __init__(self, test):
         self.images, self.n = test.images, len(test)
 
     def __call__(self, system, rng):
-        """Scores of the system on these images: dict of str to Score."""
+        """Return the scores of the system on these images: dict of str to Score."""
         elbo, reconstruction, kl = system.elbo_nats(self.images, rng)
         tighter = system.log_likelihood_nats(self.images[:IMAGES], rng, CODES)
         return {
@@ -37,4 +37,5 @@ class BoundScores:
 
 
 def _mean(values):
-    return less(values.mean(), error=values.std() / np.sqrt(len(values)))
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return less(values.mean(), error=error)

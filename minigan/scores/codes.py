@@ -1,8 +1,8 @@
 """The scores of codes that a Q reads: what they agree with, how much Q knows, and what the real-valued ones change.
 
-Codes are numbered as they are declared. A categorical code is held against the labels of test images (Chen et al.,
-arXiv:1606.03657, section 7.2: "5% error rate"); a real code against slant, stroke width and width of the digits it
-makes.
+Codes are numbered in order of declaration. A categorical code is compared with the labels of test images (Chen et al.,
+arXiv:1606.03657, section 7.2: "5% error rate"); a real-valued code with the slant, stroke width and width of the digits
+generated from it.
 """
 
 from itertools import permutations
@@ -16,32 +16,32 @@ from ..metrics import clusters, disentanglement, information, shape
 from .score import less, more
 
 SHAPES = {"slant": shape.slant, "digit_width": shape.digit_width, "stroke_width": shape.stroke_width}
-STEPS = 9  # images of a traversal
-ROWS = 10  # traversals of each class
-STANDARD_DEVIATIONS = 2.0  # that a traversal of a Gaussian code reaches to either side; a uniform one goes to its ends
+STEPS = 9  # images per traversal
+ROWS = 10  # traversals per class
+STANDARD_DEVIATIONS = 2.0  # reach of a traversal of a Gaussian code to either side; a uniform one goes to its ends
 
 
 class CodeScores:
-    """Everything that is measured on the codes of a system with ``read(images)``.
+    """All scores of the codes of a system with ``read(images)``.
 
     Parameters
     ----------
     test : Dataset
-        Images that the training did not see; with labels, or with factors.
+        Held-out images; with labels or factors, more is scored.
     n : int
         Images to generate.
     features : callable or None
-        Reads the class of digits along a traversal.
+        Classifies the digits along a traversal.
     """
 
-    key = "code_0_information_nats"  # the one number to choose a state by
+    key = "code_0_information_nats"  # the score that the best checkpoint is chosen by
 
     def __init__(self, test, n, features=None):
         self.test, self.n, self.features = test, n, features
         self.confusions, self.traversals = {}, {}
 
     def __call__(self, system, rng):
-        """Scores of the system's codes: dict of str to Score."""
+        """Return the scores of the system's codes: dict of str to Score."""
         beliefs = system.read(self.test.images)
         by_batch = system.read(self.test.images, by_batch=True)
         z = system.latents.sample(rng, self.n)
@@ -79,9 +79,9 @@ class CodeScores:
         return found
 
     def _pair(self, i, codes, agreement):
-        """What the codes of the two classes that are confused most tell apart: the classes, or a shape of both."""
+        """What the codes of the two most confused classes distinguish: the classes, or a shape that both share."""
         own = [np.flatnonzero(agreement.matching == label) for label in agreement.pair]
-        if not all(map(len, own)):
+        if agreement.pair_error == 0 or not all(map(len, own)):
             return {}
         (first,), (second,) = own
         rows = np.isin(self.test.labels, agreement.pair) & np.isin(codes, (first, second))
@@ -93,13 +93,13 @@ class CodeScores:
         return {f"code_{i}_pair_{name}": more(abs(shape.correlation(which, x))) for name, x in seen.items()}
 
     def _agreement(self, beliefs):
-        """How often each category met each class of the test images, and how well the two fit."""
+        """Confusion matrix of categories and classes of the test images, and their Agreement."""
         classes = int(self.test.labels.max()) + 1
         counts = clusters.confusion(beliefs.argmax(axis=1), self.test.labels, beliefs.shape[1], classes)
         return counts, clusters.agreement(counts)
 
     def _in_training_mode(self, i, beliefs, known, codes):
-        """The two numbers that matter, read with the statistics of the images at hand, as Q was trained to read."""
+        """The two scores that matter, read with batch statistics, as Q was trained to read."""
         found = {f"code_{i}_information_nats_by_batch": _bound(known, codes)}
         if self.test.labels is not None:
             found[f"code_{i}_error_by_batch"] = less(self._agreement(beliefs)[1].matching_error, 0.0, "ideal")
@@ -110,7 +110,7 @@ class CodeScores:
         return {f"code_{i}_information_nats": more(bound)}
 
     def _shapes(self, system, z, images, rng):
-        """What each real-valued code does to the shape of a digit."""
+        """How each real-valued code changes the shape of digits."""
         found, follows, real = {}, [], []
         measured = {name: measure(images) for name, measure in SHAPES.items()}
         classes = _classes(system.latents, z)
@@ -133,7 +133,7 @@ class CodeScores:
         return found
 
     def _along(self, i, system, rng, part, column):
-        """Walk along one code, all else equal."""
+        """Traverse one code, with all else fixed."""
         latents = system.latents
         rows = latents.rows_by_class(rng, ROWS) if latents.classes else latents.sample(rng, 10 * ROWS)
         reach = 1.0 if isinstance(part, Uniform) else STANDARD_DEVIATIONS
@@ -167,13 +167,16 @@ class CodeScores:
 
 
 def _bound(known, codes):
-    """What Q's probabilities ``known`` (N, K) tell of the codes (N,), beside ln K."""
+    """What Q's probabilities ``known`` (N, K) tell about the codes (N,), with ln K as the ceiling.
+
+    A probability that float32 cannot hold counts as its smallest: no image costs more than 87 nats.
+    """
     log_q = np.log(np.maximum(known, np.finfo(np.float32).tiny))
     return more(information.categorical(log_q, codes), np.log(known.shape[1]), "ceiling")
 
 
 def _classes(latents, z):
-    """The value of the first categorical code of each row; all 0 without one."""
+    """The value of the first categorical code in each row; all 0 without one."""
     for part, columns in latents.codes:
         if isinstance(part, Categorical):
             return z[:, columns].argmax(axis=1)
@@ -181,14 +184,14 @@ def _classes(latents, z):
 
 
 def _within(classes, value, seen):
-    """Correlation of a code with what is seen, within each class, averaged with its sign: one direction for all."""
+    """Correlation of a code with ``seen`` within each class, averaged with its sign: classes must share a direction."""
     rows = [np.flatnonzero(classes == c) for c in np.unique(classes)]
     found = [shape.correlation(value[own], seen[own]) for own in rows if len(own) > 1]
     return abs(float(np.mean(found))) if found else 0.0
 
 
 def _centred(classes, values):
-    """Values less the mean of their class."""
+    """Values minus the mean of their class."""
     values = np.array(values, np.float64)
     for c in np.unique(classes):
         values[classes == c] -= values[classes == c].mean(axis=0)

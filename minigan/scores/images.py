@@ -1,8 +1,8 @@
-"""The scores of a generator of images: distances in a network's features, classes, copies; beside real images'.
+"""The scores of a generator of images: distances in feature space, classes, copying; beside those of real images.
 
-Lucic et al., "Are GANs Created Equal?" (arXiv:1711.10337), compare 10,000 generated images with the 10,000 test images;
-here training images take the generator's place once, by the same code: as many as are generated, for most of these
-numbers depend on how many there are. That is the floor.
+Lucic et al., "Are GANs Created Equal?" (arXiv:1711.10337), compare 10,000 generated images with the 10,000 test images.
+Here, training images also take the generator's place once, in the same code and number, as most of these scores depend
+on the number of images. That is the floor.
 """
 
 import numpy as np
@@ -13,48 +13,48 @@ from ..metrics.neighbours import nearest
 from .score import less, more, neutral
 
 CHUNK = 1000  # images generated at once
-MOST = 10_000  # test images; neighbours among them take the square of their number
-SAME = 1e-5  # distance, over the largest feature, of images that are one, up to float32's rounding
-LEAST = max(manifold.K_PRECISION, manifold.K_DENSITY) + 1  # images that have so many neighbours
+MOST = 10_000  # test images used; the cost of neighbours grows with their square
+SAME = 1e-5  # distance, relative to the largest feature, of images that are equal up to float32 rounding
+LEAST = max(manifold.K_PRECISION, manifold.K_DENSITY) + 1  # fewest images that have so many neighbours
 
 
 class ImageScores:
-    """Everything that is measured on generated images; the real ones are looked at once.
+    """All scores of generated images; the real ones are measured once.
 
     Parameters
     ----------
     train, test : Dataset
-        What the generator learned from, and what it did not.
+        What the generator was trained on, and held-out data.
     features : callable
-        Images to :class:`minigan.features.Seen`. Classes are scored where it sees them.
+        Images to :class:`minigan.features.Seen`. Classes are scored if it returns logits.
     n : int
-        Images to generate; as many as there are to train on, where these are fewer.
+        Images to generate; at most as many as there are training images.
     rng : numpy.random.Generator
         Shuffles the test images, and chooses the training images of the floor.
 
     Raises
     ------
     ValueError
-        For fewer images in train or test than a neighbourhood takes, and where all of test are in train.
+        For fewer training or test images than a neighbourhood needs, or if all test images are training images.
     """
 
-    key = "frechet"  # the one number to choose a state by
+    key = "frechet"  # the score that the best checkpoint is chosen by
 
     def __init__(self, train, test, features, n, rng):
         for name, images in {"training": train, "test": test}.items():
             if len(images) < LEAST:
-                raise ValueError(f"data: expected at least {LEAST} {name} images to measure by, {len(images)} are here")
+                raise ValueError(f"data: expected at least {LEAST} {name} images to compare with, got {len(images)}")
         self.features, self.n = features, min(n, len(train))
         self.train = features(train.images)
-        # Shuffled, for the kernel distance takes blocks: the first 5,000 test images of MNIST are easier than the rest.
+        # Shuffled, as the kernel distance takes blocks: MNIST's first 5,000 test images are easier than the rest.
         self.test = features(test.images).take(rng.permutation(len(test))[:MOST])
         self.to_unseen = self._to_training(self.test)
         if not self.to_unseen.max() > SAME * np.abs(self.train.features).max():
-            raise ValueError("data: every test image is a training image, too: nothing to measure by")
+            raise ValueError("data: expected held-out test images, got only images that are training images, too")
         self.real = self._compare(self.train.take(rng.permutation(len(train))[: self.n]))
 
     def __call__(self, system, rng):
-        """Scores of what the system draws from latents of this rng: dict of str to Score."""
+        """Return the scores of samples that the system draws with this rng: dict of str to Score."""
         seen = self._draw(system, rng)
         got, real = self._compare(seen), self.real
         found = {
@@ -74,18 +74,18 @@ class ImageScores:
         return found
 
     def _draw(self, system, rng):
-        """What is seen in n generated images."""
+        """The network's view of n generated images."""
         return Seen.join(
             self.features(system.sample(system.latents.sample(rng, min(CHUNK, self.n - start))))
             for start in range(0, self.n, CHUNK)
         )
 
     def _to_training(self, seen):
-        """Distance from each image to the nearest that was trained on."""
+        """Distance from each image to the nearest training image."""
         return nearest(*(rows.features.astype(np.float64) for rows in (seen, self.train)))
 
     def _compare(self, seen):
-        """Every number that holds what is seen against the test images, or against equal classes."""
+        """Every number that compares a set of images with the test images, or its classes with uniform ones."""
         real, fake = self.test.features, seen.features
         numbers = {"frechet": frechet.distance(real, fake), "kernel": kernel_distance.distance(real, fake)}
         numbers |= manifold.measure(real, fake)._asdict()

@@ -1,27 +1,27 @@
-"""The scores of a generator of points, against the known law of the data; beside points drawn from that law."""
+"""The scores of a generator of points against the known distribution of the data; beside those of points from it."""
 
 import numpy as np
 
 from ..metrics import plane
 from .score import less, more
 
-APART = 6.0  # standard deviations between centres that are modes, and not links of a chain
+APART = 6.0  # in standard deviations: centres farther apart are modes, closer ones are links of a chain
 
 
 class PointScores:
-    """Everything that is measured on generated points.
+    """All scores of generated points.
 
     Parameters
     ----------
     law : Mixture
-        What the data are drawn from.
+        The distribution that the data are drawn from.
     n : int
         Points to generate.
     rng : numpy.random.Generator
         Draws the points of the floor.
     """
 
-    key = "js_nats"  # the one number to choose a state by
+    key = "js_nats"  # the score that the best checkpoint is chosen by
 
     def __init__(self, law, n, rng):
         self.law, self.n = law, n
@@ -30,7 +30,7 @@ class PointScores:
         self.real = self._compare(law.sample(rng, n))
 
     def __call__(self, system, rng):
-        """Scores of what the system draws from latents of this rng: dict of str to Score."""
+        """Return the scores of samples that the system draws with this rng: dict of str to Score."""
         got = self._compare(system.sample(system.latents.sample(rng, self.n)))
         better = {"modes": more, "good_share": more}
         return {name: better.get(name, less)(value, self.real[name]) for name, value in got.items()}

@@ -1,4 +1,4 @@
-"""A number with what it takes to judge it: the same code's number for real data, or the best there is."""
+"""A score: a number, and what to judge it by: the same code's number for real data, or the best possible."""
 
 from math import isfinite
 from typing import Literal, NamedTuple
@@ -11,13 +11,13 @@ class Score(NamedTuple):
     ----------
     value : float
     reference : float or None
-        What to hold it against.
+        What to compare it with.
     of : str
         What the reference is: "real data" by the same code, the "ideal", a "ceiling".
     better : {"less", "more", None}
-        Which way is better; None where the ideal is neither end.
+        Which direction is better; None if the ideal is at neither end.
     error : float or None
-        Standard error of the value, where it is a mean over blocks or images.
+        Standard error of the value, if it is a mean over blocks or images.
     """
 
     value: float
@@ -47,7 +47,7 @@ def _float(value):
 
 
 def to_json(scores):
-    """Scores as a dict for JSON, which has no infinity: numbers that are not finite become "inf" or "nan"."""
+    """Scores as a dict for JSON, which has no infinity: non-finite numbers become "inf", "-inf" or "nan"."""
     return {
         name: {key: _plain(value) for key, value in score._asdict().items() if value is not None}
         for name, score in scores.items()
@@ -59,7 +59,7 @@ def _plain(value):
 
 
 def from_json(scores):
-    """The scores that :func:`to_json` had turned into a dict."""
+    """Scores from a dict that :func:`to_json` returned."""
     numbers = ("value", "reference", "error")
     return {
         name: Score(**{key: float(value) if key in numbers else value for key, value in entry.items()})

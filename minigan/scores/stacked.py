@@ -1,4 +1,4 @@
-"""The scores of a generator of stacked digits: which of the 1,000 modes it draws, as a classifier reads them."""
+"""The scores of a generator of stacked digits: how many of the 1,000 modes it draws, as a classifier reads them."""
 
 import numpy as np
 
@@ -19,14 +19,14 @@ class StackedScores:
         Images to generate.
     """
 
-    key = "mode_kl_nats"  # the one number to choose a state by
+    key = "mode_kl_nats"  # the score that the best checkpoint is chosen by
 
     def __init__(self, features, n):
         self.features, self.n = features, n
         self.real = modes.expected(n)
 
     def __call__(self, system, rng):
-        """Scores of what the system draws from latents of this rng: dict of str to Score."""
+        """Return the scores of samples that the system draws with this rng: dict of str to Score."""
         numbers = [
             self._read(system.sample(system.latents.sample(rng, min(CHUNK, self.n - start))))
             for start in range(0, self.n, CHUNK)
