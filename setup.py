@@ -42,6 +42,7 @@ setup(
         "tyro>=0.9.10",
         "tqdm>=4.66",
         "pooch>=1.8",
+        "requests>=2.31",
     ],
     extras_require={
         # CuPy for arrays, and what compiles kernels; CuPy's own [ctk] would bring 1 GB of libraries that nobody calls.
@@ -52,5 +53,5 @@ setup(
         "test": test,
         "dev": [*test, "ruff>=0.9"],
     },
-    entry_points={"console_scripts": ["minigan = minigan.cli:main"]},
+    entry_points={"console_scripts": ["minigan = minigan.__main__:main"]},
 )

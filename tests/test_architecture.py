@@ -14,7 +14,8 @@ from minigan import kernels
 
 PACKAGE, KERNELS = Path(minigan.__file__).parent, Path(kernels.__file__).parent
 LAYERS = (
-    ("kernels", "data", "metrics", "plots", "whole_file", "communicator"),  # arrays in, arrays or files out
+    ("near", "whole_file"),  # words, and files
+    ("kernels", "data", "metrics", "plots", "communicator"),  # arrays in, arrays or files out
     ("device", "recording"),
     ("autograd",),
     ("ops",),
@@ -26,16 +27,14 @@ LAYERS = (
     ("scores",),
     ("runs",),
     ("evaluate",),
-    ("listings", "kernel_check"),
     ("study",),
+    ("kernel_check",),
     ("cli",),
 )
 COMMAND_LINE = (
     "minigan.__main__",
     "minigan.cli",
-    "minigan.listings",
     "minigan.kernel_check",
-    "minigan.study.commands",
 )  # loaded by the script alone, and tyro with it
 DOORS = ("minigan", "minigan.__main__")  # in no layer: they open the others
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -1,6 +1,7 @@
 """So that the command line does what it says, and says what went wrong in one line."""
 
 import errno
+import io
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import minigan.__main__
 from minigan import __version__, cli, presets
 from minigan.training import checkpoint
 
@@ -148,6 +150,43 @@ def test_python_m_minigan_is_the_same_and_help_stays_light(tmp_path):
     assert done.stdout.endswith("set()\n")
 
 
+def test_ctrl_c_while_the_command_line_loads_is_told_in_one_line(monkeypatch, capsys):
+    class Interrupt:
+        @staticmethod
+        def find_spec(name, *_):
+            if name == "minigan.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "minigan.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupt, *sys.meta_path])
+    assert minigan.__main__.main() == 130
+    assert capsys.readouterr() == ("", "minigan: interrupted\n")
+
+
+TRAIN_A_STEP = ["train", "gan-2d", "--steps=1", "--batch=16", "--out=run", *QUICK]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "streams", "iteration"),
+    [
+        (["presets"], ["stdout"], None),
+        (TRAIN_A_STEP, ["stdout"], 1),  # | head -1
+        (TRAIN_A_STEP, ["stdout", "stderr"], 0),  # 2>&1 | head -1 ends and saves
+    ],
+)
+def test_a_reader_that_has_seen_enough_is_no_error(arguments, streams, iteration, monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    for name in streams:
+        monkeypatch.setattr(sys, name, os.fdopen(writer, "w", closefd=False))
+    assert status(*arguments) == 0
+    assert "stderr" in streams or "error" not in sys.stderr.getvalue()
+    os.close(writer)
+    if iteration is not None:
+        assert iteration_of("run") == iteration
+
+
 # --- train and sample -------------------------------------------------------------------------------------------------
 
 
@@ -155,9 +194,9 @@ def test_train_tells_what_it_does_and_where_it_went(capsys, points):
     assert status("train", "gan-2d", "--data", points, "--steps", "3", "--batch", "16", "--seed", "4", *QUICK) == 0
     text = capsys.readouterr().out
     for expected in (
-        "gan-2d: MLPs on points",
+        "gan-2d: GAN of MLPs for points",
         "points: 60 points",
-        "3 of 16 (0.80 epochs); seed 4",
+        "3 with batch 16 (0.80 epochs); seed 4",
         "runs/gan-2d-1/samples/0000003.png",
         "minigan sample runs/gan-2d-1",
     ):
@@ -177,18 +216,21 @@ def test_epochs_replace_a_presets_steps(points):
     assert iteration_of("run") == 4
 
 
-def test_resume_goes_on_with_the_runs_own_numbers(capsys, points):
+def test_resume_goes_on_with_the_runs_own_numbers(capsys, points, monkeypatch):
     assert status("train", "gan-2d", "--data", points, "--steps=2", "--batch=16", "--out=run", "--quiet", *QUICK) == 0
+    monkeypatch.setenv("HOME", str(Path.cwd()))
     assert status("train", "--resume", "run", "--steps", "4") == 0
-    assert "4 of 16 (1.07 epochs), from 2 on" in capsys.readouterr().out
+    assert "4 with batch 16 (1.07 epochs), from iteration 2 on" in capsys.readouterr().out
     assert iteration_of("run") == 4
     message = refused(capsys, "train", "--resume", "run", "--steps=5", "--batch=8")
     assert message.endswith("with another config: batch was 16, now 8\n")
+    assert status("train", "--resume=~/run", "--steps=5", "--quiet") == 0
+    assert iteration_of("run") == 5
     message = refused(capsys, "train", "gan", "--resume=run")
     assert message == "minigan: error: run is a run of preset gan-2d, not of gan\n"
 
 
-def test_sample_draws_points_over_the_data(capsys, points):
+def test_sample_draws_points_over_the_data(capsys, points, monkeypatch):
     status("train", "gan-2d", "--data", points, "--steps=1", "--batch=16", "--out=run", "--quiet", *QUICK)
     assert status("sample", "run") == 0
     assert capsys.readouterr().out == "run/sample.png\n"
@@ -196,8 +238,15 @@ def test_sample_draws_points_over_the_data(capsys, points):
     assert np.load("new/folder/points.npy").shape == (7, 2)
     message = refused(capsys, "sample", "run", "--code", "1", "--out", "other.png")
     assert (
-        message == "minigan: error: code: Latents(Noise(size=2, law='normal')) has no label and no categorical code\n"
+        message == "minigan: error: class: expected latents with a label or a categorical code, got some with neither\n"
     )
+    old = Path("new/folder/points.npy").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", lambda file, _: file.write(b"half") and 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            status("sample", "run", "--out", "new/folder/points.npy")
+    assert Path("new/folder/points.npy").read_bytes() == old
+    assert refused(capsys, "sample", "run", "--seed=-1") == "minigan: error: seed: expected at least 0, got -1\n"
     message = refused(capsys, "sample", "run", "--n", "0")
     assert message == "minigan: error: n: expected at least 1, got 0\n"
 
@@ -214,7 +263,7 @@ def test_sample_lays_codes_out(capsys):
         assert picture.width == picture.height >= 600
     with Image.open("run/samples/0000001.png") as picture:
         assert picture.height > picture.width  # three rows, one a class, of two columns
-    assert "code: expected 0 to 2, got 3\n" in refused(capsys, "sample", "run", "--code=3")
+    assert "class: expected 0 to 2, got 3\n" in refused(capsys, "sample", "run", "--code=3")
 
 
 @pytest.mark.parametrize(
@@ -231,7 +280,7 @@ def test_systems_without_a_game_train_sample_and_are_shown(capsys, preset, optio
     assert len(np.load("three.npy")) == 3
     if preset == "vae":
         message = refused(capsys, "inpaint", "run")
-        assert message.endswith("with the help of its discriminator; a run of vae has not both\n")
+        assert message.endswith("with the help of its discriminator; a run of vae does not have both\n")
     assert status("presets", preset) == 0
     assert f"\n{'generator g' if made == 'g' else made}, " in capsys.readouterr().out
 
@@ -244,15 +293,15 @@ def test_systems_without_a_game_train_sample_and_are_shown(capsys, preset, optio
     [
         (["trian"], "unknown command 'trian'; did you mean train?"),
         (["qqq"], "unknown command 'qqq'; there are " + ", ".join(cli.COMMANDS)),
-        (["train", "dcgan-minst"], "unknown preset 'dcgan-minst'; did you mean dcgan-mnist or dcgan-keras or dcgan?"),
-        (["presets", "infogam"], "unknown preset 'infogam'; did you mean infogan or infogan-paper or sndcgan?"),
+        (["train", "dcgan-minst"], "preset: unknown 'dcgan-minst'; did you mean dcgan-mnist or dcgan-keras or dcgan?"),
+        (["presets", "infogam"], "preset: unknown 'infogam'; did you mean infogan or infogan-paper?"),
         (["train", "--seed", "1"], "train: give a PRESET first, such as minigan train dcgan-mnist, or --resume RUN"),
         (["train", "gan", "--steps", "1", "--epochs=1"], "train: give --steps or --epochs, not both"),
         (
             ["train", "gan", "--device", "cpu", "--precision", "tf32"],
-            "precision: the CPU computes in float32, tf32 is a GPU's",
+            "precision: expected float32 on the CPU, got tf32",
         ),
-        (["train", "gan", "--batch", "10001"], "batch: 10001 images asked for, mnist-10k has 10000"),
+        (["train", "gan", "--batch", "10001"], "batch: expected at most 10000, the size of mnist-10k, got 10001"),
         (["train", "--resume", "gone"], "gone is not a run: config.json cannot be read (No such file or directory)"),
         (["sample", "gone"], "no checkpoint at gone/checkpoint.npz"),
     ],
@@ -268,7 +317,7 @@ def test_mistakes_are_told_in_one_line(capsys, arguments, message):
         (["--weigth", "2"], ["Unrecognized options: --weigth", "--weight FLOAT"]),
         (["--batch", "many"], ["Error parsing --batch"]),
         (["--batch", "0"], ["batch: must be at least 1, got 0"]),
-        (["--codes", "10", "unifrom"], ["gaussian, got 'unifrom'; did"]),
+        (["--codes", "10", "unifrom"], ["distribution, got 'unifrom'; did"]),
         (["--preset", "gan"], ["Unrecognized options: --preset"]),
     ],
 )
@@ -278,10 +327,10 @@ def test_wrong_fields_and_values_are_told(capsys, arguments, messages):
 
 
 def test_debug_shows_where_an_error_came_from(monkeypatch):
-    with pytest.raises(ValueError, match="unknown preset"):
+    with pytest.raises(ValueError, match="preset: unknown"):
         cli.main(["train", "gam", "--debug"])
     monkeypatch.setenv("MINIGAN_DEBUG", "1")
-    with pytest.raises(ValueError, match="unknown preset"):
+    with pytest.raises(ValueError, match="preset: unknown"):
         cli.main(["train", "gam"])
 
 
@@ -301,7 +350,7 @@ def test_a_full_disk_is_told_with_the_file_and_the_way_on(capsys, points, monkey
 
     def full_from_the_second_checkpoint_on(descriptor):
         synced.append(descriptor)
-        if len(synced) > len(["config.json", "log.jsonl", "checkpoint.npz"]):
+        if len(synced) > len(["config.json", "log.jsonl", "0000000.png", "checkpoint.npz"]):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     arguments = ["--data", points, "--steps=5", "--checkpoint-every=2", "--batch=16", "--out=run", "--quiet", *QUICK]
@@ -309,8 +358,8 @@ def test_a_full_disk_is_told_with_the_file_and_the_way_on(capsys, points, monkey
         patch.setattr(os, "fsync", full_from_the_second_checkpoint_on)
         assert status("train", "gan-2d", *arguments) == 1
     assert capsys.readouterr().err == (
-        "minigan: error: run/checkpoint.npz: checkpoint not written, the one before is kept: No space left on device; "
-        "go on with: minigan train --resume run\n"
+        "minigan: error: run/checkpoint.npz: checkpoint not written, the previous one is kept: No space left on "
+        "device; resume with: minigan train --resume run\n"
     )
     assert iteration_of("run") == 2
     assert status("train", "--resume", "run", "--quiet") == 0
@@ -353,7 +402,7 @@ def test_ctrl_c_saves_and_tells_how_to_go_on(tmp_path, points):
     assert running.returncode == 130, err
     assert "Traceback" not in err
     done = iteration_of("run")
-    assert f"stopped at iteration {done:,} of 1,000,000 and saved; go on with: minigan train --resume run" in out
+    assert f"stopped at iteration {done:,} of 1,000,000 and saved; resume with: minigan train --resume run" in out
     assert status("train", "--resume", "run", f"--steps={done + 3}", "--quiet") == 0
     assert iteration_of("run") == done + 3
     iterations = [json.loads(line)["iteration"] for line in log.read_text().splitlines()]

@@ -5,6 +5,7 @@ import json
 import math
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,6 +91,15 @@ def test_the_log_has_the_first_the_regular_and_the_last_iteration(tmp_path):
     assert sorted(row["seconds"] for row in rows) == [row["seconds"] for row in rows]
 
 
+def test_a_lines_speed_is_that_of_the_iterations_since_the_line_before(tmp_path, monkeypatch):
+    seconds = iter([0, 0, 1, 2, 4, 5])
+    monkeypatch.setattr(hooks, "time", SimpleNamespace(perf_counter=seconds.__next__))
+    trainer = trainer_of()
+    trainer.hooks = [hooks.JsonlLog(tmp_path / "log.jsonl", every=3, images=16, per_epoch=3)]
+    trainer.run(7)
+    assert [row["images_per_s"] for row in log_of(tmp_path)] == [16, 32, 24, 16]
+
+
 def test_a_resumed_log_loses_what_lies_beyond_and_a_half_line(tmp_path):
     log = tmp_path / "log.jsonl"
     rows = [{"iteration": i, "seconds": 100.0 + i} for i in (1, 2, 4, 5, 6)]
@@ -133,7 +143,7 @@ class Break:
 def test_a_loss_that_is_nan_ends_the_training_and_keeps_the_checkpoint(tmp_path):
     trainer = trainer_of()
     trainer.hooks = [*all_hooks(tmp_path, trainer), Break(5)]
-    expected = r"loss_\w is nan after iteration 6; the checkpoint before is kept: .*checkpoint\.npz\. Try a smaller"
+    expected = r"loss_\w is nan after iteration 6; the previous checkpoint is kept: .*checkpoint\.npz\. Try a smaller"
     with pytest.raises(FloatingPointError, match=expected):
         trainer.run(20)
     assert trainer.failed
@@ -164,7 +174,7 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(tmp_path):
     trainer = trainer_of()
     keep = hooks.Checkpoint(tmp_path / "checkpoint.npz", {}, every=3)
     trainer.hooks = [Break(5), keep]
-    with pytest.raises(FloatingPointError, match=r"g\.0\.w is not finite after iteration 5; the checkpoint before"):
+    with pytest.raises(FloatingPointError, match=r"g\.0\.w is not finite after iteration 5; the previous checkpoint"):
         trainer.run(5)
     assert keep.saved == 3
 
@@ -288,6 +298,27 @@ def test_ctrl_c_is_heard_at_once(capsys, disable):
     trainer.run(5)
     assert trainer.iteration == 1
     assert ("finishing this step, then saving" in capsys.readouterr().err) is not disable
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_while_hooks_start_ends_before_the_first_step_and_saves(tmp_path, capsys, number):
+    class InterruptAtStart:
+        def start(self, trainer):
+            signal.raise_signal(number)
+
+    trainer = trainer_of()
+    trainer.hooks = [InterruptAtStart(), *all_hooks(tmp_path, trainer)[:-1], hooks.Progress(16)]
+    trainer.run(5)
+    assert (trainer.iteration, trainer.interrupted) == (0, True)
+    assert "finishing this step, then saving" in capsys.readouterr().err
+    assert checkpoint.load(tmp_path / "checkpoint.npz")[1]["counters"]["iteration"] == 0
+
+
+def test_without_stderr_there_is_no_bar(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    trainer = trainer_of(more_hooks=[hooks.Progress(16)])
+    trainer.run(2)
+    assert trainer.iteration == 2
 
 
 def test_a_terminal_that_was_closed_does_not_cost_the_step(monkeypatch):

@@ -64,6 +64,7 @@ def test_the_installed_wheel_works_without_the_checkout(wheel, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(site), "NUMBA_CACHE_DIR": str(tmp_path)}
     assert int(run(sys.executable, "-c", IMPORT_EVERYTHING, str(site), cwd=tmp_path, env=environment)) > 40
     assert "dcgan-mnist" in run(sys.executable, "-m", "minigan", "presets", cwd=tmp_path, env=environment)
+    assert "from minigan.__main__ import main" in (site / "bin" / "minigan").read_text(), "Ctrl-C shows a traceback"
 
 
 def test_a_bare_clone_works(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import parallel_cases
 import pytest
 
-from minigan import communicator, presets
+from minigan import cli, communicator, presets
 from minigan.training import checkpoint
 from minigan.training.trainer import Batches, random_streams
 
@@ -119,7 +119,7 @@ def test_parts_of_a_batch_are_the_batch():
     parts = [Batches(images, 2, np.random.default_rng(0), communicator=Third(rank)) for rank in range(3)]
     for _ in range(7):  # more than two epochs
         np.testing.assert_array_equal(np.concatenate([next(part) for part in parts]), next(whole))
-    with pytest.raises(ValueError, match="batch: 21 images asked for, the data set has 20"):
+    with pytest.raises(ValueError, match="batch: expected 1 to 20, the size of the data set, got 21"):
         Batches(images, 7, np.random.default_rng(0), communicator=Third(0))
 
 
@@ -232,16 +232,16 @@ def test_a_failed_training_tells_why_once(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gan-2d", "--batch", "7"], "batch: 7 images cannot be shared out to 2 processes"),
-        (["infogan", "--d-batch", "33"], "d_batch: 33 images cannot be shared out to 2 processes"),
+        (["gan-2d", "--batch", "7"], "batch: expected a multiple of the 2 processes, got 7"),
+        (["infogan", "--d-batch", "33"], "d_batch: expected a multiple of the 2 processes, got 33"),
         (
             ["gan-2d", "--batch", "12", "--packing", "4"],
-            "packing: 4 images are judged together, which does not divide the",
+            "packing: expected a divisor of the",
         ),
-        (["gan-3d"], "unknown preset 'gan-3d'; did you mean gan-2d"),
-        (["mmd-2d"], "mpi: a step of MMD sees its batch as a whole, which 2 processes cannot take in parts"),
-        (["gan-2d", "--device", "emulated"], "mpi: several processes train on CPUs, got device emulated"),
-        (["gan-2d", "--data", "nothere"], "'nothere' is no data set and no path"),
+        (["gan-3d"], "preset: unknown 'gan-3d'; did you mean gan-2d"),
+        (["mmd-2d"], "mpi: a step of MMD needs its batch as a whole, which 2 processes cannot share"),
+        (["gan-2d", "--device", "emulated"], "mpi: expected device cpu for several processes, got emulated"),
+        (["gan-2d", "--data", "nothere"], "data: expected a known name or a path, got 'nothere'"),
     ],
 )
 def test_what_cannot_be_shared_is_refused_once(tmp_path, arguments, message):
@@ -268,7 +268,7 @@ except ValueError as error:
     status, out, complaints = together(2, "-c", code, cwd=tmp_path)
     assert (status, complaints) == (0, "")
     told = dict(line.split(": ", 1) for line in out.splitlines())
-    assert told["1"].startswith("'nothere' is no data set")
+    assert told["1"].startswith("data: expected a known name or a path, got 'nothere'")
     assert told["0"] == f"process 1: {told['1']}"
     assert not (tmp_path / "run").exists()
 
@@ -297,6 +297,15 @@ def test_options_that_cannot_be_are_told_once(tmp_path, option, message):
     status, out, complaints = minigan(tmp_path, "train", "gan-2d", "--mpi", *option)
     assert (status, out) == (2, "")
     assert complaints.count(message) == 1
+
+
+@pytest.mark.parametrize("library", ["PMI", "OMPI_COMM_WORLD"])
+def test_processes_of_mpiexec_do_not_train_the_same_each(capsys, monkeypatch, library):
+    monkeypatch.setenv(f"{library}_SIZE", "2")
+    for rank, complaint in ((0, "minigan: error: mpi: 2 processes were started by mpiexec: give --mpi"), (1, "")):
+        monkeypatch.setenv(f"{library}_RANK", str(rank))
+        assert cli.main(["train", "gan-2d"]) == 2
+        assert capsys.readouterr().err.startswith(complaint)
 
 
 def test_one_process_is_no_team(tmp_path):

@@ -107,7 +107,7 @@ def test_one_seed_decides_a_run(tmp_path):
 
 def test_no_run_replaces_another(run):
     before = (run / "checkpoint.npz").read_bytes()
-    expected = re.escape(f"out: {run} is not empty; go on with it by --resume {run}, or choose another --out")
+    expected = re.escape(f"out: {run} is not empty; resume it with --resume {run}, or choose another --out")
     with pytest.raises(ValueError, match=expected):
         train(config(), run)
     assert (run / "checkpoint.npz").read_bytes() == before
@@ -148,9 +148,76 @@ def test_too_little_space_is_told_before_training(tmp_path, monkeypatch):
 def test_a_refused_run_leaves_no_folder_but_keeps_the_users(tmp_path):
     (tmp_path / "mine").mkdir()
     for name in ("mine", "new"):
-        with pytest.raises(ValueError, match="is no data set and no path"):
+        with pytest.raises(ValueError, match="data: expected a known name or a path"):
             train(config(data="rings-of-saturn"), tmp_path / name)
     assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_while_a_run_is_prepared_leaves_no_folder(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(runs.run, "assemble", lambda *_, **__: signal.raise_signal(number))
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        train(config(), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(number) is before
+
+
+# --- one training in a folder -----------------------------------------------------------------------------------------
+
+
+def in_use(folder):
+    return pytest.raises(ValueError, match=re.escape(f"another process is training in {folder} (or another Run of "))
+
+
+def test_a_folder_has_one_training_at_a_time(run):
+    first = runs.prepare(config(data=str(run.parent / "points.npy"), steps=3), resume=run)
+    with in_use(run):
+        train(resume=run)
+    with in_use(run):
+        train(config(), run)
+    first.train(quiet=True)
+    train(config(data=str(run.parent / "points.npy"), steps=4), resume=run)
+
+
+def test_a_run_that_is_prepared_and_dropped_or_refused_or_fails_leaves_its_folder_to_others(tmp_path):
+    prepared = runs.prepare(config(), tmp_path / "run", hooks=[FailingHook()])
+    with in_use(tmp_path / "run"):
+        train(resume=tmp_path / "run")
+    with pytest.raises(ZeroDivisionError):
+        prepared.train(quiet=True)
+    with pytest.raises(ValueError, match="batch: expected at most 100000"):
+        train(config(batch=200_000), resume=tmp_path / "run")
+    resumed = runs.prepare(config(steps=3), resume=tmp_path / "run")
+    del resumed
+    train(config(steps=3), resume=tmp_path / "run")
+
+
+class FailingHook:
+    def after_step(self, trainer, scalars):
+        raise ZeroDivisionError
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python's, of other threads' locks
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+def test_a_forked_child_does_not_keep_a_folder(tmp_path):
+    lock = runs.lock.Lock(tmp_path)
+    child = os.fork()
+    if child == 0:
+        os._exit(int(lock.release.alive))
+    assert os.waitpid(child, 0)[1] == 0
+    with in_use(tmp_path):
+        runs.lock.Lock(tmp_path)
+
+
+def test_where_folders_cannot_be_locked_runs_train_all_the_same(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(runs.lock.fcntl, "flock", no_locks)
+    train(config(), tmp_path / "run")
+    monkeypatch.setattr(runs.lock, "fcntl", None)
+    train(config(steps=3), resume=tmp_path / "run")
 
 
 # --- data and device --------------------------------------------------------------------------------------------------
@@ -162,11 +229,11 @@ def test_a_gpu_that_cannot_be_used_is_refused_with_the_reason(tmp_path, monkeypa
     device.get.cache_clear()
     with pytest.raises(device.DeviceError, match="no gpu"):
         train(config(), tmp_path / "run", device="gpu")
-    with pytest.raises(ValueError, match=r"precision: the CPU computes in float32, tf32 is a GPU's \(no gpu today\)"):
+    with pytest.raises(ValueError, match=r"precision: expected float32 on the CPU, got tf32 \(no gpu today\)"):
         train(config(), tmp_path / "run", precision="tf32")
     with pytest.raises(ValueError, match=r"precision: expected float32, tf32, bfloat16, got 'float16'"):
         train(config(), tmp_path / "run", precision="float16")
-    with pytest.raises(ValueError, match=r"device: expected cpu, gpu or emulated, got 'gpuu'; did you mean gpu?"):
+    with pytest.raises(ValueError, match=r"device: unknown 'gpuu'; did you mean gpu"):
         train(config(), tmp_path / "run", device="gpuu")
     assert list(tmp_path.iterdir()) == []
 
@@ -179,15 +246,15 @@ def test_neither_config_nor_run():
 @pytest.mark.parametrize(
     ("preset", "changes", "message"),
     [
-        ("gan-2d", {"batch": 100_001}, r"batch: 100001 images asked for, ring has 100000"),
-        ("gan-2d", {"data": "rnig"}, r"'rnig' is no data set and no path; did you mean ring"),
+        ("gan-2d", {"batch": 100_001}, r"batch: expected at most 100000, the size of ring, got 100001"),
+        ("gan-2d", {"data": "rnig"}, r"data: expected a known name or a path, got 'rnig'; did you mean ring"),
         (
             "gan-2d",
             {"data": "mnist-10k"},
             r"gan-2d takes points of the plane, the data have items of shape \(28,",
         ),
         ("gan", {"data": "ring"}, r"data: ring holds points of the plane, gan takes images; try gan-2d"),
-        ("gan", {"data": "toyfaces"}, r"channels = 1: toyfaces are RGB; expected 3"),
+        ("gan", {"data": "toyfaces"}, r"channels: expected 3 for toyfaces, which is RGB, got 1"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(tmp_path, preset, changes, message):
@@ -223,7 +290,7 @@ def test_a_folder_without_pictures_and_a_text_named_png(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"pictures: no picture found; expected files that end in \.png"):
         train(config("dcgan-mnist", data=str(pictures)), tmp_path / "run")
     (pictures / "a.png").write_text("not a picture")
-    with pytest.raises(ValueError, match=r"a\.png: not a picture of a known kind \(13 bytes\)"):
+    with pytest.raises(ValueError, match=r"a\.png: not a picture in a known format \(13 bytes\)"):
         train(config("dcgan-mnist", data=str(pictures)), tmp_path / "run")
 
 
@@ -317,9 +384,46 @@ def test_moved_data_are_the_same_data(run, points):
     assert checkpoint_of(run)[1]["counters"]["iteration"] == 3
 
 
-def test_a_finished_run_says_how_to_go_on(run):
-    with pytest.raises(ValueError, match=r"run has done 2 of 2 iterations; ask for more with --steps or --epochs"):
+def test_a_finished_run_says_how_to_go_on(run, points):
+    told = r"run has done 2 iterations already, {} in all were asked for; ask for more with --steps or --epochs"
+    with pytest.raises(ValueError, match=told.format(2)):
         train(resume=run)
+    with pytest.raises(ValueError, match=told.format(1)):
+        train(config(data=str(points), steps=1), resume=run)
+
+
+def test_a_run_without_a_checkpoint_begins_anew(tmp_path):
+    whole = train(config(steps=5), tmp_path / "whole")
+    killed = runs.prepare(config(steps=5), tmp_path / "killed").folder
+    with pytest.raises(ValueError, match=rf"killed is not empty; resume it with --resume {killed}, or choose another"):
+        train(config(), killed)
+    with pytest.warns(UserWarning, match=r"killed has no checkpoint yet: it begins anew from its config\.json"):
+        train(resume=killed)
+    assert_same_state(whole, killed)
+    assert log_of(whole) == log_of(killed)
+    (killed / "checkpoint.npz").rename(killed / "best.npz")
+    with pytest.raises(
+        FileNotFoundError, match=r"no checkpoint at .*; move .*best\.npz elsewhere, and the run can begin"
+    ):
+        train(resume=killed)
+
+
+def test_a_resume_that_fails_leaves_the_config(tmp_path):
+    measured = {"eval_every": 2, "eval_samples": 10}
+    run = train(config(**measured), tmp_path / "run")
+    (run / "best.npz").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=r"best\.npz is not a complete minigan checkpoint"):
+        train(config(steps=4, **measured), resume=run)
+    assert presets.config_from_dict(json.loads((run / "config.json").read_text())).steps == 2
+
+
+def test_other_threads_than_before_are_told(run, points, monkeypatch):
+    threads = checkpoint_of(run)[1]["versions"]["threads"]
+    monkeypatch.setattr(checkpoint, "threads", lambda device: threads + 1)
+    with pytest.warns(
+        UserWarning, match=rf"^threads: .*run was trained with {threads}, now {threads + 1}: its weights "
+    ):
+        train(config(data=str(points), steps=3), resume=run)
 
 
 def test_a_resumed_run_cannot_move(run, tmp_path):
@@ -330,17 +434,16 @@ def test_a_resumed_run_cannot_move(run, tmp_path):
 def test_what_is_no_run_is_told(tmp_path, run):
     with pytest.raises(ValueError, match=r"nothing is not a run: config\.json cannot be read \(No such file"):
         train(resume=tmp_path / "nothing")
-    (run / "checkpoint.npz").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*checkpoint\.npz"):
-        train(config(data=str(tmp_path / "points.npy"), steps=4), resume=run)
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*nothing.checkpoint\.npz$"):
+        train(config(data=str(tmp_path / "points.npy"), steps=4), resume=tmp_path / "nothing")
     (run / "config.json").write_text('{"preset": "gan-2d", "widht": 3}')
     with pytest.raises(ValueError, match=r"config\.json is damaged: preset gan-2d has no field widht"):
         train(resume=run)
     for damaged, what in (
-        ("[1]", "expected the fields of a config by name, got list"),
+        ("[1]", "expected a dict of config fields, got list"),
         ('{"preset": "gan-2d", "batch": "64"}', "batch: expected a whole number, got '64'"),
         ('{"preset": "gan-2d", "steps": 44.5}', "steps: expected a whole number or nothing, got 44.5"),
-        ('{"preset": "gan-2d", "data": 5}', "data: expected a text, got 5"),
+        ('{"preset": "gan-2d", "data": 5}', "data: expected a string, got 5"),
         ('{"preset": "gan-2d", "find_nonfinite": "no"}', "find_nonfinite: expected true or false, got 'no'"),
         ('{"preset": "gan-2d", "lr_g": true}', "lr_g: expected a number, got True"),
     ):
@@ -395,13 +498,13 @@ def _text(values):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.write_bytes(b""), "not a whole minigan checkpoint"),
-        (lambda path: path.write_text("hello"), "not a whole minigan checkpoint"),
-        (_write_a_lone_array, "not a whole minigan checkpoint"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-1000]), "not a whole minigan checkpoint"),
-        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "not a whole minigan checkpoint"),
-        (_flip_a_byte_of_the_first_array, "not a whole minigan checkpoint"),
-        (lambda path: np.savez(path, a=np.zeros(3)), "not a whole minigan checkpoint"),
+        (lambda path: path.write_bytes(b""), "not a complete minigan checkpoint"),
+        (lambda path: path.write_text("hello"), "not a complete minigan checkpoint"),
+        (_write_a_lone_array, "not a complete minigan checkpoint"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1000]), "not a complete minigan checkpoint"),
+        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "not a complete minigan checkpoint"),
+        (_flip_a_byte_of_the_first_array, "not a complete minigan checkpoint"),
+        (lambda path: np.savez(path, a=np.zeros(3)), "not a complete minigan checkpoint"),
         (lambda path: _rewrite(path, extra=np.array([print], object)), "Object arrays cannot be loaded"),
         (lambda path: _rewrite(path, meta=_text({"format": 99})), "has format 99, this version reads 1"),
     ],
@@ -425,7 +528,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="checkpoint not written, the one before is kept: No space left") as caught:
+    with pytest.raises(OSError, match="checkpoint not written, the previous one is kept: No space left") as caught:
         checkpoint.save(path, trainer, {})
     assert caught.value.errno == errno.ENOSPC
     assert path.read_bytes() == before
@@ -494,7 +597,7 @@ def test_batches_take_every_item_once_an_epoch_in_a_new_order():
 
 
 def test_batches_larger_than_the_data():
-    with pytest.raises(ValueError, match="batch: 11 images asked for, the data set has 10"):
+    with pytest.raises(ValueError, match="batch: expected 1 to 10, the size of the data set, got 11"):
         Batches(np.arange(10), 11, np.random.default_rng(0))
 
 
@@ -553,7 +656,7 @@ def test_the_first_nonfinite_operation_is_named_when_asked():
     trainer = trainer_of()
     trainer.find_nonfinite = True
     trainer.system.g.parameters()[0].data[0, 0] = np.nan
-    with pytest.raises(FloatingPointError, match=r"linear made shape \(16, 8\), \d+ NaN"):
+    with pytest.raises(FloatingPointError, match=r"linear is not finite: shape \(16, 8\), \d+ NaN"):
         trainer.run(1)
 
 
@@ -561,6 +664,12 @@ def test_fingerprints_tell_data_apart():
     images = np.zeros((2, 3), np.float32)
     assert checkpoint.fingerprint(images) == f"2x3 crc32 {zlib.crc32(images):08x}"
     assert checkpoint.fingerprint(images) != checkpoint.fingerprint(images.reshape(3, 2))
+    many = np.zeros((2000, 1), np.float32)  # more than one block
+    before = checkpoint.fingerprint(many)
+    for row in (0, 1999):
+        changed = many.copy()
+        changed[row] = 1
+        assert checkpoint.fingerprint(changed) != before
 
 
 @pytest.mark.parametrize(

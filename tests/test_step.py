@@ -1,6 +1,8 @@
 """So that what is shown of a training step is that step: each result, each whole gradient, each update."""
 
+import errno
 import json
+import os
 import re
 from pathlib import Path
 
@@ -280,6 +282,18 @@ def test_step_of_a_preset_prints_every_row(capsys, tmp_path):
         assert arrays["1/002 linear"].shape == arrays["1/002 linear gradient"].shape == (8, 4)
 
 
+def test_arrays_of_a_step_are_written_whole_or_the_old_ones_stay(capsys, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "step.npz"
+    out.write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    assert cli.main(["step", "gan-2d", "--batch=8", "--width=4", f"--out={out}"]) == 2
+    assert capsys.readouterr().err == f"minigan: error: {out}: No space left on device\n"
+    assert out.read_text() == "old"
+
+
 @pytest.mark.parametrize("name", ["step.png", "step.svg", "step.PDF"])
 def test_step_draws_its_graph(capsys, tmp_path, name):
     path = tmp_path / "new" / name
@@ -323,8 +337,9 @@ def test_step_of_a_run_is_its_next_one_and_leaves_it_alone(capsys, tmp_path):
         ([], "step: give a PRESET first, such as minigan step gan-2d, or a run's folder"),
         (["--after=3"], "step: give a PRESET first"),
         (["gan-3d"], "gan-2d"),
+        (["runs/none"], "step: expected a PRESET or a run's folder, got runs/none: no run and no preset"),
         (["gan-2d", "--after=-1"], "after: expected at least 0, got -1"),
-        (["gan-2d", "--out=step.png"], "out: arrays are written to a .npz, got step.png"),
+        (["gan-2d", "--out=step.png"], "out: expected a name that ends in .npz, got step.png"),
         (["gan-2d", "--picture=step.jpg"], "picture: expected a name that ends in .png, .svg, .pdf, got step.jpg"),
         (["gan-2d", "--picture={folder}"], "is a folder; give the picture a name in it"),
         (["{folder}"], "config.json"),

@@ -180,9 +180,9 @@ def test_a_packed_discriminator_judges_real_and_generated_packs():
     assert changed(g, before_g) == set(before_g)
     assert changed(d, before_d) == set(before_d)
     assert system.sample(rows(1, 7).data).shape == (7, 2)
-    with pytest.raises(ValueError, match="packing: the discriminator judges 3 images together, none by itself"):
+    with pytest.raises(ValueError, match="packing: the discriminator judges 3 images together, and none alone"):
         system.judge(rows(1, 6), None)
-    with pytest.raises(ValueError, match="packing: 3 images are judged together, which does not divide a batch of 8"):
+    with pytest.raises(ValueError, match="packing: expected a divisor of the batch, 8, got 3"):
         GAN(g, d, Latents(Noise(2)), opt_g, opt_d, batch=8, packing=3)
 
 

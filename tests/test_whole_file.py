@@ -16,6 +16,23 @@ def test_a_file_takes_its_place_when_it_is_whole(tmp_path, mode, content):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("9 requested and 4 written"), "not written: 9 requested and 4 written"),
+    ],
+)
+def test_what_cannot_be_written_is_named(tmp_path, error, text):
+    def write():
+        with whole_file(tmp_path / "file"):
+            raise error
+
+    with pytest.raises(OSError, match=text) as told:
+        write()
+    assert (told.value.filename, told.value.strerror) == (str(tmp_path / "file"), text)
+
+
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_half_a_file_leaves_nothing_behind(tmp_path, error):
     path = tmp_path / "file"

@@ -1,15 +1,18 @@
-"""A run is a folder: what was asked for, the log, the pictures and the last checkpoint, all that resuming it takes.
+"""A run is a folder with its config, log, pictures and last checkpoint: everything that resuming it takes.
 
 runs/dcgan-mnist-1/
-    config.json       what was asked for, written first
+    config.json       the config, written first
     log.jsonl         losses and speed
-    samples/          what the generator made of the same noise, by iteration
-    samples.webp      the same, moving
-    reconstructions/  of an autoencoder: images of the data, and below each what it makes of it
+    samples/          samples from the same noise, by iteration
+    samples.webp      the same as an animation
+    reconstructions/  for an autoencoder: images of the data, each above its reconstruction
     losses.png        the log's curves
     checkpoint.npz    the whole state
-    scores.jsonl      with --eval-every: how good the generator was, by iteration
-    best.npz          and the whole state when it was best
+    scores.jsonl      with --eval-every: the generator's scores, by iteration
+    best.npz          and the whole state at the best score
+
+Other commands add eval.json, confusion-*.png and traversal-*.png (eval), sample*.png (sample), traverse-*.png
+(traverse) and inpaint-*.png (inpaint). Only one process at a time can train in a folder.
 """
 
 from .assembly import MAY_DIFFER, assemble, length, part

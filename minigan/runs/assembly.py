@@ -1,4 +1,4 @@
-"""From a config to a trainer: its data, its networks, and where a checkpoint of them stands."""
+"""From a config to a trainer: its data, its networks and, for a resumed run, the state of its checkpoint."""
 
 from dataclasses import asdict, replace
 from math import ceil
@@ -15,17 +15,17 @@ MAY_DIFFER = (
     *("data", "steps", "epochs", "log_every", "sample_every", "checkpoint_every", "find_nonfinite"),
     *("eval_every", "eval_samples", "best_by"),
 )
-"""What a resumed run may change: nothing of it enters a step. Data are compared by content, for they may have moved."""
+"""Fields that a resumed run may change: none of them affects a step. Data are compared by content, not by path."""
 
 
 def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32", communicator=ALONE):
-    """Load the data of a config and build what trains on them, without a folder and without hooks.
+    """Load the data of a config and build the trainer for them, without a folder and without hooks.
 
     Parameters
     ----------
     config : Config
     resume : path, optional
-        A run's folder: the trainer then stands where its checkpoint does.
+        A run's folder: the trainer then has the state of its checkpoint.
     device, graph, precision, communicator
         See :class:`~minigan.training.trainer.Trainer`.
 
@@ -36,7 +36,7 @@ def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32
     Raises
     ------
     ValueError, OSError
-        For data, or a checkpoint, with which it cannot be done.
+        If the data or the checkpoint cannot be used.
     """
     dataset = load_data(config)
     streams = random_streams(config.seed)
@@ -46,8 +46,8 @@ def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32
         system,
         dataset.images,
         streams,
-        batch=getattr(system, "d_batch", own.batch),
-        labels=presets.check_labels(config, dataset) if getattr(system, "needs_labels", False) else None,
+        batch=system.data_batch,
+        labels=presets.check_labels(config, dataset) if system.needs_labels else None,
         find_nonfinite=config.find_nonfinite,
         device=device,
         graph=graph,
@@ -60,30 +60,30 @@ def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32
 
 
 def part(config, processes):
-    """The config of one of so many processes that share each batch."""
+    """The config of each of ``processes`` processes that share every batch."""
     parts = {}
     for name in ("batch", "d_batch"):
         if images := getattr(config, name, None):
             if images % processes:
-                raise ValueError(f"{name}: {images} images cannot be shared out to {processes} processes")
+                raise ValueError(f"{name}: expected a multiple of the {processes} processes, got {images}")
             parts[name] = images // processes
     packing = getattr(config, "packing", 1)
     if parts["batch"] % packing:
-        of_each = f"which does not divide the {parts['batch']} of each of {processes} processes"
-        raise ValueError(f"packing: {packing} images are judged together, {of_each}")
+        share = f"the {parts['batch']} images of each of {processes} processes"
+        raise ValueError(f"packing: expected a divisor of {share}, got {packing}")
     return replace(config, **parts)
 
 
 def asked(config, dataset):
-    """What a checkpoint keeps of the config, to compare with that of a resumed run."""
+    """The config as a checkpoint stores it, to be compared when a run is resumed."""
     return asdict(config) | {"image_shape": list(dataset.images.shape[1:])}
 
 
 def go_on(folder, config, dataset, trainer):
-    """Let a trainer stand where a run's checkpoint does."""
-    checkpoint.resume(Path(folder) / "checkpoint.npz", trainer, asked(config, dataset), may_differ=MAY_DIFFER)
+    """Give a trainer the state of a run's checkpoint; return the ``versions`` that wrote it."""
+    return checkpoint.resume(Path(folder) / "checkpoint.npz", trainer, asked(config, dataset), may_differ=MAY_DIFFER)
 
 
 def length(config, items):
-    """Iterations that a config asks for, on a data set of so many items."""
+    """Iterations that a config asks for on a data set of ``items`` items."""
     return config.steps or ceil(config.epochs * (items // config.images_per_iteration))

@@ -1,4 +1,4 @@
-"""The files of a run's folder that are not the training's: making the folder, and what was asked for."""
+"""A run's folder and its config.json: creating, writing and reading them."""
 
 import json
 import shutil
@@ -11,26 +11,24 @@ from ..whole_file import whole_file
 
 
 def new(out, preset):
-    """Make a run's folder where there is none.
+    """Create the folder of a new run, unless it exists.
 
     Parameters
     ----------
     out : path or None
-        A new or empty folder; ``runs/<preset>-<n>``, with the first free n, otherwise.
+        Default: ``runs/<preset>-<n>``, with the first free n.
     preset : str
 
     Returns
     -------
     folder : Path
     made : bool
-        Whether it was made now.
+        Whether it did not exist before.
 
     Raises
     ------
-    ValueError
-        For a folder that is not empty: no run replaces another.
     OSError
-        Where no folder can be made.
+        If the folder cannot be created.
     """
     if out is None:
         for n in count(1):
@@ -38,19 +36,11 @@ def new(out, preset):
             if _make(folder):
                 return folder, True
     folder = Path(out).expanduser()
-    made = _make(folder)
-    try:
-        taken = next(folder.iterdir(), None)
-    except OSError as error:
-        raise _cannot_be(folder, error) from None
-    if taken:
-        cure = f"go on with it by --resume {folder}, or " if (folder / "checkpoint.npz").exists() else ""
-        raise ValueError(f"out: {folder} is not empty; {cure}choose another --out")
-    return folder, made
+    return folder, _make(folder)
 
 
 def _make(folder):
-    """Make a folder, or find that there is one of that name: whoever else asks for it now, only one has made it."""
+    """Create a folder; return False if it exists. Of several processes that try, only one creates it."""
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
@@ -64,8 +54,19 @@ def _cannot_be(folder, error):
     return OSError(f"out: {folder} cannot be a run's folder: {error.strerror}")
 
 
+def check_empty(folder):
+    """Raise ValueError for a folder that is not empty: no run replaces another."""
+    try:
+        taken = next(folder.iterdir(), None)
+    except OSError as error:
+        raise _cannot_be(folder, error) from None
+    if taken:
+        cure = f"resume it with --resume {folder}, or " if (folder / "config.json").exists() else ""
+        raise ValueError(f"out: {folder} is not empty; {cure}choose another --out")
+
+
 def write_config(folder, config):
-    """Write config.json, at once or not at all; OSError where that is impossible."""
+    """Write config.json atomically; raise OSError if it cannot be written."""
     try:
         with whole_file(folder / "config.json") as file:
             file.write(json.dumps(asdict(config), indent=2) + "\n")
@@ -74,14 +75,14 @@ def write_config(folder, config):
 
 
 def read_config(run):
-    """Read what a run was asked to do.
+    """Read a run's config.
 
     Raises
     ------
     ValueError
-        Where there is no run, or its config.json cannot be read.
+        If there is no run, or its config.json cannot be read or is damaged.
     """
-    path = Path(run) / "config.json"
+    path = Path(run).expanduser() / "config.json"
     try:
         return presets.config_from_dict(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
@@ -90,8 +91,23 @@ def read_config(run):
         raise ValueError(f"{path} is damaged: {error}") from None
 
 
+def has_begun(folder):
+    """Whether a run has a checkpoint; if not, as after a kill while its data were loaded, it can begin anew.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it can neither be resumed nor begin anew: the folder has no run, or a best.npz, which would be replaced.
+    """
+    checkpoint, best = folder / "checkpoint.npz", folder / "best.npz"
+    if not checkpoint.exists() and (best.exists() or not (folder / "config.json").exists()):
+        cure = f"; move {best} elsewhere, and the run can begin anew" if best.exists() else ""
+        raise FileNotFoundError(f"no checkpoint at {checkpoint}{cure}")
+    return checkpoint.exists()
+
+
 def check_space(folder, needed_bytes):
-    """Raise OSError where the disk has less room than that."""
+    """Raise OSError if the disk has less free space than that."""
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise OSError(

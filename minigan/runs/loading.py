@@ -1,4 +1,4 @@
-"""The data of a config, in the shape that its preset's networks take."""
+"""Loading the data of a config, in the shape that its preset's networks take."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from ..data import toy2d
 
 
 def load_data(config, split="train", image_shape=None):
-    """Load the data of a config, or another split of them, in the shape that its preset's networks take, or this one.
+    """Load a split of a config's data, in ``image_shape`` or else the shape that its preset's networks take.
 
     Raises
     ------
     ValueError
-        For data of another kind or shape, or fewer items than a batch.
+        For data of the wrong kind or shape, or with fewer items than an iteration takes.
     FileNotFoundError
-        For data that are not here.
+        For data that are not on this machine.
     """
     preset = presets.get(config.preset)
     shape = image_shape or preset.image_shape
@@ -26,7 +26,7 @@ def load_data(config, split="train", image_shape=None):
         found = data.load(config.data, split=split)
     presets.check_images(preset, found.images)
     if split == "train" and config.batch > len(found):
-        raise ValueError(f"batch: {config.batch} images asked for, {found.name} has {len(found)}")
+        raise ValueError(f"batch: expected at most {len(found)}, the size of {found.name}, got {config.batch}")
     if split == "train" and config.images_per_iteration > len(found):
         takes = f"an iteration takes {config.images_per_iteration} (--batch times --d-steps, or --d-batch)"
         raise ValueError(f"data: {found.name} has {len(found)} items, {takes}")
@@ -34,23 +34,23 @@ def load_data(config, split="train", image_shape=None):
 
 
 def load_unseen(config, image_shape=None):
-    """Load the images of a config's data that are kept from training, to judge by.
+    """Load the images of a config's data that are held out from training, for evaluation.
 
     Raises
     ------
     ValueError
-        As :func:`load_data`, and for the user's own pictures where none are kept.
+        As :func:`load_data`, and for the user's own pictures if none are held out.
     """
     try:
         return load_data(config, "test", image_shape)
     except data.NoSplits as error:
         raise ValueError(
-            f"data: {config.data} has no test set, which a measure needs; put some of its pictures in a folder test "
-            "inside it, the rest in a folder train, and train on these anew"
+            f"data: {config.data} has no test set, which evaluation needs; move some of its pictures to a subfolder "
+            "test, the others to a subfolder train, and train again"
         ) from error
 
 
 def absolute(name):
-    """A path that still holds when a run is resumed from another directory; a data set's name as it is."""
+    """Make a path absolute, so that a run can be resumed from another directory; keep a data set's name as it is."""
     path = Path(name).expanduser()
     return str(path.resolve()) if name not in data.DESCRIPTIONS and path.exists() else name

@@ -10,15 +10,15 @@ from ..training import pictures
 
 
 def before(run):
-    """What is about to be trained, on what, where, for how long, and where it goes; a line each."""
+    """What is about to be trained: preset, data, parameters, length, device and folder, a line each."""
     config, trainer = run.config, run.trainer
     shape = run.data.images.shape[1:]
     kind = "points" if len(shape) == 1 else "images of " + " x ".join(map(str, shape))
     counts = {name: module.parameter_count() for name, module in trainer.system.modules.items()}
     epochs = run.iterations * config.images_per_iteration / len(run.data)
-    length = f"{run.iterations:,} of {config.batch} ({epochs:,.{0 if epochs >= 100 else 2}f} epochs)"
+    length = f"{run.iterations:,} with batch {config.batch} ({epochs:,.{0 if epochs >= 100 else 2}f} epochs)"
     if trainer.iteration:
-        length += f", from {trainer.iteration:,} on"
+        length += f", from iteration {trainer.iteration:,} on"
     lines = {
         "preset": f"{config.preset}: {presets.get(config.preset).summary}",
         "data": f"{run.data.name}: {len(run.data):,} {kind}; {run.data.source}",
@@ -29,24 +29,24 @@ def before(run):
     }
     told = [f"{name:<11} {text}" for name, text in lines.items()]
     if trainer.device is CPU and not _kernels_are_compiled():
-        told.append("compiling the kernels, once on this machine: the first step takes some seconds more")
+        told.append("compiling the kernels, once on this machine: the first step takes a few seconds longer")
     return "\n".join(told)
 
 
 def after(run, seconds, steps):
-    """How fast so many steps went, and what is now in the folder, or how to go on."""
+    """The speed of ``steps`` steps, and the files written, or how to resume an interrupted run."""
     images = steps * run.config.images_per_iteration
     speed = f"{steps:,} iterations in {_duration(seconds)}, {images / seconds:,.0f} images/s"
     folder, quoted = run.folder, shlex.quote(str(run.folder))
     if run.trainer.interrupted:
         where = f"stopped at iteration {run.trainer.iteration:,} of {run.iterations:,} and saved"
-        return f"{speed}\n{where}; go on with: minigan train --resume {quoted}"
+        return f"{speed}\n{where}; resume with: minigan train --resume {quoted}"
     shown = {
         pictures.found(folder / "samples")[-1]: "the last samples",
-        folder / "samples.webp": "how they came about",
+        folder / "samples.webp": "all samples, as an animation",
         folder / "losses.png": "the losses",
-        folder / "best.npz": f"everything when it was best; try: minigan sample --best {quoted}",
-        folder / "checkpoint.npz": f"everything; try: minigan sample {quoted}",
+        folder / "best.npz": f"the state with the best score; try: minigan sample --best {quoted}",
+        folder / "checkpoint.npz": f"the last state; try: minigan sample {quoted}",
     }
     width = max(len(str(path)) for path in shown)
     return "\n".join([speed, *(f"  {path!s:<{width}}  {text}" for path, text in shown.items() if path.exists())])
@@ -57,12 +57,12 @@ def _device(run):
     if trainer.device is CPU:
         remarks = "; ".join(filter(None, (run.remark, trainer.communicator.describe())))
         return f"the CPU{remarks and f' ({remarks})'}"
-    how = "each step one graph" if trainer.step.wants_graph else "op by op"
+    how = "each step as one graph" if trainer.step.wants_graph else "op by op"
     return f"{trainer.device.describe()}; {trainer.precision}, {how}"
 
 
 def _kernels_are_compiled():
-    """Whether Numba's cache holds kernels: in its own folder if there is one, else beside the sources."""
+    """Whether Numba's cache holds kernels: in NUMBA_CACHE_DIR if that is set, else beside the sources."""
     place = os.environ.get("NUMBA_CACHE_DIR") or Path(kernels.__file__).parent / "cpu"
     return next(Path(place).rglob("*.nbi"), None) is not None
 

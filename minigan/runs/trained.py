@@ -1,4 +1,4 @@
-"""A run's networks as they were trained, without data and optimisers: to draw from, to read with, to measure."""
+"""A run's trained networks, without data and optimisers: to sample from, to read codes with, to evaluate."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,18 +9,18 @@ from ..training.trainer import random_streams
 
 
 class Trained(NamedTuple):
-    """A system with a run's weights, and what is known of them.
+    """A system with a run's weights, and facts about them.
 
     Attributes
     ----------
     system : GAN or another system
     config : Config
-        What the run was asked to do.
+        The run's config.
     image_shape : tuple
     iteration : int
-        How far it had come.
+        How many steps they were trained for.
     data : str
-        Fingerprint of what it was trained on; see :func:`minigan.training.checkpoint.fingerprint`.
+        Fingerprint of the training data; see :func:`minigan.training.checkpoint.fingerprint`.
     """
 
     system: object
@@ -31,7 +31,7 @@ class Trained(NamedTuple):
 
 
 def load(run, file="checkpoint.npz"):
-    """Load a run's networks to draw samples from them; no data are needed.
+    """Load a run's networks; its data are not needed.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def load(run, file="checkpoint.npz"):
     Raises
     ------
     FileNotFoundError
-        Where there is no run, or one without a checkpoint.
+        If there is no run, or it has no checkpoint.
     CheckpointError
         For a damaged checkpoint, or one of another version's networks.
     """

@@ -1,4 +1,4 @@
-"""What there is to know before training: tables of the presets and the data sets, and the facts of this machine."""
+"""Listings: the presets, the data sets, the kernels, and the facts of this machine."""
 
 import os
 import platform
@@ -9,8 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from . import __version__
-from . import presets as known
+from .. import __version__
+from .. import presets as known
+from .table import table
 
 
 def presets(name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = None) -> str:
@@ -27,7 +28,7 @@ def presets(name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(meta
         (name, preset.summary, preset.config.data, preset.config.batch, _length(preset.config))
         for name, preset in known.PRESETS.items()
     ]
-    more = "minigan presets NAME shows the networks, minigan train NAME --help all numbers"
+    more = "minigan presets NAME shows the networks, minigan train NAME --help all options"
     return table(["preset", "what it is", "data", "batch", "length"], rows) + "\n\n" + more
 
 
@@ -36,7 +37,7 @@ def _length(config):
 
 
 def _networks(preset):
-    from .training.trainer import random_streams
+    from ..training.trainer import random_streams
 
     config = preset.config
     system = preset.build(config, preset.default_shape, random_streams(config.seed)["init"])
@@ -45,7 +46,7 @@ def _networks(preset):
         "d": "discriminator d",
         "q": "code network q",
         "g_average": "average of g",
-    }  # others in full
+    }  # others under their own names
     parts = [
         f"{config.preset}: {preset.summary}",
         f"data {config.data}, batch {config.batch}, {_length(config)}",
@@ -58,7 +59,7 @@ def _networks(preset):
 
 def data() -> str:
     """List the data sets that --data takes by name, and where to get those that are not here."""
-    from . import data as sets
+    from .. import data as sets
 
     found = sets.names()
     width = max(len(name) for name, *_ in found)
@@ -72,12 +73,12 @@ def data() -> str:
 
 def kernels() -> str:
     """List the kernels of the contract with their variants; minigan kernels check runs one of your own."""
-    from . import kernels as contract
+    from .. import kernels as contract
 
     def numbered(name, backend):
         try:
             found = contract.variants(name, backend)
-        except ModuleNotFoundError:  # the family is not written for this backend
+        except ModuleNotFoundError:  # this backend lacks the family
             return "-"
         return ", ".join(variant.removeprefix(f"{name}_") for variant in found) or "one"
 
@@ -85,30 +86,21 @@ def kernels() -> str:
         (name, entry.family, *(numbered(name, backend) for backend in contract.BACKENDS))
         for name, entry in contract.spec.ENTRIES.items()
     ]
-    more = "minigan kernels check FILE.cu INSTANCE ... runs a CUDA kernel of yours without a GPU; --help tells how"
+    more = "minigan kernels check FILE.cu INSTANCE ... runs a CUDA kernel of yours without a GPU; see its --help"
     return table(["kernel", "file", *contract.BACKENDS], rows) + "\n\n" + more
-
-
-def table(headings, rows):
-    """Rows of cells as lines of text, each column as wide as its widest cell."""
-    rows = [headings, *([str(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 def info() -> str:
     """Show versions, threads and folders, for a bug report."""
     import numpy as np
 
-    from . import device
-    from .data.download import search_folders
-    from .kernels.cpu.threads import NUM_THREADS
+    from .. import device
+    from ..data.download import search_folders
+    from ..kernels.cpu.threads import NUM_THREADS
 
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     facts = {
-        "minigan": f"{__version__}, in {Path(__file__).parent}",
+        "minigan": f"{__version__}, in {Path(__file__).parent.parent}",
         "python": f"{platform.python_version()}, {platform.platform()}",
         "numpy": f"{np.__version__}, BLAS {blas['name']} {blas['version']}",
         "numba": version("numba"),
@@ -125,7 +117,16 @@ def info() -> str:
 def _cpu_name():
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # another system than Linux
+    except OSError:  # not Linux
         lines = []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+LISTINGS = {"presets": presets, "data": data, "kernels": kernels, "info": info}
+
+
+def run(command, arguments):
+    """Print one of these listings; returns the exit status."""
+    print(tyro.cli(LISTINGS[command], args=arguments, prog=f"minigan {command}"))
+    return 0
