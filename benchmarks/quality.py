@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import subprocess
-import time
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,7 +26,6 @@ from .machine import describe
 from .recipes import GROUPS, by_name, named
 
 RESULT = Path(__file__).parent / "results" / "quality.json"
-FRESH_S = 300  # a log that was written so lately belongs to a training under way
 
 
 def read(path=RESULT):
@@ -93,12 +91,7 @@ def train(recipe, seed, folder):
     check_config(folder, config)
     if is_done(folder, config):
         return None
-    log = folder / "log.jsonl"
-    if log.exists() and time.time() - log.stat().st_mtime < FRESH_S:
-        raise ValueError(f"{folder} is being trained: its log was written less than {FRESH_S} seconds ago")
-    if (folder / "checkpoint.npz").exists():
-        return _train(replace(config, data=runs.read_config(folder).data), resume=folder)
-    raise ValueError(f"{folder} holds a run without a checkpoint; remove it to begin again")
+    return _train(replace(config, data=runs.read_config(folder).data), resume=folder)
 
 
 def _train(config, out=None, resume=None):

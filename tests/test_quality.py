@@ -1,9 +1,7 @@
 """So that the quality table holds every run there was, failed ones too, and says no more than was measured."""
 
 import json
-import os
 import signal
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 from benchmarks import quality, recipes, tables, verdicts
 from benchmarks.recipes import Goal, Recipe
 from minigan import presets, runs
+from minigan.runs.lock import Lock
 from minigan.training import checkpoint
 from minigan.training.trainer import random_streams
 
@@ -23,7 +22,6 @@ TINY = Recipe("tiny", "gan-2d", GOALS, {"data": "ring", "steps": 3, "width": 8, 
 def one_recipe(monkeypatch):
     monkeypatch.setattr(quality, "by_name", lambda: {"tiny": TINY})
     monkeypatch.setattr(quality, "named", lambda names: [TINY for _ in names])
-    monkeypatch.setattr(quality, "FRESH_S", 0)
 
 
 @pytest.fixture
@@ -100,22 +98,22 @@ def test_a_folder_of_another_run_is_left_alone(go, tmp_path, capsys, changes, me
     assert (folder / "checkpoint.npz").read_bytes() == before
 
 
-def test_a_run_that_another_process_trains_is_left_alone(go, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(quality, "FRESH_S", 300)
+def test_a_run_that_another_process_trains_is_left_alone(go, tmp_path, capsys):
     folder = runs.train(replace(TINY.config(0), steps=2), tmp_path / "runs" / "tiny-0", quiet=True)
+    lock = Lock(folder)
     assert go("--seeds", "1") == (1, [])
-    assert "is being trained: its log was written less than 300 seconds ago" in capsys.readouterr().out
-    old = time.time() - 400
-    os.utime(folder / "log.jsonl", (old, old))
+    assert f"another process is training in {folder}" in capsys.readouterr().out
+    lock.release()
     assert go("--seeds", "1")[0] == 0
 
 
-def test_a_run_without_a_checkpoint_is_told(go, tmp_path, capsys):
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(go, tmp_path):
     folder = tmp_path / "runs" / "tiny-0"
     folder.mkdir(parents=True)
     runs.folder.write_config(folder, TINY.config(0))
-    assert go("--seeds", "1") == (1, [])
-    assert "holds a run without a checkpoint; remove it" in capsys.readouterr().out
+    with pytest.warns(UserWarning, match="begins anew from its config"):
+        assert go("--seeds", "1")[0] == 0
+    assert runs.load(folder).iteration == TINY.config(0).steps
 
 
 def test_a_diverged_training_is_an_entry_too(go, tmp_path, monkeypatch, capsys):
