@@ -28,14 +28,9 @@ LAYERS = (
     ("runs",),
     ("evaluate",),
     ("study",),
-    ("kernel_check",),
     ("cli",),
 )
-COMMAND_LINE = (
-    "minigan.__main__",
-    "minigan.cli",
-    "minigan.kernel_check",
-)  # loaded by the script alone, and tyro with it
+COMMAND_LINE = ("minigan.__main__", "minigan.cli")  # loaded by the script alone, and tyro with it
 DOORS = ("minigan", "minigan.__main__")  # in no layer: they open the others
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LOADED_WHEN_USED = {"cupy", "matplotlib", "mpi4py", "numba", "PIL", "pooch", "threadpoolctl", "tqdm", "tyro"}

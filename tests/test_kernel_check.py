@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from cuda_kernels import FOLDER, source
 
-from minigan import cli, kernel_check, kernels
+from minigan import cli, kernels
+from minigan.cli import kernel_check
 from minigan.kernels.gpu import compile as nvrtc
 
 SCALE = str(FOLDER / "scale.cu")

@@ -1,7 +1,6 @@
 """``minigan kernels``: list the kernels; ``minigan kernels check``: run one of the user's own."""
 
-from .. import kernel_check
-from . import listings
+from . import kernel_check, listings
 
 
 def run(command, arguments):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from .whole_file import whole_file
+from ..whole_file import whole_file
 
 EPILOG = """\
 ARGUMENTS, one for each parameter of the kernel: a number; zeros:64, ones:64x3, arange:64, random:8x8x3, or empty:64,
@@ -49,8 +49,8 @@ def check(arguments: list[str]) -> int:
     options = tyro.cli(CheckOptions, args=arguments, prog="minigan kernels check", description=_description())
     if options.save is not None and options.save.suffix != ".npz":
         raise ValueError(f"save: expected a name that ends in .npz, got {options.save}")
-    from .kernels.gpu.check import check as check_kernel
-    from .kernels.gpu.emulator import EmulatorError, Unsupported
+    from ..kernels.gpu.check import check as check_kernel
+    from ..kernels.gpu.emulator import EmulatorError, Unsupported
 
     try:
         checked = check_kernel(
