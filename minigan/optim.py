@@ -5,6 +5,7 @@ import numpy as np
 from . import device, kernels
 from .communicator import ALONE
 from .recording import Event, watching
+from .states import below, check_fits
 
 
 class Optimizer:
@@ -138,14 +139,7 @@ class Optimizer:
             for kind, arrays in self.state.items()
             for (name, _), array in zip(self.named, arrays, strict=True)
         }
-        wrong = sorted(set(own) ^ (set(state) - {"steps"}))
-        wrong += [
-            f"{n} {np.shape(state[n])} != {own[n].shape}" for n in own if n in state and state[n].shape != own[n].shape
-        ]
-        if wrong or "steps" not in state:
-            raise ValueError(
-                f"load_state_dict: {type(self).__name__} does not fit: " + ", ".join(wrong or ["no steps"])
-            )
+        check_fits(self, {"steps": 0} | own, state)
         if self.device is device.CPU:
             self.steps = int(state["steps"])
         else:
@@ -293,6 +287,4 @@ class OptimizerGroup:
     def load_state_dict(self, state):
         """Load the state of a group of the same kinds; ValueError, naming the entries, if it does not fit."""
         for i, optimizer in enumerate(self.optimizers):
-            prefix = f"{i}/"
-            own = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
-            optimizer.load_state_dict(own)
+            optimizer.load_state_dict(below(f"{i}/", state))

@@ -14,7 +14,7 @@ from minigan import kernels
 
 PACKAGE, KERNELS = Path(minigan.__file__).parent, Path(kernels.__file__).parent
 LAYERS = (
-    ("near", "whole_file"),  # words, and files
+    ("near", "states", "whole_file"),  # words, names, files
     ("kernels", "data", "metrics", "plots", "communicator"),  # arrays in, arrays or files out
     ("device", "recording"),
     ("autograd",),

@@ -4,11 +4,10 @@ A module's parameters are the tensors among its attributes, its buffers the arra
 within lists: nothing has to be registered.
 """
 
-import numpy as np
-
 from .. import device
 from ..autograd import Tensor
 from ..communicator import ALONE
+from ..states import check_fits
 
 
 class Module:
@@ -121,16 +120,7 @@ class Module:
             If an entry is missing, unexpected or misshapen; lists all of them, and loads nothing.
         """
         parameters, buffers = dict(self.named_parameters()), dict(self.named_buffers())
-        own = parameters | buffers
-        wrong = [f"missing {name} {own[name].shape}" for name in own if name not in state]
-        wrong += [f"unexpected {name} {np.shape(state[name])}" for name in state if name not in own]
-        wrong += [
-            f"{name} has shape {np.shape(state[name])}, expected {own[name].shape}"
-            for name in own
-            if name in state and np.shape(state[name]) != own[name].shape
-        ]
-        if wrong:
-            raise ValueError(f"load_state_dict: {type(self).__name__} does not fit: " + "; ".join(wrong))
+        check_fits(self, parameters | buffers, state)
         for name, parameter in parameters.items():
             parameter.assign_(state[name])
         for name, buffer in buffers.items():

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import presets
+from ..states import below
 from ..training import checkpoint
 from ..training.trainer import random_streams
 
@@ -58,10 +59,8 @@ def load(run, file="checkpoint.npz"):
     config = presets.config_from_dict(values)
     system = presets.get(config.preset).build(config, shape, random_streams(config.seed)["init"])
     for name, module in system.modules.items():
-        prefix = f"module.{name}."
-        own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
         try:
-            module.load_state_dict(own)
+            module.load_state_dict(below(f"module.{name}.", arrays))
         except ValueError as error:
             raise checkpoint.CheckpointError(f"{path} is a checkpoint of another model: {error}") from None
     return Trained(system, config, shape, meta["counters"]["iteration"], meta["data"])

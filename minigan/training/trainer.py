@@ -8,6 +8,7 @@ from .. import kernels
 from ..communicator import ALONE
 from ..device import CPU
 from ..recording import detect_nonfinite
+from ..states import below
 from . import signals
 from .graph import DeviceStep
 from .parallel import OwnRows, distribute, step
@@ -243,7 +244,7 @@ class Trainer:
         """
         for kind, parts in (("module", self.system.modules), ("optimizer", self.system.optimizers)):
             for part, owner in parts.items():
-                owner.load_state_dict(_below(f"{kind}.{part}.", arrays))
+                owner.load_state_dict(below(f"{kind}.{part}.", arrays))
         for name, stream in self.streams.items():
             stream.bit_generator.state = counters["streams"][name]
         self.batches.load_state_dict(counters["batches"])
@@ -251,7 +252,3 @@ class Trainer:
         if self.device is not CPU:
             # After steps on the CPU, the device's noise starts at an offset that no earlier step can have reached.
             self.noise.state = counters.get("device_noise", (self.noise.state[0], self.iteration << 40))
-
-
-def _below(prefix, arrays):
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
