@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from minigan import Tensor, cli, grad, nn, no_grad, ops, presets, runs, watch
+from minigan.models import gan
 from minigan.optim import SGD, Adam
 from minigan.plots import BLUE, GREEN, GREY, ORANGE, PURPLE
 from minigan.study import graph
 from minigan.study.step import Step
+from minigan.training.steps import gan_step
 from minigan.training.trainer import random_streams
 
 RNG = np.random.default_rng
@@ -312,6 +314,21 @@ def test_readme_shows_what_the_command_prints(capsys):
     numbers = [[float(word) for word in line.rsplit(None, 3)[1:]] for line in shown if line.startswith("g.")]
     others = [[float(word) for word in line.rsplit(None, 3)[1:]] for line in printed if line.startswith("g.")]
     np.testing.assert_allclose(numbers, others, rtol=0.02)
+
+
+def test_readmes_step_is_gan_step():
+    page = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    shown = {}
+    exec(page.split("```python\n")[1].split("```")[0], shown)
+    weights = []
+    for step in (shown["gan_step"], gan_step):
+        g, d = gan.mlp_generator(2, 8, rng=RNG(0)), gan.mlp_discriminator(8, rng=RNG(1))
+        opt_g, opt_d = Adam(g, lr=0.01), Adam(d, lr=0.01)
+        x_real, z = (Tensor(x) for x in RNG(2).standard_normal((2, 16, 2), np.float32))
+        step(g, d, opt_g, opt_d, x_real, z)
+        weights.append([p.data for p in (*g.parameters(), *d.parameters())])
+    for ours, own in zip(*weights, strict=True):
+        np.testing.assert_allclose(ours, own, rtol=1e-4, atol=1e-5)
 
 
 def test_step_of_a_run_is_its_next_one_and_leaves_it_alone(capsys, tmp_path):
