@@ -369,6 +369,7 @@ def test_a_full_disk_is_told_with_the_file_and_the_way_on(capsys, points, monkey
 # --- Ctrl-C -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("signals_of_a_terminal")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_saves_and_tells_how_to_go_on(tmp_path, points):
     arguments = [

@@ -292,6 +292,7 @@ class Interrupt:
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("signals_of_a_terminal")
 @pytest.mark.parametrize("disable", [False, True])
 def test_ctrl_c_is_heard_at_once(capsys, disable):
     trainer = trainer_of(more_hooks=[Interrupt(), hooks.Progress(16, disable=disable)])
@@ -300,6 +301,7 @@ def test_ctrl_c_is_heard_at_once(capsys, disable):
     assert ("finishing this step, then saving" in capsys.readouterr().err) is not disable
 
 
+@pytest.mark.usefixtures("signals_of_a_terminal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_while_hooks_start_ends_before_the_first_step_and_saves(tmp_path, capsys, number):
     class InterruptAtStart:
@@ -321,6 +323,7 @@ def test_without_stderr_there_is_no_bar(monkeypatch):
     assert trainer.iteration == 2
 
 
+@pytest.mark.usefixtures("signals_of_a_terminal")
 def test_a_terminal_that_was_closed_does_not_cost_the_step(monkeypatch):
     bar = hooks.Progress(16)
     trainer = trainer_of(more_hooks=[Interrupt(), bar])

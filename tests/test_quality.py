@@ -331,6 +331,7 @@ def test_the_table_of_the_pages(tmp_path, monkeypatch):
     assert sum("a cpu, 2 cores" in line for line in lines) == 1
 
 
+@pytest.mark.usefixtures("signals_of_a_terminal")
 def test_half_a_training_is_no_entry(tmp_path, monkeypatch, capsys):
     prepare = runs.prepare
 

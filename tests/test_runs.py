@@ -153,6 +153,7 @@ def test_a_refused_run_leaves_no_folder_but_keeps_the_users(tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
 
 
+@pytest.mark.usefixtures("signals_of_a_terminal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_while_a_run_is_prepared_leaves_no_folder(tmp_path, monkeypatch, number):
     monkeypatch.setattr(runs.run, "assemble", lambda *_, **__: signal.raise_signal(number))
@@ -610,6 +611,7 @@ class InterruptAt:
             signal.raise_signal(self.number)
 
 
+@pytest.mark.usefixtures("signals_of_a_terminal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_ends_after_the_step_saves_and_can_be_resumed(tmp_path, number):
     whole = train(config(steps=5), tmp_path / "whole")
