@@ -17,7 +17,7 @@ class Optimizer:
         Their parameters are trained. Unnamed ones are given their dotted name, for error messages; with several
         modules it begins with the module's index: "0.", "1.", ...
     lr : float
-        Learning rate; may be set at any time.
+        Learning rate; may be set at any time. :meth:`scale_lr` multiplies this one, whatever it was set to.
     clip : float, optional
         Clip all parameters to [-clip, clip] after each update, as WGAN does to keep its critic Lipschitz
         (arXiv:1701.07875, algorithm 1).
@@ -56,6 +56,7 @@ class Optimizer:
             if value is None or not (np.isfinite(value) and value > 0):
                 raise ValueError(f"{type(self).__name__}: {what} must be positive and finite, got {value}")
         self.device, self._lr, self.clip, self.steps = device.CPU, lr, clip, 0
+        self._given_lr = lr
         for name, parameter in self.named:
             parameter.name = parameter.name or name
         self.state = {name: [np.zeros_like(p.data) for _, p in self.named] for name in self.state_names}
@@ -71,6 +72,10 @@ class Optimizer:
             self._lr = lr
         else:
             self._lr[...] = lr
+
+    def scale_lr(self, factor):
+        """Set the learning rate to ``factor`` times that which the optimiser was made with."""
+        self.lr = self._given_lr * factor
 
     def to(self, place):
         """Move the state to the parameters' Device; return the optimiser."""
@@ -265,6 +270,11 @@ class OptimizerGroup:
         for optimizer in self.optimizers:
             optimizer.to(place)
         return self
+
+    def scale_lr(self, factor):
+        """Set each learning rate to ``factor`` times that which its optimiser was made with."""
+        for optimizer in self.optimizers:
+            optimizer.scale_lr(factor)
 
     def zero_grad(self):
         """Drop all gradients."""

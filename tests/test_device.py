@@ -249,7 +249,7 @@ def test_a_graph_takes_the_steps_that_are_taken_op_by_op(options, gpu):
     for graph in (False, True):
         made = Trainer(tiny_gan(**options), IMAGES, random_streams(1), batch=5, device=gpu, graph=graph)
         scalars.append([{k: float(v) for k, v in made.step().items()} for _ in range(6)])
-        assert made.step.is_graph is graph
+        assert made.system_step.is_graph is graph
         states.append(made.state_dict())
     assert_same_arrays(states[1][0], states[0][0])
     assert states[1][1] == states[0][1], "as many images and random numbers were drawn"
@@ -316,7 +316,7 @@ def four_steps(game, shape, gpu, graph):
     made = Trainer(system, images, random_streams(0), batch=4, labels=labels, device=gpu, graph=graph)
     for _ in range(4):
         scalars = made.step()
-    assert made.step.is_graph is graph
+    assert made.system_step.is_graph is graph
     assert all(np.isfinite(float(value)) for value in scalars.values())
     return made.state_dict()
 
@@ -351,11 +351,11 @@ def test_the_step_of_every_preset_can_be_recorded(name):
     made = Trainer(system, images, streams, batch=4, labels=labels, device=emulated, graph=True)
     for channels in (1, 3):
         discriminator_only._blur(channels, emulated)  # what a first step uploads, once
-    made.step.staging.begin()
+    made.system_step.staging.begin()
     for _ in range(8):  # as many batches as any step asks for
-        next(made.step.staging)
+        next(made.system_step.staging)
     made.step._record()
-    assert made.step.is_graph
+    assert made.system_step.is_graph
 
 
 def test_a_graph_that_wrote_weights_spoils_older_tapes(gpu):
@@ -453,7 +453,7 @@ def test_steps_that_no_graph_can_take_are_taken_op_by_op_with_a_notice(kind, rea
 
     with pytest.warns(NotAGraph, match=reason):
         made = four_steps()
-    assert not made.step.wants_graph
+    assert not made.system_step.wants_graph
     plain = trainer(gpu)
     for _ in range(4):
         plain.step()

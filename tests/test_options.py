@@ -44,7 +44,7 @@ SMALL = {
 
 OUTSIDE = {  # of a step
     *("preset", "data", "epochs", "steps", "seed", "samples", "log_every", "sample_every", "checkpoint_every"),
-    *("eval_every", "eval_samples", "best_by", "find_nonfinite"),
+    *("eval_every", "eval_samples", "best_by", "find_nonfinite", "cooldown"),
 }
 
 WITH = {  # what an option needs to have an effect, or to have a value at all

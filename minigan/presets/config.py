@@ -35,6 +35,8 @@ class Config:
     """Adam's decay of the first moment."""
     beta2: float = 0.999
     """Adam's decay of the second moment."""
+    cooldown: float = 0.0
+    """Share of the training, at its end, in which all learning rates fall linearly to zero."""
     samples: int = 64
     """Images in each sample picture, of the same latents; with classes, rounded down to as many of each, or one."""
     log_every: int = 50
@@ -76,6 +78,8 @@ class Config:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be in [0, 1), got {getattr(self, name)}")
+        if not 0 <= self.cooldown <= 1:
+            raise ValueError(f"cooldown: must be in [0, 1], got {self.cooldown}")
         if self.eval_every < 0:
             raise ValueError(f"eval_every: must be at least 0, got {self.eval_every}")
         if self.best_by is not None and not self.eval_every:

@@ -119,7 +119,7 @@ GANS = [
     ),
     preset(
         "r1gan-2d",
-        "gan-2d tuned to find every mode: R1 penalty, one more layer, samples from an average of g",
+        "gan-2d tuned to find every mode: R1 penalty, one more layer, samples from an average of g, cooldown",
         (2,),
         _build_gan_2d,
         MLPConfig,
@@ -135,6 +135,7 @@ GANS = [
         beta1=0.0,
         beta2=0.99,
         penalty="r1",
+        cooldown=0.5,
         penalty_weight=0.01,  # the modes are narrow: with 10, d would be too flat to see them
         average=0.999,
         samples=2500,

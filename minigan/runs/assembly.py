@@ -8,14 +8,15 @@ from .. import presets
 from ..communicator import ALONE
 from ..device import CPU
 from ..training import checkpoint
+from ..training.cooldown import cooldown
 from ..training.trainer import Trainer, random_streams
 from .loading import load_data
 
 MAY_DIFFER = (
-    *("data", "steps", "epochs", "log_every", "sample_every", "checkpoint_every", "find_nonfinite"),
+    *("data", "steps", "epochs", "cooldown", "log_every", "sample_every", "checkpoint_every", "find_nonfinite"),
     *("eval_every", "eval_samples", "best_by"),
 )
-"""Fields that a resumed run may change: none of them affects a step. Data are compared by content, not by path."""
+"""Fields that a resumed run may change: none affects the steps done so far. Data are compared by content, not path."""
 
 
 def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32", communicator=ALONE):
@@ -53,6 +54,7 @@ def assemble(config, *, resume=None, device=CPU, graph=False, precision="float32
         graph=graph,
         precision=precision,
         communicator=communicator,
+        schedule=cooldown(config.cooldown, length(config, len(dataset))) if config.cooldown else None,
     )
     if resume is not None:
         go_on(resume, config, dataset, trainer)

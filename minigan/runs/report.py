@@ -17,6 +17,8 @@ def before(run):
     counts = {name: module.parameter_count() for name, module in trainer.system.modules.items()}
     epochs = run.iterations * config.images_per_iteration / len(run.data)
     length = f"{run.iterations:,} with batch {config.batch} ({epochs:,.{0 if epochs >= 100 else 2}f} epochs)"
+    if config.cooldown:
+        length += f"; over the last {config.cooldown:.0%} of them learning rates fall to zero"
     if trainer.iteration:
         length += f", from iteration {trainer.iteration:,} on"
     lines = {
@@ -57,7 +59,7 @@ def _device(run):
     if trainer.device is CPU:
         remarks = "; ".join(filter(None, (run.remark, trainer.communicator.describe())))
         return f"the CPU{remarks and f' ({remarks})'}"
-    how = "each step as one graph" if trainer.step.wants_graph else "op by op"
+    how = "each step as one graph" if trainer.system_step.wants_graph else "op by op"
     return f"{trainer.device.describe()}; {trainer.precision}, {how}"
 
 

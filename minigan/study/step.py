@@ -207,6 +207,8 @@ def take(config, folder=None, *, after=0, out=None, picture=None):
         scalars = trainer.step()
     head = f"{config.preset}, iteration {trainer.iteration + 1:,}: {dataset.name}, batch {config.batch}"
     head += f", seed {config.seed}"
+    if trainer.schedule:
+        head += f", learning rates times {trainer.schedule(trainer.iteration):.3g}"
     last = [", ".join(f"{name} {float(value):.6g}" for name, value in scalars.items())]
     for path in filter(None, (out, picture)):
         path.parent.mkdir(parents=True, exist_ok=True)

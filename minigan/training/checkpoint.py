@@ -124,7 +124,7 @@ def resume(path, trainer, config, *, may_differ=()):
     Parameters
     ----------
     may_differ : collection of str
-        Config fields that may have changed because they do not affect a step, such as the number of steps.
+        Config fields that may have changed because they do not affect the steps done so far, such as the length.
 
     Raises
     ------

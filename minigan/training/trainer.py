@@ -114,11 +114,16 @@ class Trainer:
         Of a GPU's convolutions and matrix products; see :class:`minigan.kernels.use`.
     communicator : Communicator
         Of the processes that train this system together (see :mod:`minigan.training.parallel`).
+    schedule : callable(iteration) -> float, optional
+        The factor of all learning rates in the step that follows ``iteration`` steps; see
+        :mod:`minigan.training.cooldown`.
 
     Attributes
     ----------
     iteration : int
         Steps done, including those before a resume.
+    system_step : callable
+        The system's step on the device: takes one, and returns its scalars.
     interrupted, failed : bool
         Whether the last run ended with Ctrl-C (or SIGTERM, SIGHUP); and whether it ended with a step that raised or a
         hook that set ``failed``, after which the weights may be half updated or not worth keeping.
@@ -138,11 +143,12 @@ class Trainer:
         graph=False,
         precision="float32",
         communicator=ALONE,
+        schedule=None,
     ):
         self.system, self.images, self.streams, self.hooks = system, images, streams, list(hooks)
         self.batches = Batches(images, batch, streams["order"], labels, communicator)
         self.find_nonfinite, self.device, self.precision = find_nonfinite, device, precision
-        self.communicator = communicator
+        self.communicator, self.schedule = communicator, schedule
         if communicator.size > 1 and device is not CPU:
             raise ValueError(f"mpi: expected device cpu for several processes, got {device.name}")
         distribute(system, communicator)
@@ -150,12 +156,12 @@ class Trainer:
             part.to(device)
         self.noise = device.generator(streams["noise"])
         if communicator.size > 1:
-            self.step = partial(step, system, self.batches, OwnRows(self.noise, communicator), communicator)
+            self.system_step = partial(step, system, self.batches, OwnRows(self.noise, communicator), communicator)
         elif device is CPU:
-            self.step = lambda: self.system.step(self.batches, self.noise)
+            self.system_step = lambda: self.system.step(self.batches, self.noise)
         else:
             options = {"graph": graph, "find_nonfinite": find_nonfinite}
-            self.step = DeviceStep(system, self.batches, self.noise, device, **options)
+            self.system_step = DeviceStep(system, self.batches, self.noise, device, **options)
         self.iteration, self.last_iteration, self.interrupted, self.failed = 0, 0, False, False
 
     def run(self, iterations):
@@ -179,6 +185,13 @@ class Trainer:
             raise
         if errors := self._stop():
             raise errors[0]
+
+    def step(self):
+        """Take the next step, at the schedule's learning rates; return its scalars."""
+        if self.schedule:
+            for optimizer in self.system.optimizers.values():
+                optimizer.scale_lr(self.schedule(self.iteration))
+        return self.system_step()
 
     def _should_stop(self):
         """Whether this process, or another that trains with it, was interrupted."""
