@@ -354,7 +354,7 @@ def test_the_step_of_every_preset_can_be_recorded(name):
     made.system_step.staging.begin()
     for _ in range(8):  # as many batches as any step asks for
         next(made.system_step.staging)
-    made.step._record()
+    made.system_step._record()
     assert made.system_step.is_graph
 
 
