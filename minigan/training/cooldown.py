@@ -11,7 +11,7 @@ def cooldown(share, iterations):
     Parameters
     ----------
     share : float
-        The part of the training in which the rates fall, in [0, 1]; 0 for none.
+        The part of the training in which the rates fall, in (0, 1].
     iterations : int
         The training's length.
 
@@ -22,4 +22,4 @@ def cooldown(share, iterations):
         end it is that of its last step.
     """
     falling = share * iterations
-    return lambda iteration: min(1.0, max(1, iterations - iteration) / falling) if falling else 1.0
+    return lambda iteration: min(1.0, max(1, iterations - iteration) / falling)
