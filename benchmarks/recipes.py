@@ -131,6 +131,7 @@ def _information(name, most=None, **changes):
         Goal("code_0_information_nats_by_batch", "less" if most else "more", most),
         *([] if "codes" in changes else [Goal("codes_slant_and_width", "more")]),
         Goal("frechet_over_floor", "less"),
+        Goal("confident_share", "more"),
     )
     changes = {"data": "mnist", "steps": 2000, **changes, **QUIET}
     return Recipe(f"information-{name}", "infogan-paper", goals, changes, seeds=3)
@@ -142,6 +143,7 @@ def _told(name, **length):
         Goal("class_as_told", "more"),
         Goal("nearest_neighbour_error", "less", 0.04, published="0.0298 (conditional DCGAN); MLP GAN 0.0628"),
         Goal("frechet_over_floor", "less"),
+        Goal("confident_share", "more"),
     )
     return Recipe(name, name, goals, {"data": "mnist", **length, **QUIET}, n=50_000)
 
@@ -293,6 +295,14 @@ RECIPES = [
     _vae("vae", (106, 105, "106.66 at epoch 7, 105.14 at 10 with 600 units"), epochs=10),
     _vae("vae-20-epochs", (104.5, None, "103.90 at epoch 15 with 600 units"), epochs=20),
     _vae("vae-binarised", (100, 92, "90.85 +- 0.20, longer trained"), epochs=10, binarise=True),
+    _vae(
+        "vae-binarised-cooldown",
+        (100, 92, "90.85 +- 0.20, longer trained"),
+        epochs=10,
+        binarise=True,
+        lr=3e-3,
+        cooldown=0.5,
+    ),
     _vae("vae-conv-binarised", (None, 88, "86.47 +- 0.11, longer trained"), epochs=10, binarise=True, network="conv"),
     Recipe(
         "autoencoder", "autoencoder", (Goal("frechet_over_floor", "less"),), {"data": "mnist", "epochs": 10, **QUIET}

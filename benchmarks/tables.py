@@ -4,7 +4,7 @@ A table stands between ``<!-- table: NAME -->`` and ``<!-- end table -->``. ``la
 measured, ``ladder conv2d dcgan-d2`` one for each variant on that shape, ``train_step`` and ``train_step gpu`` one for
 each preset, ``memory`` one for each engine, ``profile`` one for each preset, ``quality`` one for each score of each
 recipe, ``quality asked`` one for each that has a goal, ``compared GROUP`` one for each recipe of a group, ``features``
-one for each set of images. Run as ``python -m benchmarks.tables`` after measuring.
+and ``neighbours`` one for each set of images. Run as ``python -m benchmarks.tables`` after measuring.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def render(name, results=RESULTS):
     if len(arguments) not in words:
         raise ValueError(
             f"tables: no table {name!r}; there are ladder KERNEL, ladder KERNEL SHAPE, train_step, memory, profile, "
-            "quality, quality asked, compared GROUP, features"
+            "quality, quality asked, compared GROUP, features, neighbours"
         )
     path = results / f"{FILES.get(kind) or '_'.join([kind, *arguments[:1]])}.json"
     if not path.exists():
@@ -167,6 +167,15 @@ def _features(measured):
     return ["", *(f"{score}, {network}" for score, network in columns)], rows
 
 
+def _neighbours(measured):
+    """What a nearest-neighbour classifier makes of each set of images."""
+    rows = [
+        [name, f"{row['images']:,}", f"{row['error']:.4g}", f"{row['median_distance']:.3g}"]
+        for name, row in measured["sets"].items()
+    ]
+    return ["", "images", "error", "median distance"], rows
+
+
 def _spread(ms):
     return f"{ms['median']:.4g} [{ms['q1']:.4g}, {ms['q3']:.4g}]"
 
@@ -179,6 +188,7 @@ TABLES = {
     "quality": (_quality, (0, 1)),
     "compared": (_compared, (1,)),
     "features": (_features, (0,)),
+    "neighbours": (_neighbours, (0,)),
 }
 """By the first word of a table's name: what makes it, and how many words may follow."""
 

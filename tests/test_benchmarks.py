@@ -18,6 +18,7 @@ from benchmarks import (
     gpu,
     ladder,
     memory,
+    neighbours,
     profile,
     shapes,
     startup,
@@ -419,6 +420,53 @@ def test_results_are_written_where_asked_and_nowhere_else(script, arguments, sta
     assert published() == before
     (written,) = (path for path in tmp_path.rglob("*.json") if path.is_file())
     assert "machine" in json.loads(written.read_text())
+
+
+def dots(*places, labels):
+    """A data set of images with one white pixel each."""
+    images = np.full((len(places), 2, 2, 1), -1.0, np.float32)
+    images.reshape(len(places), -1)[range(len(places)), places] = 1
+    return data.Dataset(images, np.array(labels), "dots", "drawn here")
+
+
+def test_a_nearest_neighbour_error_is_the_share_of_other_labels():
+    test = dots(0, 1, 2, 3, labels=[0, 1, 2, 3])
+    among = dots(3, 2, 1, labels=[3, 0, 1])  # 2 has another label here, 0 is not there
+    found = neighbours.error_among(among.images, among.labels, test)
+    assert found == {"images": 3, "error": 0.5, "median_distance": 0.0}
+    assert neighbours.error_among(test.images[:1], test.labels[:1], test)["median_distance"] == pytest.approx(8**0.5)
+
+
+def test_generated_digits_are_measured_with_and_without_those_of_a_wrong_class():
+    test = dots(0, 1, labels=[0, 1])
+    latents = SimpleNamespace(sample=lambda rng, n: np.arange(n), class_rows=lambda z: np.eye(2)[z % 2])
+    system = SimpleNamespace(latents=latents, sample=lambda z: test.images[[1, 1, 0]])  # told 0, 1 and 0
+
+    def classifier(images):
+        return SimpleNamespace(logits=images.reshape(len(images), -1)[:, :2])
+
+    found = neighbours.among_generated("g", system, 3, classifier, test, np.random.default_rng(0))
+    assert [(name, row["images"], row["error"]) for name, row in found.items()] == [
+        ("g", 3, 0.5),
+        ("g, class as told", 2, 0.0),
+    ]
+
+
+def test_neighbours_takes_the_recipes_runs_and_writes_where_asked(tmp_path, monkeypatch, capsys):
+    load, seen = data.load, []
+    monkeypatch.setattr(neighbours.data, "load", lambda name, split: load("mnist-10k", split=split).head(60))
+    monkeypatch.setattr(neighbours, "REAL", (20, 60))
+    monkeypatch.setattr(neighbours.quality, "train", lambda recipe, seed, folder: seen.append((recipe.name, folder)))
+    monkeypatch.setattr(neighbours.runs, "load", lambda folder: SimpleNamespace(system=None))
+    monkeypatch.setattr(
+        neighbours, "among_generated", lambda name, *_: {name: {"images": 1, "error": 0.0, "median_distance": 0.0}}
+    )
+    neighbours.main(["--only", "cgan", "--seed", "3", "--runs", "there", "--out", str(tmp_path / "n.json")])
+    written = json.loads((tmp_path / "n.json").read_text())
+    assert seen == [("cgan", Path("there/cgan-3"))]
+    assert list(written["sets"]) == ["real, 20", "real, 60", "cgan"]
+    assert written["sets"]["real, 20"]["error"] >= written["sets"]["real, 60"]["error"] > 0
+    assert "real, 60" in capsys.readouterr().out
 
 
 def test_a_classifier_replaces_minigans_own_only_where_asked(tmp_path, monkeypatch, capsys):
