@@ -174,6 +174,7 @@ GAMES = {
     "dragan": {"penalty": "dragan"},
     "r1": {"penalty": "r1", "lr_g": 1e-4, "lr_d": 1e-4, "beta1": 0.0, "beta2": 0.99},
     "packing-2": {"packing": 2},
+    "simultaneous": {"simultaneous": True},
     "average": {"average": 0.999},
 }
 """What the GAN papers change of the plain game: with the loss what its authors give of the optimiser, and no more."""

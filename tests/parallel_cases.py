@@ -23,6 +23,7 @@ CASES = {
     "gan": {},
     "gan-2d": {},
     "gan-2d d_steps": {"d_steps": 2, "fresh_noise": True},
+    "gan-2d simultaneous": {"simultaneous": True},
     "gan-2d packing": {"packing": 3},
     "gan-2d wgan-gp": {"penalty": "wgan-gp", "penalty_weight": 0.01, "loss": "wasserstein"},
     "gan-2d dragan": {"penalty": "dragan", "penalty_weight": 0.01},

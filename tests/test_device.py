@@ -301,7 +301,7 @@ GAMES = [
     (partial(small, "discriminator-only-2d", ascent_steps=2), (2,)),
     (partial(points_gan, loss="minimax", penalty="r1", packing=2), (2,)),
     (partial(points_gan, loss="least-squares", average=0.9, fresh_noise=True), (2,)),
-    (partial(points_gan, loss="hinge", spectral_norm=True, penalty="dragan"), (2,)),
+    (partial(points_gan, loss="hinge", spectral_norm=True, penalty="dragan", simultaneous=True), (2,)),
     (partial(points_gan, loss="wasserstein", penalty="wgan-gp", d_steps=2), (2,)),
     (partial(points_gan, loss="wasserstein", clip=0.1, d_steps=2), (2,)),
     (points_infogan, (2,)),

@@ -5,11 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from minigan import Tensor, kernels, nn, no_grad, ops, optim
+from minigan import Tensor, grad, kernels, nn, no_grad, ops, optim
 from minigan.latents import Latents, Noise
 from minigan.models import dcgan, gan
 from minigan.training.losses import LOSSES, NON_SATURATING
-from minigan.training.steps import discriminator_step, gan_step, generator_step, passes
+from minigan.training.steps import discriminator_step, gan_step, generator_step, passes, simultaneous_step
 from minigan.training.steps.passes import outputs_of_both
 from minigan.training.systems import GAN
 from minigan.training.systems.gan import pack
@@ -103,6 +103,29 @@ def test_fresh_noise_is_what_g_learns_from():
     discriminator_step(same, optim.Adam(same, lr=1e-2, beta1=0.5), x, fake)
     generator_step(same, optim.Adam(expected, lr=1e-2, beta1=0.5), expected(fresh))
     assert not changed(expected, g.state_dict())
+
+
+@pytest.mark.parametrize("z_g", [None, rows(3)], ids=["the same noise", "fresh noise"])
+def test_in_a_simultaneous_step_neither_network_sees_the_other_learn(z_g):
+    (g, d, *_), (other_g, other_d, *_) = pair(), pair()
+    x, z, lr = rows(1), rows(2), 0.1
+    seen = simultaneous_step(g, d, optim.SGD(g, lr=lr), optim.SGD(d, lr=lr), x, z, z_g)
+    loss_g = NON_SATURATING.g(other_d(other_g(z if z_g is None else z_g)))
+    loss_d = NON_SATURATING.d(other_d(x), other_d(other_g(z).detach()))
+    assert seen["loss_g"] == pytest.approx(loss_g.item(), rel=1e-6)
+    assert seen["loss_d"] == pytest.approx(loss_d.item(), rel=1e-6)
+    for network, before, loss in ((g, other_g, loss_g), (d, other_d, loss_d)):
+        learnt, old = list(network.parameters()), list(before.parameters())
+        for new, was, gradient in zip(learnt, old, grad(loss, old, keep_graph=True), strict=True):
+            np.testing.assert_allclose(new.data, was.data - lr * gradient.data, rtol=1e-5, atol=1e-7)
+
+
+def test_in_turns_g_learns_from_the_d_that_has_just_learnt():
+    (g, d, *opts), (other_g, other_d, *other_opts) = pair(), pair()
+    gan_step(g, d, *opts, rows(1), rows(2))
+    simultaneous_step(other_g, other_d, *other_opts, rows(1), rows(2))
+    assert not changed(other_d, d.state_dict())
+    assert changed(other_g, g.state_dict())
 
 
 @pytest.mark.parametrize("fresh", [False, True])

@@ -4,7 +4,7 @@ from ..latents import Categorical, Label, Latents, Noise
 from ..models import cgan, dcgan, infogan
 from ..training.systems import ACGAN, ConditionalGAN
 from .config import ACGANConfig, CGANConfig
-from .gans import adams, game, with_norms
+from .gans import adams, game, turns, with_norms
 from .preset import preset
 
 
@@ -14,7 +14,7 @@ def _build_cgan(config, image_shape, rng):
     g = dcgan.generator_28(latents.size, channels, config.width, rng=rng)
     d = cgan.discriminator_28(config.classes, channels, config.width, rng=rng)
     opt_g, opt_d = adams(config, [g], [with_norms(config, d, rng)])
-    return ConditionalGAN(g, d, latents, opt_g, opt_d, batch=config.batch, d_steps=config.d_steps, **game(config))
+    return ConditionalGAN(g, d, latents, opt_g, opt_d, batch=config.batch, **turns(config), **game(config))
 
 
 def _build_acgan(config, image_shape, rng):

@@ -129,6 +129,9 @@ class GANConfig(Config):
     """Discriminator updates per generator update."""
     fresh_noise: bool = False
     """Whether the generator learns from fresh noise, or from the fakes that the discriminator has just seen."""
+    simultaneous: bool = False
+    """Whether both networks learn at once, each from the other as it was, or the generator from the discriminator that
+    has just learnt."""
     loss: Literal["minimax", "non-saturating", "least-squares", "hinge", "wasserstein"] = "non-saturating"
     """Losses of the two networks."""
     smoothing: float = 0.0
@@ -212,6 +215,7 @@ class MLPConfig(WidthConfig):
 
 _REFUSED_WITH_Q = {
     "d_steps": "each network is updated once per iteration here",
+    "simultaneous": "the networks take turns here",
     "packing": "Q reads each image by itself",
     "clip": "Q shares layers with the discriminator; give --penalty instead",
 }

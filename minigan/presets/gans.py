@@ -48,9 +48,14 @@ def game(config):
     return {"loss": loss, "penalty": penalty, "average": config.average, "fresh_noise": config.fresh_noise}
 
 
+def turns(config):
+    """The options that say who learns when, of systems that leave the choice."""
+    return {"d_steps": config.d_steps, "simultaneous": config.simultaneous}
+
+
 def _gan(config, g, d, latents, rng):
     opt_g, opt_d = adams(config, [g], [with_norms(config, d, rng)])
-    options = {"d_steps": config.d_steps, "packing": config.packing, **game(config)}
+    options = {"packing": config.packing, **turns(config), **game(config)}
     return GAN(g, d, latents, opt_g, opt_d, batch=config.batch, **options)
 
 

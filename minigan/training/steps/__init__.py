@@ -7,7 +7,7 @@ processes :mod:`minigan.training.parallel` reads them at every step, to average 
 from .acgan import acgan_step
 from .autoencoder import autoencoder_step, importance_step, vae_step
 from .discriminator_only import ascend, discriminator_only_step
-from .gan import discriminator_step, gan_step, generator_step
+from .gan import discriminator_step, gan_step, generator_step, simultaneous_step
 from .infogan import infogan_step
 from .information import INFORMATION
 from .mmd import mmd_step
@@ -24,5 +24,6 @@ __all__ = [
     "importance_step",
     "infogan_step",
     "mmd_step",
+    "simultaneous_step",
     "vae_step",
 ]

@@ -38,6 +38,19 @@ def gan_step(g, d, opt_g, opt_d, x_real, z, z_g=None, *, loss=NON_SATURATING, pe
     return scalars | generator_step(d, opt_g, x_fake, loss=loss)
 
 
+def simultaneous_step(g, d, opt_g, opt_d, x_real, z, z_g=None, *, loss=NON_SATURATING, penalty=None):
+    """One iteration in which each network learns from the other as it was before (arXiv:1705.10461, algorithm 1).
+
+    This is the game whose convergence theory studies (arXiv:1801.04406, section 2), and what code does that
+    differentiates both losses in one call. Parameters and result are those of :func:`gan_step`.
+    """
+    x_fake = fakes(g, z, z_g)
+    scalars_g = _backpropagate_to_g(d, opt_g, x_fake if z_g is None else g(z_g), loss)
+    scalars = discriminator_step(d, opt_d, x_real, x_fake.detach(), loss=loss, penalty=penalty)
+    opt_g.step()
+    return scalars | scalars_g
+
+
 def discriminator_step(d, opt_d, x_real, x_fake, *, loss=NON_SATURATING, penalty=None):
     """Descend d's loss, by default -log d(x) - log(1 - d(g(z))): the inner step of arXiv:1406.2661, algorithm 1.
 
@@ -70,7 +83,7 @@ def discriminator_step(d, opt_d, x_real, x_fake, *, loss=NON_SATURATING, penalty
 def generator_step(d, opt_g, x_fake, *, loss=NON_SATURATING):
     """Descend g's loss, by default -log d(g(z)), the non-saturating form (arXiv:1406.2661, end of section 3).
 
-    d sees the images again, after its own update, with its weights frozen: only g learns here.
+    d sees the images with its weights frozen: only g learns here.
 
     Parameters
     ----------
@@ -85,11 +98,17 @@ def generator_step(d, opt_g, x_fake, *, loss=NON_SATURATING):
     dict of one scalar
         loss_g.
     """
+    scalars = _backpropagate_to_g(d, opt_g, x_fake, loss)
+    opt_g.step()
+    return scalars
+
+
+def _backpropagate_to_g(d, opt_g, x_fake, loss):
+    """The gradient of g's loss, without the update."""
     with frozen(d):
         loss_g = loss.g(d(x_fake))
     opt_g.zero_grad()
     loss_g.backward()
-    opt_g.step()
     return {"loss_g": loss_g.data}
 
 

@@ -8,7 +8,7 @@ from ...plots import Curve, Panel
 from ...recording import no_grad
 from ..average import Average
 from ..losses import NON_SATURATING
-from ..steps import discriminator_step, gan_step
+from ..steps import discriminator_step, gan_step, simultaneous_step
 from .modes import inference
 from .system import System
 
@@ -32,6 +32,8 @@ class GAN(System):
         Updates of d per update of g, each with its own batch and noise: the k of algorithm 1.
     fresh_noise : bool
         Whether g learns from fresh noise, or from the fakes that d has just seen.
+    simultaneous : bool
+        Whether both networks then learn from each other as they were, or g from d as it has become.
     loss : Loss
         The losses of d and g, from :mod:`minigan.training.losses`.
     penalty : callable(d, x_real, x_fake, rng) -> scalar Tensor, optional
@@ -58,6 +60,7 @@ class GAN(System):
         batch,
         d_steps=1,
         fresh_noise=False,
+        simultaneous=False,
         loss=NON_SATURATING,
         penalty=None,
         packing=1,
@@ -67,7 +70,7 @@ class GAN(System):
             raise ValueError(f"packing: expected a divisor of the batch, {batch}, got {packing}")
         super().__init__({"g": g, "d": d}, {"g": opt_g, "d": opt_d}, latents, batch)
         self.g, self.d, self.d_steps, self.fresh_noise = g, d, d_steps, fresh_noise
-        self.loss, self.penalty, self.packing = loss, penalty, packing
+        self.simultaneous, self.loss, self.penalty, self.packing = simultaneous, loss, penalty, packing
         self.average = None if average is None else Average(g, average)
         if self.average:
             self.modules["g_average"] = self.average.module
@@ -80,7 +83,7 @@ class GAN(System):
         return scalars
 
     def update(self, batches, rng):
-        """Update d, then g; return the step's scalars."""
+        """Update d, then g, or both at once; return the step's scalars."""
         opt_g, opt_d, game = self.optimizers["g"], self.optimizers["d"], self._game(rng)
         for _ in range(self.d_steps - 1):
             d, x_real, rows = self._draw_batch(next(batches), rng)
@@ -88,7 +91,8 @@ class GAN(System):
                 x_fake = self._make(rows())
             discriminator_step(d, opt_d, x_real, x_fake, **game)
         d, x_real, rows = self._draw_batch(next(batches), rng)
-        return gan_step(self._make, d, opt_g, opt_d, x_real, rows(), rows() if self.fresh_noise else None, **game)
+        step = simultaneous_step if self.simultaneous else gan_step
+        return step(self._make, d, opt_g, opt_d, x_real, rows(), rows() if self.fresh_noise else None, **game)
 
     def _draw_batch(self, batch, rng):
         """What an update takes: the discriminator, real images, and a function that draws latent rows."""
