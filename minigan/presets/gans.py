@@ -159,6 +159,7 @@ GANS = [
         z=2,
         lr_g=1e-4,
         lr_d=1e-4,
+        simultaneous=True,
         beta1=0.8,
         samples=2500,
         sample_every=10_000,
