@@ -33,7 +33,7 @@ class GAN(System):
     fresh_noise : bool
         Whether g learns from fresh noise, or from the fakes that d has just seen.
     simultaneous : bool
-        Whether both networks then learn from each other as they were, or g from d as it has become.
+        Whether g learns together with the last of d's updates, each network from the other as it was, or after it.
     loss : Loss
         The losses of d and g, from :mod:`minigan.training.losses`.
     penalty : callable(d, x_real, x_fake, rng) -> scalar Tensor, optional
