@@ -423,6 +423,11 @@ def test_impossible_numbers_are_refused(change, message):
         replace(presets.get("vae").config, **change)
 
 
+def test_a_bound_without_a_beta_is_given_none():
+    with pytest.raises(ValueError, match="beta: expected 1 with importance, got 0"):
+        vae(k=2, importance=True, beta=0.0)
+
+
 # --- on a device ------------------------------------------------------------------------------------------------------
 
 

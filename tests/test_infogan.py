@@ -36,13 +36,13 @@ def networks(latents, information="both"):
     return g, d, q
 
 
-def system(information, weight=1.0, lr=1e-2, batch=32, fresh_noise=True):
+def system(information, weight=1.0, lr=1e-2, batch=32, fresh_noise=True, **more):
     """A small InfoGAN whose optimisers hold what the presets' would."""
     latents = Latents(Noise(2), Categorical(3), Uniform())
     config = dataclasses.replace(presets.get("infogan-paper").config, information=information, lr_g=lr, lr_d=lr)
     g, d, q = networks(latents, information)
     optimizers = presets.infogans._optimizers(config, g, d, q)
-    options = {"weight": weight, "information": information, "fresh_noise": fresh_noise}
+    options = {"weight": weight, "information": information, "fresh_noise": fresh_noise, **more}
     return InfoGAN(g, d, q, latents, *optimizers, batch=batch, **options)
 
 
@@ -133,6 +133,14 @@ def test_a_smaller_batch_of_fakes_for_d_needs_fresh_noise():
     assert config.d_batch < config.batch
     with pytest.raises(ValueError, match="d_batch: expected the batch, 64, got 32; give --fresh-noise"):
         dataclasses.replace(config, fresh_noise=False)
+    with pytest.raises(ValueError, match="d_batch: expected the batch, 32, or fresh_noise with it, got 16 alone"):
+        system("both", d_batch=16, fresh_noise=False)
+
+
+@pytest.mark.parametrize("option", ["packing", "d_steps", "simultaneous"])
+def test_what_infogan_has_no_use_for_is_refused(option):
+    with pytest.raises(TypeError, match=option):
+        system("both", **{option: 2})
 
 
 @pytest.mark.parametrize("information", ["both", "generator", "separate", "joint"])

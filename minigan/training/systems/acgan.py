@@ -14,8 +14,8 @@ class ACGAN(InfoGAN):
         With one Categorical code.
     weight : float
         Weight of the classifier's loss; see the known trap in :func:`~minigan.training.steps.acgan_step`.
-    **game
-        loss, penalty, average, fresh_noise: as for a GAN.
+    loss, penalty, average, fresh_noise
+        As for a :class:`~minigan.training.systems.GAN`.
     """
 
     needs_labels = True

@@ -93,11 +93,16 @@ class VAE(Codec):
     decoder, likelihood, latents, opt, batch
         See :class:`Codec`.
     beta : float
-        Weight of the KL divergence; unused with ``importance``.
+        Weight of the KL divergence.
     k : int
         Codes per image.
     importance : bool
         Whether to ascend the importance-weighted bound of the k codes (arXiv:1509.00519) instead of their mean ELBO.
+
+    Raises
+    ------
+    ValueError
+        For a beta other than 1 with ``importance``, whose bound has none.
     """
 
     headline = {"loss": "loss_nats", "reconstruction": "reconstruction_nats", "KL": "kl_nats"}
@@ -114,6 +119,8 @@ class VAE(Codec):
     ]
 
     def __init__(self, encoder, decoder, likelihood, latents, opt, *, batch, beta=1.0, k=1, importance=False):
+        if importance and beta != 1:
+            raise ValueError(f"beta: expected 1 with importance, got {beta:g}")
         super().__init__(encoder, decoder, likelihood, latents, opt, batch=batch)
         self.beta, self.k, self.importance = beta, k, importance
 

@@ -8,6 +8,7 @@ from ...autograd import Tensor
 from ...latents import Categorical
 from ...near import near
 from ...plots import GREEN, PURPLE, Curve, Panel
+from ..losses import NON_SATURATING
 from ..steps import INFORMATION
 from .gan import GAN
 from .modes import batch_statistics, inference
@@ -31,21 +32,45 @@ class InfoGAN(GAN):
         :mod:`minigan.training.steps.information`.
     d_batch : int, optional
         Real images, and generated ones, of d's update, if not ``batch``; g then needs fresh noise.
-    **game
-        loss, penalty, average, fresh_noise: as for a GAN.
+    loss, penalty, average, fresh_noise
+        As for a :class:`~minigan.training.systems.GAN`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown ``information``, and another ``d_batch`` than the batch without fresh noise.
     """
 
     headline = GAN.headline | {"I (nats)": "information_nats"}
 
     def __init__(
-        self, g, d, q, latents, opt_g, opt_d, opt_q=None, *, batch, d_batch=None, weight=1.0, information="both", **game
+        self,
+        g,
+        d,
+        q,
+        latents,
+        opt_g,
+        opt_d,
+        opt_q=None,
+        *,
+        batch,
+        d_batch=None,
+        weight=1.0,
+        information="both",
+        loss=NON_SATURATING,
+        penalty=None,
+        average=None,
+        fresh_noise=False,
     ):
+        game = {"loss": loss, "penalty": penalty, "average": average, "fresh_noise": fresh_noise}
         super().__init__(g, d, latents, opt_g, opt_d, batch=batch, **game)
         self.modules["q"] = self.q = q
         if opt_q is not None:
             self.optimizers["q"] = opt_q
         if information not in INFORMATION:
             raise ValueError(f"information: unknown {information!r}; {near(information, INFORMATION)}")
+        if d_batch not in (None, batch) and not fresh_noise:
+            raise ValueError(f"d_batch: expected the batch, {batch}, or fresh_noise with it, got {d_batch} alone")
         self.d_batch = d_batch or batch
         self.weight, self.information = weight, information
 
