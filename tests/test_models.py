@@ -84,6 +84,17 @@ def test_unknown_presets_are_offered_near_ones():
 
 
 @pytest.mark.parametrize(
+    ("preset", "option", "before"), [("r1gan-2d", "cooldown", 0), ("pacgan-2d", "simultaneous", False)]
+)
+def test_a_config_from_before_an_option_is_one_without_it(preset, option, before):
+    config = presets.get(preset).config
+    values = dataclasses.asdict(config)
+    assert presets.config_from_dict(values) == config
+    assert values.pop(option) != before
+    assert presets.config_from_dict(values) == dataclasses.replace(config, **{option: before})
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"batch": 0}, "batch: must be at least 1, got 0"),

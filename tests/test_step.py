@@ -1,5 +1,6 @@
 """So that what is shown of a training step is that step: each result, each whole gradient, each update."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -129,7 +130,7 @@ def test_a_watched_network_shows_what_stands_before_its_activations():
 
 
 def trainer(preset, **changes):
-    return runs.assemble(presets.config_from_dict({"preset": preset, **changes}))[1]
+    return runs.assemble(dataclasses.replace(presets.get(preset).config, **changes))[1]
 
 
 SMALL = [

@@ -45,6 +45,9 @@ def get(name):
 def config_from_dict(values):
     """Rebuild a config from the dict that ``dataclasses.asdict`` made of it.
 
+    A field that it lacks did not exist when it was written: it gets its class's default, with which a run goes on as it
+    began, whatever the preset has chosen since.
+
     Raises
     ------
     ValueError
@@ -56,7 +59,8 @@ def config_from_dict(values):
     unknown = set(values) - {field.name for field in dataclasses.fields(default)}
     if unknown:
         raise ValueError(f"preset {default.preset} has no field {', '.join(sorted(unknown))}")
-    return dataclasses.replace(default, **values)
+    before = {f.name: f.default for f in dataclasses.fields(default) if f.default is not dataclasses.MISSING}
+    return dataclasses.replace(default, **before | values)
 
 
 def check_labels(config, dataset):
