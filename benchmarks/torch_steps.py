@@ -5,7 +5,6 @@ The losses, their order and the batches are those of minigan.training.steps; onl
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch.nn import functional as F
@@ -27,11 +26,13 @@ class Setting:
         The memory order of images and convolution weights that its CPU kernels like best.
     fused : bool
         The optimiser in one pass over memory.
-    compiled : str or None
-        Mode of ``torch.compile`` for the networks: "default", or "reduce-overhead" for CUDA graphs.
+    compiled : bool
+        The networks by ``torch.compile``.
     bfloat16 : bool
         Networks under autocast.
     device : str
+    graph : bool
+        The whole step as one CUDA graph (:class:`GraphStep`).
     allocator : bool
         Whether its process has minigan's settings of glibc's malloc (kernels/cpu/memory.py); PyTorch makes none.
     """
@@ -39,9 +40,10 @@ class Setting:
     freeze: bool = False
     channels_last: bool = False
     fused: bool = False
-    compiled: str | None = None
+    compiled: bool = False
     bfloat16: bool = False
     device: str = "cpu"
+    graph: bool = False
     allocator: bool = False
 
 
@@ -49,14 +51,14 @@ SETTINGS = {
     "tutorial": Setting(),
     "best": Setting(freeze=True, channels_last=True, fused=True),
     "best-allocator": Setting(freeze=True, channels_last=True, fused=True, allocator=True),
-    "compiled": Setting(freeze=True, channels_last=True, fused=True, compiled="default"),
+    "compiled": Setting(freeze=True, channels_last=True, fused=True, compiled=True),
 }
 GPU_BEST = Setting(freeze=True, channels_last=True, fused=True, device="cuda")  # and TF32
 GPU_SETTINGS = {
     "eager": GPU_BEST,
-    "graphs": replace(GPU_BEST, compiled="reduce-overhead"),
+    "graph": replace(GPU_BEST, graph=True),
     "bfloat16": replace(GPU_BEST, bfloat16=True),
-    "bfloat16-graphs": replace(GPU_BEST, bfloat16=True, compiled="reduce-overhead"),
+    "bfloat16-graph": replace(GPU_BEST, bfloat16=True, graph=True),
 }
 SETTINGS |= {f"gpu-{name}": setting for name, setting in GPU_SETTINGS.items()}
 
@@ -173,7 +175,7 @@ class TorchSystem:
             # All Sequentials count together: InfoGAN needs more than 8 graphs.
             torch._dynamo.config.recompile_limit = 64
             # Not in place: Module.compile() of a Sequential, whose code is PyTorch's own, silently compiles nothing.
-            self._replace(partial(torch.compile, mode=setting.compiled))
+            self._replace(torch.compile)
         self.batch, self.d_batch = system.batch, system.data_batch
         self.fresh_noise = system.fresh_noise
         if "q" in self.networks:
@@ -183,7 +185,8 @@ class TorchSystem:
         twins = {id(link.own): link.twin for link in self.links}
         parameters = [twins[id(parameter)] for _, parameter in own.named]
         fused = True if self.setting.fused else None  # None is the default: PyTorch's choice
-        return torch.optim.Adam(parameters, lr=own.lr, betas=(own.beta1, own.beta2), eps=own.eps, fused=fused)
+        options = {"lr": own.lr, "betas": (own.beta1, own.beta2), "eps": own.eps, "fused": fused}
+        return torch.optim.Adam(parameters, **options, capturable=self.setting.graph)
 
     def _replace(self, make):
         """Replace each network, or the parts of one that has parts, by what ``make`` makes of it."""
@@ -207,8 +210,6 @@ class TorchSystem:
 
     def step(self, batches, rng):
         """One iteration, as the system's own; ``batches`` yields what :meth:`images` made."""
-        if self.setting.compiled == "reduce-overhead":
-            torch.compiler.cudagraph_mark_step_begin()  # results of the step before may be overwritten
         g, d, *q = self.networks.values()
         x_real, z = next(batches), self._latent(rng, self.d_batch)
         arguments = [*self.optimizers.values(), x_real, z]
@@ -231,6 +232,47 @@ class TorchSystem:
             images = g(torch.from_numpy(z).to(self.setting.device)).cpu()
         g.train()
         return (images if images.ndim == 2 else images.permute(0, 2, 3, 1)).numpy()
+
+
+class GraphStep:
+    """A system's step as one CUDA graph, as PyTorch's notes on CUDA graphs capture a whole network.
+
+    The first steps are taken one operation at a time, on a stream of their own, which capturing asks for.
+
+    Parameters
+    ----------
+    system : TorchSystem
+    batches : iterator of torch.Tensor
+        Of one shape.
+    """
+
+    WARM_UP = 3
+
+    def __init__(self, system, batches):
+        self._system, self._batches = system, batches
+        self._taken, self._graph, self._x_real, self._scalars = 0, torch.cuda.CUDAGraph(), None, None
+
+    def __call__(self, rng=None):
+        """Take a step, and return its scalars; ``rng`` draws the noise of one that comes before the capture."""
+        x_real = next(self._batches)
+        if self._taken < self.WARM_UP:
+            self._taken += 1
+            return self._take_apart(x_real, rng)
+        if self._x_real is None:
+            self._x_real = x_real.clone()
+            with torch.cuda.graph(self._graph):
+                self._scalars = self._system.step(iter([self._x_real]), None)
+        self._x_real.copy_(x_real)
+        self._graph.replay()
+        return self._scalars
+
+    def _take_apart(self, x_real, rng):
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            scalars = self._system.step(iter([x_real]), rng)
+        torch.cuda.current_stream().wait_stream(stream)
+        return scalars
 
 
 class Autocast(torch.nn.Module):

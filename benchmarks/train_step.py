@@ -3,7 +3,7 @@
 Every engine lives in a process of its own; one computes at a time, and they alternate, so that a change of the
 machine's speed meets them all. A ratio is taken within a round, and its spread over rounds is shown. Run as
 ``python -m benchmarks.train_step --against torch`` where PyTorch is installed too. With ``--device gpu`` steps
-are timed by events in the GPU's own queue; minigan runs as one graph, and PyTorch in four ways: the best is named.
+are timed by events in the GPU's own queue; minigan runs as one graph, and PyTorch in four ways, two of them one graph too: the best is named.
 With ``--against mpi`` the other engine is minigan as several processes of one thread each, instead of threads.
 """
 
@@ -23,7 +23,7 @@ from .worker import GPU_ENGINES, MPI, Worker
 TIMED = ("gan", "dcgan", "dcgan-mnist", "dcgan-keras", "infogan", "infogan-paper", "gan-2d")
 """Presets whose step the PyTorch side takes too: the plain game, and InfoGAN's."""
 
-TORCH_ON_GPU = ("eager", "graphs", "bfloat16", "bfloat16-graphs")
+TORCH_ON_GPU = ("eager", "graph", "bfloat16", "bfloat16-graph")
 FIRST_LOSS_TOLERANCES = {"float32": 1e-3, "tf32": 1e-2, "bfloat16": 5e-2}
 """Of the first step's losses from the same weights and noise, by the precision of either engine's products."""
 

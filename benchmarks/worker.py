@@ -197,7 +197,7 @@ ENGINES = {
 def _torch(engine, system, real, rng, among):
     import torch
 
-    from .torch_steps import SETTINGS, TorchSystem
+    from .torch_steps import SETTINGS, GraphStep, TorchSystem
 
     setting = SETTINGS.get(engine.removeprefix("torch-"))
     if setting is None:
@@ -213,16 +213,17 @@ def _torch(engine, system, real, rng, among):
     real = cycle([system.images(array) for array in real])
     if setting.device == "cpu":
         return lambda: system.step(real, rng), HostClock()
-    return _torch_on_gpu(system, real, rng), gpu.TorchEvents()
+    gpu.set_torch_precision("tf32")
+    step = GraphStep(system, real) if setting.graph else partial(system.step, real)
+    return _with_first_noise(step, rng), gpu.TorchEvents()
 
 
-def _torch_on_gpu(system, real, rng):
+def _with_first_noise(step, rng):
     """PyTorch's step; its first draws the noise that minigan's first draws, the others draw their own on the GPU."""
     from minigan import device
 
-    gpu.set_torch_precision("tf32")
     noise = [device.Generator(device.seed(rng), device.CPU)]
-    return lambda: system.step(real, noise.pop() if noise else None)
+    return lambda: step(noise.pop() if noise else None)
 
 
 def asked(among):

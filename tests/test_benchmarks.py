@@ -298,7 +298,7 @@ def test_engines_of_a_gpu(monkeypatch):
     monkeypatch.setattr(train_step.gpu, "torch_unavailable", lambda: None)
     engines = train_step.choose_engines("gpu", "torch", False)
     assert engines[0] == "minigan-gpu"
-    assert "torch-gpu-bfloat16-graphs" in engines
+    assert "torch-gpu-bfloat16-graph" in engines
     assert train_step.choose_engines("cpu", None, False) == ["minigan"]
     assert train_step.choose_engines("cpu", "torch", False)[1:] == [
         "torch-tutorial",
