@@ -137,8 +137,8 @@ def _information(latents, q, z):
         if isinstance(part, Categorical):
             nll = F.cross_entropy(outputs, code)
         else:
-            std = F.softplus(outputs[:, 1:]) + STD_FLOOR if part.std is None else torch.tensor(part.std)
-            posterior = torch.distributions.Normal(outputs[:, :1], std)
+            std = F.softplus(outputs[:, 1:]) + STD_FLOOR if part.std is None else torch.full_like(code, part.std)
+            posterior = torch.distributions.Normal(outputs[:, :1], std, validate_args=False)  # a check would wait
             nll = -posterior.log_prob(code).mean()
         bound = part.entropy_nats - nll
         known, objective, column = known + bound, objective + part.weight * bound, column + part.q_size

@@ -3,8 +3,9 @@
 Every engine lives in a process of its own; one computes at a time, and they alternate, so that a change of the
 machine's speed meets them all. A ratio is taken within a round, and its spread over rounds is shown. Run as
 ``python -m benchmarks.train_step --against torch`` where PyTorch is installed too. With ``--device gpu`` steps
-are timed by events in the GPU's own queue; minigan runs as one graph, and PyTorch in four ways, two of them one graph too: the best is named.
-With ``--against mpi`` the other engine is minigan as several processes of one thread each, instead of threads.
+are timed by events in the GPU's own queue; minigan runs as one graph, and PyTorch in four ways, of which two are one
+graph too: the best is named. With ``--against mpi`` the other engine is minigan as several processes of one thread
+each, instead of threads.
 """
 
 import argparse

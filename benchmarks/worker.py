@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from functools import partial
+from functools import cached_property, partial
 from itertools import cycle, pairwise
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class Worker:
     Attributes
     ----------
     ready : dict
-        batch; peak_bytes before the first step.
+        batch; peak_bytes before the first step. Waits for the process: until then several start at once.
     """
 
     def __init__(self, engine, preset, batch=None):
@@ -66,10 +66,14 @@ class Worker:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, bufsize=1, env=environment
         )
-        self.ready = self._answer()
+
+    @cached_property
+    def ready(self):
+        return self._answer()
 
     def steps(self, n):
         """Take n steps: a dict with seconds (of each), scalars (of the last), peak_bytes (so far)."""
+        _ = self.ready  # which comes first in the pipe
         self._process.stdin.write(f"{n}\n")
         return self._answer()
 

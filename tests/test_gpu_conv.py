@@ -63,14 +63,14 @@ def check(name, sizes, precision, device):
     args, kwargs = call(name, sizes, np.float32, seed=1)
     expected, given = reference(name, args, kwargs), on(device, args)
     for variant in [None, *kernels.variants(name, "gpu")]:
-        rounds = variant is None or "tensor_cores" in variant
+        rounds = variant is None or variant.endswith(("tensor_cores", "fold"))
         if precision != "float32" and not rounds:
             continue
         with kernels.use("gpu", precision=precision, **({name: variant} if variant else {})):
             try:
                 found = getattr(kernels, name)(*given, **kwargs)
             except ValueError:
-                assert variant in (f"{name}_v4_tensor_cores", f"{name}_v5_few_columns")
+                assert variant.endswith(("v4_tensor_cores", "v5_few_columns", "v6_fold"))
                 continue
         assert relative_error(found, expected) <= ERROR[precision], variant
 
@@ -120,7 +120,7 @@ def test_the_three_faces_are_adjoint(geometry, precision, device):
     assert abs(np.vdot(y, dy) - np.vdot(w, dw)) <= scale
 
 
-@pytest.mark.parametrize(("precision", "n", "parts"), [("float32", 9, 4), ("tf32", 9, 4), ("tf32", 35, 17)])
+@pytest.mark.parametrize(("precision", "n", "parts"), [("float32", 9, 13), ("tf32", 9, 13), ("tf32", 35, 49)])
 def test_a_long_depth_in_parts_gives_the_same_bits_in_any_order_of_blocks(precision, n, parts):
     args, kwargs = call("conv2d_grad_weight", Sizes(n=n, h=24, w=22, c=4, k=8), np.float32)
     found = []
@@ -186,6 +186,8 @@ CHOICES = [
     ("float32", "conv2d_grad_weight", Sizes(c=8, k=1), "conv_registers<GradWeight, 1>"),
     ("float32", "conv2d", Sizes(c=8, k=4), "conv_few_columns<Forward, 4>"),
     ("tf32", "conv2d_grad_input", Sizes(c=3, k=8), "conv_few_columns<GradInput, 4>"),
+    ("tf32", "conv2d_grad_input", Sizes(c=3, k=48), "conv_tensor_cores<GradInput, Tf32, 64, 4>"),  # then conv_fold
+    ("float32", "conv2d_grad_input", Sizes(c=3, k=48), "conv_registers<GradInput, 4>"),
     ("tf32", "conv2d", Sizes(c=8, k=6), "conv_registers<Forward, 1>"),
     ("tf32", "conv2d", Sizes(c=8, k=68), "conv_tensor_cores<Forward, Tf32, 128, 4>"),
     ("tf32", "conv2d", Sizes(c=8, k=64), "conv_tensor_cores<Forward, Tf32, 64, 4>"),
@@ -230,7 +232,7 @@ def check_launches(name, sizes, precision):
             try:
                 getattr(kernels, name)(*given, **kwargs)
             except ValueError:
-                assert variant.partition("_v")[2][0] in "45"
+                assert variant.partition("_v")[2][0] in "456"
 
 
 # --- what it costs ----------------------------------------------------------------------------------------------------
@@ -271,9 +273,12 @@ def test_tensor_cores_refuse_float32_and_ragged_channels():
         call_on_emulator("conv2d", Sizes(k=6), "tf32", **forced)
 
 
-def test_few_columns_refuse_many():
+def test_few_columns_and_folding_refuse_many():
     forced = {"conv2d_grad_input": "conv2d_grad_input_v5_few_columns"}
     with pytest.raises(ValueError, match="conv2d_grad_input_v5_few_columns: makes up to 4 channels, not 5"):
+        call_on_emulator("conv2d_grad_input", Sizes(c=5), **forced)
+    forced = {"conv2d_grad_input": "conv2d_grad_input_v6_fold"}
+    with pytest.raises(ValueError, match="conv2d_grad_input_v6_fold: makes up to 4 channels, not 5"):
         call_on_emulator("conv2d_grad_input", Sizes(c=5), **forced)
 
 

@@ -6,7 +6,7 @@
 #pragma once
 #include "packs.cuh"
 
-constexpr int MERGE_COLUMNS = 32, MERGE_ROWS = 32, MERGE_THREADS = MERGE_COLUMNS * MERGE_ROWS;
+constexpr int MERGE_COLUMNS = 8, MERGE_ROWS = 64, MERGE_THREADS = MERGE_COLUMNS * MERGE_ROWS, MERGE_READS = 8;
 
 template <int N>
 struct Sums {
@@ -66,7 +66,8 @@ __device__ void write_partial(const Sum (&sum)[4], float* partial, int channels,
     }
 }
 
-// The second kernel: blocks of 32 x 32 threads, 32 columns each.
+// The second kernel: blocks of 8 columns, a sector of memory. What it costs is waiting for memory, so its threads are
+// many to a column, and each has several partial results on their way before it merges the first.
 __device__ inline int merged_channel() { return blockIdx.x * MERGE_COLUMNS + threadIdx.x % MERGE_COLUMNS; }
 
 __device__ inline bool owns_channel(int channels) {
@@ -81,9 +82,16 @@ __device__ Sum merge_partial(const float* partial, int channels, int width, int 
     const long long distance = static_cast<long long>(splits) * width;
     Sum total;
     if (c < channels) {
-        for (int i = first; i < splits * copies; i += MERGE_ROWS) {
-            const long long at = static_cast<long long>(i / copies) * width + i % copies * channels + c;
-            total.merge(read_sum<Sum>(partial + at, distance));
+        for (int i = first; i < splits * copies; i += MERGE_READS * MERGE_ROWS) {
+            Sum found[MERGE_READS];
+#pragma unroll
+            for (int r = 0; r < MERGE_READS; ++r) {
+                const int row = i + r * MERGE_ROWS;
+                const long long at = static_cast<long long>(row / copies) * width + row % copies * channels + c;
+                if (row < splits * copies) found[r] = read_sum<Sum>(partial + at, distance);
+            }
+#pragma unroll
+            for (int r = 0; r < MERGE_READS; ++r) total.merge(found[r]);
         }
     }
     write_sum(total, slot + threadIdx.x, MERGE_THREADS);

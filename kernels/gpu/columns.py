@@ -2,7 +2,7 @@
 
 from .launch import blocks, empty, launch
 
-MERGE_COLUMNS, MERGE_THREADS = 32, 1024  # as in columns.cuh
+MERGE_COLUMNS, MERGE_THREADS = 8, 512  # as in columns.cuh
 VALUES_AT_MOST = 64  # of a column, that one thread adds: the error of its float32 sum stays within 64 roundings
 
 

@@ -129,3 +129,11 @@ def conv2d_grad_input_v5_few_columns(dy, w, stride=1, padding=0, *, input_hw):
     """For images of at most four channels: a warp shares out the depth of eight pixels of a phase."""
     it = _grad_input(dy, w, stride, padding, input_hw)
     return implicit_gemm.few_columns("conv2d_grad_input_v5_few_columns", dy, w, it)
+
+
+# --- v6: the product first --------------------------------------------------------------------------------------------
+
+
+def conv2d_grad_input_v6_fold(dy, w, stride=1, padding=0, *, input_hw):
+    """For images of at most four channels: multiply each pixel of dy by all taps at once, then add up what overlaps."""
+    return implicit_gemm.fold("conv2d_grad_input_v6_fold", dy, w, _grad_input(dy, w, stride, padding, input_hw))

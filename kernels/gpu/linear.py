@@ -1,12 +1,13 @@
 """Dense layers on a GPU: a row is an image of one pixel, and the kernels of convolution multiply it.
 
 The product x w is ``Forward`` of 1x1 windows, dy w^T its ``GradInput``, x^T dy its ``GradWeight``; see
-:mod:`.implicit_gemm`. The bias is added where the parts of a product are added up.
+:mod:`.implicit_gemm`. The bias and the leaky ReLU come where the parts of a product are added up.
 """
 
 from .. import spec
 from . import implicit_gemm
-from .pointwise import bias_grad, bias_leaky_relu_grad, leaky_relu
+from .implicit_gemm import Epilogue
+from .pointwise import bias_grad, bias_leaky_relu_grad
 
 INSTANCES = implicit_gemm.INSTANCES
 
@@ -31,16 +32,12 @@ def _grad_weight(x, dy):
     return _as_convolution("GradWeight", x.shape[0], x.shape[1], dy.shape[1])
 
 
-def _bent(y, slope):
-    return y if slope == 1 else leaky_relu(y, slope)
-
-
 # --- the chosen ones --------------------------------------------------------------------------------------------------
 
 
 def linear(x, w, b=None, slope=1.0):
     """y = x w + b, by the kernel for these shapes and this precision."""
-    return _bent(implicit_gemm.fastest("linear", x, w, _forward(x, w), b), slope)
+    return implicit_gemm.fastest("linear", x, w, _forward(x, w), Epilogue(b, slope))
 
 
 def linear_grad_input(dy, w):
@@ -65,7 +62,7 @@ def linear_grad(dy, y, x, w, slope=1.0, inputs=True, weights=True):
 
 def linear_v1_direct(x, w, b=None, slope=1.0):
     """Follow the formula: a thread for each value of y, a loop over its products."""
-    return _bent(implicit_gemm.direct("conv2d_direct", x, w, _forward(x, w), b), slope)
+    return implicit_gemm.direct("conv2d_direct", x, w, _forward(x, w), Epilogue(b, slope))
 
 
 def linear_grad_input_v1_direct(dy, w):
@@ -83,7 +80,7 @@ def linear_grad_weight_v1_direct(x, dy):
 
 def linear_v2_tiles(x, w, b=None, slope=1.0):
     """Multiply 32 x 32 results a block: each value fetched to shared memory serves 32 threads."""
-    return _bent(implicit_gemm.tiles(x, w, _forward(x, w), b), slope)
+    return implicit_gemm.tiles(x, w, _forward(x, w), Epilogue(b, slope))
 
 
 def linear_grad_input_v2_tiles(dy, w):
@@ -101,7 +98,7 @@ def linear_grad_weight_v2_tiles(x, dy):
 
 def linear_v3_registers(x, w, b=None, slope=1.0):
     """Multiply 8 x 8 results a thread from registers, and fetch the next tile, 16 bytes at a time, meanwhile."""
-    return _bent(implicit_gemm.registers(x, w, _forward(x, w), b), slope)
+    return implicit_gemm.registers(x, w, _forward(x, w), Epilogue(b, slope))
 
 
 def linear_grad_input_v3_registers(dy, w):
@@ -119,7 +116,7 @@ def linear_grad_weight_v3_registers(x, dy):
 
 def linear_v4_tensor_cores(x, w, b=None, slope=1.0):
     """Multiply on tensor cores, two tiles always on their way to shared memory by cp.async."""
-    return _bent(implicit_gemm.tensor_cores("linear_v4_tensor_cores", x, w, _forward(x, w), b), slope)
+    return implicit_gemm.tensor_cores("linear_v4_tensor_cores", x, w, _forward(x, w), Epilogue(b, slope))
 
 
 def linear_grad_input_v4_tensor_cores(dy, w):
@@ -137,7 +134,7 @@ def linear_grad_weight_v4_tensor_cores(x, dy):
 
 def linear_v5_few_columns(x, w, b=None, slope=1.0):
     """For at most four outputs, a logit say: a warp shares out the products of eight rows, and shuffles add them up."""
-    return _bent(implicit_gemm.few_columns("linear_v5_few_columns", x, w, _forward(x, w), b), slope)
+    return implicit_gemm.few_columns("linear_v5_few_columns", x, w, _forward(x, w), Epilogue(b, slope))
 
 
 def linear_grad_input_v5_few_columns(dy, w):

@@ -63,13 +63,14 @@ __device__ void one_by_one(long long i, long long n, F& f, Held<Array>&... held)
     }
 }
 
+// What block number `block` of so many does of n values.
 template <class F, class... Array>
-__device__ void over_packs(long long n, int stride, F& f, Held<Array>... held) {
+__device__ void over_packs(int block, int blocks, long long n, int stride, F& f, Held<Array>... held) {
     const int lane = blockIdx.y * THREADS + threadIdx.x;
     const long long step = 4ll * stride, reach = PACKS * step;
     const bool wide = (aligned(held.array) && ...);
     if (lane >= stride) return;
-    for (long long i = blockIdx.x * reach + 4 * lane; i < n; i += gridDim.x * reach) {
+    for (long long i = block * reach + 4 * lane; i < n; i += blocks * reach) {
         bool whole[PACKS];
 #pragma unroll
         for (int p = 0; p < PACKS; ++p) {
@@ -89,17 +90,23 @@ __device__ void over_packs(long long n, int stride, F& f, Held<Array>... held) {
     }
 }
 
+// Calls f(value of each array...) for those of n values that are the block's, of so many.
+template <class F, class... Array>
+__device__ void elementwise_of(int block, int blocks, long long n, F f, Array... arrays) {
+    auto without_channel = [=](int, auto&... value) { f(value...); };
+    over_packs(block, blocks, n, THREADS, without_channel, Held<Array>{arrays}...);
+}
+
 // Calls f(value of each array...) for all n values.
 template <class F, class... Array>
 __device__ void elementwise(long long n, F f, Array... arrays) {
-    auto without_channel = [=](int, auto&... value) { f(value...); };
-    over_packs(n, THREADS, without_channel, Held<Array>{arrays}...);
+    elementwise_of(blockIdx.x, gridDim.x, n, f, arrays...);
 }
 
 // Calls f(j, value of each array...) for all n values; j says which of the thread's four channels it belongs to.
 template <class F, class... Array>
 __device__ void channelwise(long long n, int stride, F f, Array... arrays) {
-    over_packs(n, stride, f, Held<Array>{arrays}...);
+    over_packs(blockIdx.x, gridDim.x, n, stride, f, Held<Array>{arrays}...);
 }
 
 // What a vector (C,) holds for the four channels that this thread sees.

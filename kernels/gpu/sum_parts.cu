@@ -1,10 +1,10 @@
 // Where a product's depth was cut into parts: their sum, always in the same order, so that the bits are the same; and
-// the bias, which costs nothing here. Reads the parts once and writes the result once: bound by memory. Of many parts
+// the bias and the leaky ReLU, which cost nothing here. Reads the parts once and writes the result once: bound by memory. Of many parts
 // each has few values, too few for a thread a value to keep memory busy: there eight rows of a block share them out.
 
 __global__ void __launch_bounds__(256)
-    sum_parts(const float* __restrict__ parts, const float* __restrict__ bias, float* __restrict__ out, int count,
-              long long size, int columns)
+    sum_parts(const float* __restrict__ parts, const float* __restrict__ bias, float slope, float* __restrict__ out,
+              int count, long long size, int columns)
 {
     __shared__ float sums[256];
     const long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
@@ -16,5 +16,6 @@ __global__ void __launch_bounds__(256)
     __syncthreads();
     if (threadIdx.y > 0 || i >= size) return;
     for (int y = 1; y < blockDim.y; ++y) sum += sums[y * blockDim.x + threadIdx.x];
-    out[i] = bias ? sum + bias[i % columns] : sum;
+    if (bias) sum += bias[i % columns];
+    out[i] = sum > 0 ? sum : slope * sum;
 }

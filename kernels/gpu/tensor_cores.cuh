@@ -44,6 +44,18 @@ __device__ inline void ldmatrix(float (&values)[4], const float* row)
 
 // 10 bits of mantissa, 8 of exponent: an eighth of bfloat16's error, at half its speed.
 struct Tf32 {
+    // To the nearest. sm_90 has an instruction for it, ties to even; before, it takes two, ties away from zero.
+    static __device__ unsigned rounded(float value)
+    {
+        unsigned bits;
+#if __CUDA_ARCH__ >= 900
+        asm("cvt.rn.tf32.f32 %0, %1;" : "=r"(bits) : "f"(value));
+#else
+        asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(value));
+#endif
+        return bits;
+    }
+
     template <int N>
     struct Fragment {
         unsigned bits[2][N];
@@ -55,8 +67,7 @@ struct Tf32 {
 #pragma unroll
             for (int h = 0; h < 2; ++h)
 #pragma unroll
-                for (int i = 0; i < N; ++i)  // to nearest, ties away from zero
-                    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits[h][i]) : "f"(values[h][i]));
+                for (int i = 0; i < N; ++i) bits[h][i] = rounded(values[h][i]);
         }
     };
 
