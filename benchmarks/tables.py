@@ -101,17 +101,20 @@ def _by_shape(shapes):
 
 
 def _train_step(measured):
-    """Milliseconds of a step in each engine, and how many times minigan's that is."""
-    engines = list(dict.fromkeys(engine for result in measured["presets"].values() for engine in result["engines"]))
-    rows = []
-    for preset, result in measured["presets"].items():
-        cells = []
-        for engine in engines:
-            found = result["engines"].get(engine)
-            ratio = f" ({found['ratio']['median']:.2f} x)" if found and "ratio" in found else ""
-            cells.append(_spread(found["ms"]) + ratio if found else "")
-        rows.append([f"`{preset}`, batch {result['batch']}", *cells])
-    return ["ms a step [quartiles]", *engines], rows
+    """Milliseconds of a step in each engine, and how many times minigan's that is; many engines go down the page."""
+    presets = measured["presets"]
+    engines = list(dict.fromkeys(engine for result in presets.values() for engine in result["engines"]))
+    names = [f"`{preset}`, batch {result['batch']}" for preset, result in presets.items()]
+    lines = [[_step(result["engines"].get(engine)) for engine in engines] for result in presets.values()]
+    if len(engines) > max(5, len(presets)):
+        names, engines, lines = engines, names, zip(*lines, strict=True)
+    return ["ms a step [quartiles]", *engines], [[name, *line] for name, line in zip(names, lines, strict=True)]
+
+
+def _step(found):
+    if found is None:
+        return ""
+    return _spread(found["ms"]) + (f" ({found['ratio']['median']:.2f} x)" if "ratio" in found else "")
 
 
 def _memory(measured):

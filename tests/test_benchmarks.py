@@ -582,6 +582,10 @@ def measured(tmp_path):
             "machine": machine,
             "presets": {"gan": {"batch": 128, "engines": {"minigan": {"ms": ms}, "torch": {"ms": ms, "ratio": ms}}}},
         },
+        "train_step_gpu": {
+            "machine": machine,
+            "presets": {"gan": {"batch": 128, "engines": {f"engine-{i}": {"ms": ms} for i in range(6)}}},
+        },
         "memory": {
             "machine": machine,
             "preset": "dcgan",
@@ -601,6 +605,7 @@ def measured(tmp_path):
         ("ladder conv2d dcgan-d2", r"| 1 Loops over \|x\| | 1e-06 | 2 [1.5, 2.5] | 50 | 25 | 25% | 3.0 |"),
         ("ladder conv2d dcgan-d2", "| PyTorch 2 | 1e-06 | 2 [1.5, 2.5] | 50 |  |  | 3.0 |"),
         ("train_step", "| `gan`, batch 128 | 2 [1.5, 2.5] | 2 [1.5, 2.5] (2.00 x) |"),
+        ("train_step gpu", "| engine-5 | 2 [1.5, 2.5] |"),
         ("memory", "| minigan | 1 | 3 |"),
     ],
 )
