@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from minigan import evaluate, runs, scores
+from minigan import device, evaluate, runs, scores
 from minigan.near import near
 from minigan.training import checkpoint
 from minigan.training.log import read_log
 from minigan.whole_file import whole_file
 
-from . import verdicts
+from . import gpu, verdicts
 from .machine import describe
 from .recipes import GROUPS, by_name, named
 
@@ -129,6 +129,11 @@ def is_done(folder, config):
     return meta["counters"]["iteration"] >= runs.length(config, len(images))
 
 
+def machine():
+    """Where recipes are trained: the machine, and its GPU where it has one, for that is what a training takes."""
+    return describe() | (gpu.describe() if device.unavailable("gpu") is None else {})
+
+
 def measure(recipe, seed, folder, failure):
     """Measure a run; returns its entry for the file."""
     found, facts = {}, {}
@@ -143,7 +148,7 @@ def measure(recipe, seed, folder, failure):
         "recipe": recipe.name,
         "seed": seed,
         "commit": commit(),
-        "machine": describe(),
+        "machine": machine(),
         "config": asdict(runs.read_config(folder)) | {"data": facts.get("data", recipe.config(seed).data)},
         "iteration": facts.get("iteration", 0),
         "train_seconds": rows[-1]["seconds"] if rows else None,

@@ -146,6 +146,13 @@ def test_entries_of_one_run_commit_and_machine_replace_each_other(tmp_path):
     assert [found.name for found in path.parent.iterdir()] == ["q.json"]
 
 
+@pytest.mark.parametrize(("reason", "gpus"), [("no GPU", []), (None, ["a card"])])
+def test_an_entry_names_the_gpu_that_trains(reason, gpus, monkeypatch):
+    monkeypatch.setattr(quality.device, "unavailable", lambda name: reason)
+    monkeypatch.setattr(quality.gpu, "describe", lambda: {"gpu": "a card"})
+    assert [value for name, value in quality.machine().items() if name == "gpu"] == gpus
+
+
 def test_measuring_again_is_possible(go):
     first = go("--seeds", "1")[1]
     assert go("--seeds", "1", "--again")[1][0]["scores"] == first[0]["scores"]
