@@ -88,17 +88,22 @@ def _checked(instance, position, argument, parameter, array_type):
 
 
 def _scalar(instance, position, value, dtype):
-    if isinstance(value, np.generic) and value.dtype == dtype:
+    least, most, make = _numbers(dtype.char)
+    if type(value) is int and least is not None:  # nearly all of them
+        if least <= value <= most:
+            return make(value)
+    elif type(value) is make or (isinstance(value, np.generic) and value.dtype == dtype):
         return value
-    if not isinstance(value, int | float | np.integer) or (isinstance(value, float) and dtype.kind != "f"):
+    if not isinstance(value, int | float | np.integer) or (isinstance(value, float) and least is not None):
         raise TypeError(f"{instance}: argument {position}: the kernel takes a number of type {dtype}, got {value!r}")
-    if dtype.kind in "iu":
-        least, most = _range(dtype)
-        if not least <= value <= most:
-            raise ValueError(f"{instance}: argument {position}: {value} does not fit {dtype}")
-    return dtype.type(value)
+    if least is not None and not least <= value <= most:
+        raise ValueError(f"{instance}: argument {position}: {value} does not fit {dtype}")
+    return make(value)
 
 
 @cache
-def _range(dtype):
-    return np.iinfo(dtype).min, np.iinfo(dtype).max
+def _numbers(char):
+    """The least and the largest number of an integer dtype (None, None of another), and what makes one."""
+    dtype = np.dtype(char)
+    limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+    return (limits.min, limits.max, dtype.type) if limits else (None, None, dtype.type)
