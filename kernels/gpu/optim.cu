@@ -5,8 +5,9 @@
 // four right digits in float32.
 #include "packs.cuh"
 
-// A launch updates several tensors, for it takes longer than the update of a bias. Their places and sizes are parameters
-// of their own, as launching passes arrays and numbers, no structs; the blocks are shared out in the tensors' order.
+// A launch updates several tensors, for it takes longer than the update of a bias. Their places and sizes are
+// parameters of their own, as launching passes arrays and numbers, no structs; the blocks are shared out in the
+// tensors' order.
 #define EACH_TENSOR(DO) \
     DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14) DO(15)
 #define PARAMETERS(i) const float *grad##i, float *param##i, float *first##i, float *second##i, long long n##i,

@@ -4,8 +4,9 @@
 //
 // An array of const is read, a fresh one written, any other read and written. A thread loads two packs of every array
 // before it uses the first: with 2,048 threads a multiprocessor, 64 KiB of each are in flight, where bandwidth times
-// latency asks for 25 to 30 KiB in all. (Channelwise passes get 768 threads, 24 KiB of each of their two or three arrays:
-// what follows them merges a result of every block.) Neighbouring threads take neighbouring packs: 512 bytes in a row for a warp.
+// latency asks for 25 to 30 KiB in all. (Channelwise passes get 768 threads, 24 KiB of each of their two or three
+// arrays: what follows them merges a result of every block.) Neighbouring threads take neighbouring packs: 512 bytes in
+// a row for a warp.
 //
 // `channelwise` goes over an array (..., C) so that a thread sees the same four channels in every pack, and keeps what
 // belongs to them in registers. Packs and channels line up again after a period of C / gcd(C, 4) packs; a thread that
