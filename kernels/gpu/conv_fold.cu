@@ -1,9 +1,9 @@
 // The end of an input gradient of few channels, whose product was made the other way about.
 //
-// As a product of windows of dy (conv.cuh) each pixel of dy would be gathered once for every tap, for the sake of one to
-// four columns. Multiplied by all taps of all channels at once, each pixel is read once, and makes as many shares of dx,
-// shares (N, P, Q, kh, kw, C). Here each pixel of dx adds up the shares that fell to it: a row for each window that saw
-// it. Reads and writes everything once: bound by memory.
+// As a product of windows of dy (conv.cuh) each pixel of dy would be gathered once for every tap, for the sake of one
+// to four columns. Multiplied by all taps of all channels at once, each pixel is read once, and makes as many shares of
+// dx, shares (N, P, Q, kh, kw, C). Here each pixel of dx adds up the shares that fell to it: a row for each window that
+// saw it. Reads and writes everything once: bound by memory.
 #include "conv.cuh"
 
 constexpr int MAX_CHANNELS = 4;

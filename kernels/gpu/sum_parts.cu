@@ -1,6 +1,7 @@
 // Where a product's depth was cut into parts: their sum, always in the same order, so that the bits are the same; and
-// the bias and the leaky ReLU, which cost nothing here. Reads the parts once and writes the result once: bound by memory. Of many parts
-// each has few values, too few for a thread a value to keep memory busy: there eight rows of a block share them out.
+// the bias and the leaky ReLU, which cost nothing here. Reads the parts once and writes the result once: bound by
+// memory. Of many parts each has few values, too few for a thread a value to keep memory busy: there eight rows of a
+// block share them out.
 
 __global__ void __launch_bounds__(256)
     sum_parts(const float* __restrict__ parts, const float* __restrict__ bias, float slope, float* __restrict__ out,
