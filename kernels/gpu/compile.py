@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import cache as disk
+from .runtime import SOURCES
 from .signature import Parameter, signature
 
 __all__ = [
@@ -27,8 +28,6 @@ __all__ = [
 ]
 
 INSTALL = 'pip install "minigan[emulate]" brings it (nvidia-cuda-nvrtc and nvidia-cuda-runtime, 60 MB)'
-ALWAYS = ("-std=c++17", "-lineinfo", "-default-device")
-"""Options of every compilation. The last lets NVRTC 13.0 and older take a lambda with ``auto`` parameters."""
 
 STANDARD = {  # headers of C: what a kernel may want of them, beside what NVRTC knows by itself
     "assert.h": "",
@@ -169,7 +168,7 @@ def compile(
     arch : str
         ``"compute_80"`` for PTX, ``"sm_90"`` for a cubin.
     options : sequence of str, optional
-        More options, such as ``"-DTILE=64"``. Those of `ALWAYS` and CUDA's headers are always there.
+        More options, such as ``"-DTILE=64"``. ``-std=c++17 -lineinfo`` and CUDA's headers are always there.
     include : sequence of paths, optional
         Folders of the headers that the source includes by ``"name"``.
 
@@ -189,7 +188,9 @@ def compile(
     if reason := unavailable():
         raise CompileError(reason)
     folders = [str(folder) for folder in include]
-    flags = [*ALWAYS, f"-arch={arch}", *(["--ptxas-options=-v"] if arch.startswith("sm_") else [])]
+    flags = ["-std=c++17", "-lineinfo", f"-arch={arch}", *(["--ptxas-options=-v"] if arch.startswith("sm_") else [])]
+    if SOURCES.resolve() in [Path(folder).resolve() for folder in folders]:
+        flags.append("-default-device")  # for lambdas with auto parameters, which NVRTC 13.0 and older take only so
     flags += [*options, *(f"-I{folder}" for folder in folders)]
     included = [text for name, text in sorted(local_headers(source, folders).items())]
     standard = _standard_headers([source, *included])

@@ -53,8 +53,7 @@ class TrainOptions:
     graph: bool = True
     """Whether a GPU's step is recorded as one graph or run op by op."""
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
-    """What a GPU's convolutions and matrix products round their inputs to: float32 is none, tf32 up to three times as
-    fast, on tensor cores."""
+    """What a GPU's convolutions and matrix products round their inputs to. tf32 is up to three times as fast."""
     mpi: tyro.conf.FlagCreatePairsOff[bool] = False
     """Train with all processes that mpiexec has started, each on its part of every batch."""
     quiet: tyro.conf.FlagCreatePairsOff[bool] = False
