@@ -391,6 +391,34 @@ def test_optimisers_take_what_changes_from_step_to_step_from_memory(name, number
         np.testing.assert_array_equal(out.get(), e.get())
 
 
+@pytest.mark.parametrize(("name", "state"), [("sgd_", 1), ("adam_", 2), ("rmsprop_", 1)])
+def test_a_network_of_more_tensors_than_a_launch_takes_is_updated_as_one_by_one(name, state, device):
+    _, kwargs = call(name, Sizes(), np.float32)
+    rng = np.random.default_rng(0)
+    sizes = [1, 5000, 0, 2048, 2049, *range(1, 33)]  # more blocks than one, none, whole ones; three launches
+    tensors = [[rng.random(n, np.float32) for _ in range(2 + state)] for n in sizes]
+    lists = [[device.upload(a) for a in arrays] for arrays in zip(*tensors, strict=True)]
+    getattr(kernels, name)(*lists, **kwargs)
+    for k, arrays in enumerate(tensors):
+        given = on(device, arrays)
+        if sizes[k]:
+            getattr(kernels, name)(*given, **kwargs)
+        for found, expected in zip((arrays[k] for arrays in lists), given, strict=True):
+            np.testing.assert_array_equal(found.get(), expected.get())
+
+
+def test_more_partial_results_than_threads_read_at_once_are_merged(device):
+    """Of 257 channels each block leaves four partial results; a merging thread reads eight of every 64."""
+    rng = np.random.default_rng(0)
+    x, dy = (rng.normal(3, 1, (1100, 257)).astype(np.float32) for _ in range(2))
+    gamma, beta = rng.random((2, 257), np.float32)
+    for name, args in (
+        ("batch_norm", (x, gamma, beta)),
+        ("batch_norm_grad", (dy, x, gamma, beta, x.mean(0), x.var(0))),
+    ):
+        compare(name, results(name, on(device, args), {"eps": 1e-5}), args, {"eps": 1e-5}, "")
+
+
 # --- random -----------------------------------------------------------------------------------------------------------
 
 ANSWER = """

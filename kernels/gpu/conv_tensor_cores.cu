@@ -10,7 +10,7 @@
 //   the L2 cache    256 values for 16,384 products, 0.03 bytes a FLOP: some 170 TFLOP/s at 5.5 TB/s
 //   instructions    some 600 a tile and warp (sm_90) for 128 mma; 128 of them round
 // Two blocks a multiprocessor of sm_90: 99 KB of shared memory, up to 255 registers. (Blocks of 256 x 128, one a
-// multiprocessor, ask a quarter less of the L2 cache, and took up to 10% longer on an H100.) Where the result has no
+// multiprocessor, ask a quarter less of the L2 cache, and were no faster on an H100.) Where the result has no
 // more than 64 columns, blocks of 128 x 64, three a multiprocessor.
 #include "conv_shares.cuh"
 #include "tensor_cores.cuh"
